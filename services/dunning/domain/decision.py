@@ -1,0 +1,34 @@
+"""What a service answers to one input: events to publish, errands to run, or a rejection."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from dunning.domain.events import Output
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Work on the outside world, owed once: the kernel leases it to a worker and reports back what became of it.
+
+    `payload` is JSON-ready and complete, so that a worker needs no state but this. `errand_id` is stable: giving the
+    same errand twice is one errand.
+    """
+
+    errand_id: str
+    account_id: str
+    invoice_id: str
+    kind: str
+    not_before: datetime
+    payload: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Decision:
+    """The consequences of one input for one account, in order. The account's new state is the account itself."""
+
+    events: list[Output] = field(default_factory=list)
+    errands: list[Errand] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)  # errand ids that should not be begun any more
+    rejected: str | None = None  # a reason: the input is a dead letter and changed nothing
+    counted: list[str] = field(default_factory=list)  # words for the `dunning_noted_total` metric, e.g. "late_failure"

@@ -1,0 +1,174 @@
+"""A policy version as the services use it: parsed, checked, immutable. `policy_file.py` makes these from YAML.
+
+Everything that a default or another key decides is already resolved here, so that the rules read plain fields.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from dunning.domain.calendar import DailyHours, Duration, zone_named
+from dunning.domain.events import PaymentFailed, PolicyRef
+from dunning.domain.words import AccountStage, Channel
+
+ACCOUNT_ZONE = "account"
+
+
+class Anchor(StrEnum):
+    """What the ladder's dates count from."""
+
+    FIRST_FAILURE = "first_failure"
+    DUE_DATE = "due_date"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Which failures a policy is for. An empty part matches everything; all parts must match."""
+
+    segments: frozenset[str] = frozenset()
+    countries: frozenset[str] = frozenset()  # ISO 3166 alpha-2, upper case
+    currencies: frozenset[str] = frozenset()
+    payment_types: frozenset[str] = frozenset()
+    min_amount: Mapping[str, int] = field(default_factory=dict)  # minor units; a currency not named does not match
+
+    def accepts(self, failure: PaymentFailed, country: str | None) -> bool:
+        """Whether a failure of a customer in this country is the policy's."""
+        payment_type = failure.payment_method.type if failure.payment_method else None
+        return (
+            (not self.segments or failure.segment in self.segments)
+            and (not self.countries or (country or "").upper() in self.countries)
+            and (not self.currencies or failure.currency in self.currencies)
+            and (not self.payment_types or payment_type in self.payment_types)
+            and (not self.min_amount or failure.amount_due_minor >= self.min_amount.get(failure.currency, 2**63))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """The ladder strategy of charging again (rules 14 to 18)."""
+
+    after: tuple[Duration, ...]  # distance of each planned retry from the attempt before it
+    max_retries: int
+    technical_after: tuple[Duration, ...]
+    window: Duration | None = None  # from the first failure; None: no end
+    hours: DailyHours | None = None
+    timeout: Duration | None = None  # None: by payment type, see `timeout_for`
+
+    def distance(self, planned_used: int) -> Duration | None:
+        """The next planned distance, or None when the plan is used up. The last one repeats (rule 16)."""
+        if planned_used >= self.max_retries or not self.after:
+            return None
+        return self.after[min(planned_used, len(self.after) - 1)]
+
+    def timeout_for(self, payment_type: str | None) -> Duration:
+        """How long an answer may take: what the policy says, else a day for cards and 14 for all others (rule 14)."""
+        return self.timeout or Duration(days=1 if payment_type == "card" else 14)
+
+
+@dataclass(frozen=True, slots=True)
+class RungNotice:
+    """What a rung says to the customer: through all `channels`, then `fallback` in order (rule 29)."""
+
+    template: str
+    channels: tuple[Channel, ...]
+    fallback: tuple[Channel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One dated step of the ladder."""
+
+    name: str
+    at: Duration  # from the anchor
+    notice: RungNotice | None = None
+    account: AccountStage | None = None
+    warned_by: str | None = None
+    lead: Duration | None = None  # resolved: set wherever `warned_by` is
+    collections: bool = False
+
+    @property
+    def restricts(self) -> bool:
+        """Restricts, suspends or terminates: not merely `past_due`."""
+        return self.account is not None and self.account.restricts
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One version of one policy."""
+
+    id: str
+    version: int
+    ladder: tuple[Rung, ...]
+    match: Match = field(default_factory=Match)
+    priority: int = 100
+    ignore: bool = False
+    anchor: Anchor = Anchor.FIRST_FAILURE
+    timezone: str = ACCOUNT_ZONE
+    fallback_timezone: str = "UTC"
+    retries: Retries | None = None  # None: the platform charges again by itself, there is no retry track
+    quiet_hours: Mapping[Channel, DailyHours] = field(default_factory=dict)
+    digest: str = ""  # of the file's meaning, not its bytes: a changed digest under the same version is refused
+    source: str = ""  # the file's name, for messages
+
+    @property
+    def ref(self) -> PolicyRef:
+        """What a case pins."""
+        return PolicyRef(self.id, self.version)
+
+    def zone_for(self, account_zone: str | None) -> ZoneInfo:
+        """The zone that a case pins when it opens (rule 13)."""
+        wanted = account_zone if self.timezone == ACCOUNT_ZONE else self.timezone
+        return (zone_named(wanted) if wanted else None) or zone_named(self.fallback_timezone) or ZoneInfo("UTC")
+
+    def rung(self, name: str) -> Rung | None:
+        """The rung of that name."""
+        return next((rung for rung in self.ladder if rung.name == name), None)
+
+    def is_warning(self, rung: Rung) -> bool:
+        """Whether another rung names this one in `warned_by`."""
+        return any(other.warned_by == rung.name for other in self.ladder)
+
+
+QUIET_BY_DEFAULT: Mapping[Channel, DailyHours] = {
+    channel: DailyHours(time(21), time(8)) for channel in (Channel.SMS, Channel.PUSH, Channel.CALL)
+}
+
+
+class Policies:
+    """All policy versions that are on file: new cases take the newest of each id, old cases the one they pinned."""
+
+    def __init__(self, policies: Mapping[PolicyRef, Policy], current: frozenset[PolicyRef] | None = None) -> None:
+        """`current` names those that may take new cases; by default all. Of one id only the highest version does."""
+        self._by_ref = dict(policies)
+        newest: dict[str, Policy] = {}
+        for ref, policy in self._by_ref.items():
+            if current is not None and ref not in current:
+                continue
+            if ref.id not in newest or newest[ref.id].version < ref.version:
+                newest[ref.id] = policy
+        self._order = sorted(newest.values(), key=lambda policy: (policy.priority, policy.id))
+
+    @classmethod
+    def of(cls, *policies: Policy) -> "Policies":
+        """From policies directly."""
+        return cls({policy.ref: policy for policy in policies})
+
+    def pinned(self, ref: PolicyRef) -> Policy:
+        """The version a case started with. Raises KeyError when it is not on file."""
+        return self._by_ref[ref]
+
+    def choose(self, failure: PaymentFailed, country: str | None, at: datetime) -> Policy | None:  # noqa: ARG002
+        """The policy for a case that opens with this failure, in the order of priority, then id (contracts.md).
+
+        `at` is the opening failure's time: `valid_from` will choose by it.
+        """
+        return next((policy for policy in self._order if policy.match.accepts(failure, country)), None)
+
+    def __iter__(self) -> Iterator[Policy]:
+        """Those that take new cases, in the order in which they are tried."""
+        return iter(self._order)
+
+    def __len__(self) -> int:
+        return len(self._by_ref)
