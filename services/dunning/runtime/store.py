@@ -1,0 +1,145 @@
+"""What a service keeps, as a protocol: one transaction holds offsets, first sightings, accounts, outbox and errands.
+
+Two implementations answer to the same contract tests: `postgres` for real, `dunning.testing.memory` for simulation.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from dunning.domain.account import AccountState
+from dunning.domain.decision import Errand
+
+A = TypeVar("A", bound=AccountState[Any])
+
+
+class Fenced(Exception):
+    """Somebody else owns this partition, shard or errand now; whatever was under way must be dropped."""
+
+
+class TopicPartition(NamedTuple):
+    """A partition of a topic, the topic with its prefix."""
+
+    topic: str
+    partition: int
+
+
+class Verdict(Enum):
+    """What the inbox says of a sighting (rule 1)."""
+
+    FIRST = "first"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"  # same key, but a required field differs
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A partition that this instance was given: its epoch, and the offset it goes on from."""
+
+    epoch: int
+    next_offset: int | None  # None: never read, begin at the beginning of the log
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """An event on its way to Kafka. Rows of one key keep their order."""
+
+    topic: str  # with prefix
+    key: str
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    case_id: str | None  # for the journal: whose story this belongs to
+    account_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRow:
+    """An outbox row as the relay reads it."""
+
+    id: int
+    row: OutboxRow
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LeasedErrand:
+    """An errand in the hands of one worker: what it does after `begin` counts as done at most once."""
+
+    errand: Errand
+    token: str
+    tries: int
+    withdrawn: bool  # should not be begun any more: report it as withdrawn
+    begun: bool  # a former worker had begun it and vanished: its outcome is unknown
+
+
+class Transaction(Protocol[A]):
+    """One database transaction. Locks are taken in this order: offsets, then accounts by id. Nothing else waits."""
+
+    async def now(self) -> datetime:
+        """The database's clock (or the one given in its place), fixed for the transaction."""
+
+    async def lock_offsets(self, owned: Mapping[TopicPartition, int]) -> dict[TopicPartition, int | None]:
+        """Lock the partitions' rows, in order, by our epochs; returns the stored next offsets. Raises Fenced."""
+
+    async def advance_offsets(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Store the next offsets to read, for partitions that were locked in this transaction."""
+
+    async def first_sightings(self, sightings: Sequence[tuple[int, int]]) -> list[Verdict]:
+        """Record (key, content) pairs; says of each whether it is new. Repetitions within the call count as seen."""
+
+    async def load(self, wanted: Mapping[str, Collection[str]]) -> dict[str, A]:
+        """Lock these accounts in order of their ids, new ones included; load their open cases and the named ones."""
+
+    async def save(self, accounts: Iterable[A]) -> None:
+        """Write back what `changed` and `touched` name, and forget these marks."""
+
+    async def publish(self, rows: Sequence[OutboxRow]) -> None:
+        """Add to the outbox, in order."""
+
+    async def give_errands(self, errands: Sequence[Errand]) -> None:
+        """Record errands; one that is already known by its id is not given again."""
+
+    async def withdraw_errands(self, errand_ids: Sequence[str]) -> None:
+        """Mark errands that should not be begun any more."""
+
+    async def lock_due_accounts(self, due_before: datetime, limit: int) -> dict[str, list[tuple[str, datetime]]]:
+        """Lock up to `limit` accounts that have cases due at or before this instant, oldest first, passing over those
+        that another transaction holds; returns each one's due invoices with their due times, oldest first."""
+
+    async def finish_errand(self, leased: LeasedErrand) -> None:
+        """Remove an errand that this lease still holds. Raises Fenced when another worker has it now."""
+
+
+class Store(Protocol[A]):
+    """A service's database schema."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction[A]]:
+        """Begin; commit at the end of the block, roll back when it raises."""
+
+    async def take_over(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Owned]:
+        """Raise the epoch of newly assigned partitions (their row is created), and forget that they were read through:
+        whoever had them before can write no more, and nothing due is done until the news is read again (rule 40)."""
+
+    async def note_read_through(self, read: Mapping[TopicPartition, tuple[int, datetime]]) -> None:
+        """Record (our epoch, instant) per partition: everything the broker had at that instant was read."""
+
+    async def horizon(self, all_partitions: Collection[TopicPartition]) -> datetime | None:
+        """The oldest `read through` over all input partitions, or None while one of them has none (rule 40)."""
+
+    async def pending(self, shard: int, limit: int) -> list[PendingRow]:
+        """The oldest outbox rows of a shard, in order."""
+
+    async def finish(self, rows: Sequence[PendingRow]) -> None:
+        """Move acknowledged rows from the outbox to the journal."""
+
+    async def lease_errands(self, limit: int, lease_seconds: float) -> list[LeasedErrand]:
+        """Take due errands that nobody holds, or whose lease ran out."""
+
+    async def begin_errand(self, leased: LeasedErrand) -> bool:
+        """The last word before the world is touched: False when it was withdrawn or the lease is lost."""
+
+    async def postpone_errand(self, leased: LeasedErrand, not_before: datetime) -> None:
+        """Give an errand back to be tried later: only for what surely had no effect on the world."""
