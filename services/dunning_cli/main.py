@@ -1,0 +1,42 @@
+"""The `dunning` command: every group of commands is a module of its own and is registered here, by name.
+
+Modules of commands import what they need inside the command, so that `dunning simulate` never waits for a Kafka client.
+"""
+
+import sys
+
+import typer
+
+from dunning_cli import up
+from dunning_cli.errors import CommandError
+
+app = typer.Typer(
+    name="dunning",
+    help="Recover failed payments: run the services, look into cases, try policies.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("up")(up.up)
+app.command("down")(up.down)
+
+
+@app.callback()
+def _commands() -> None:
+    """Keeps the names of commands in use while there is only one."""
+
+
+def main() -> None:
+    """Run the command line; a failure that a person can act on is one line on standard error."""
+    try:
+        app()
+    except CommandError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

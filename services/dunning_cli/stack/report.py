@@ -1,0 +1,33 @@
+"""What the stack says while it works: on the terminal, and in the log of `up`."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+class Report:
+    """Prints lines; a foreground `up` keeps them in a file as well, so that the story survives the terminal."""
+
+    def __init__(self, keep_in: Path | None = None) -> None:
+        self._keep_in = keep_in
+
+    def say(self, line: str) -> None:
+        print(line, flush=True)
+        if self._keep_in is not None:
+            with self._keep_in.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+
+    def event(self, line: str) -> None:
+        """A line about something that happened later, with its time: the reader was not watching."""
+        self.say(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}")
+
+    def progress(self, line: str, *, milestone: bool) -> None:
+        """A line that the next one replaces on a terminal; elsewhere only milestones are worth a line."""
+        if sys.stdout.isatty():
+            print(f"\r\x1b[K{line}", end="", flush=True)
+        elif milestone:
+            self.say(line)
+
+    def progress_over(self) -> None:
+        if sys.stdout.isatty():
+            print("\r\x1b[K", end="", flush=True)

@@ -1,0 +1,38 @@
+"""Fixtures for everyone: a real Kafka and a real PostgreSQL, started when the first test asks for one."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests import stack
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stack.Servers]:
+    """The servers of this test run; ask for `kafka_bootstrap` or `database_url` instead."""
+    named = stack.named_by_environment()
+    if named is not None:
+        yield named
+        return
+    with stack.started_in(tmp_path_factory.mktemp("stack")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(servers: stack.Servers) -> str:
+    """`host:port` of a real broker, shared by all tests: keep apart by `topic_prefix`."""
+    return servers.kafka_bootstrap_servers
+
+
+@pytest.fixture
+def database_url(servers: stack.Servers) -> Iterator[str]:
+    """An empty database in a real PostgreSQL, for this test alone."""
+    with stack.fresh_database(servers.database_url) as url:
+        yield url
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """Sets this test's topics, groups and transactional ids apart from all others on the same broker."""
+    return f"t{uuid.uuid4().hex[:12]}."
