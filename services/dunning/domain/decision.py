@@ -23,6 +23,18 @@ class Errand:
     payload: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Postpone:
+    """A worker's answer in place of a report: surely nothing reached anybody, so the errand may be tried again later.
+
+    It is allowed even after the errand was begun, because the other side said so itself (such as a 4xx answer) or could
+    not have acted yet (such as a connection lost before the mail was complete).
+    """
+
+    reason: str
+    seconds_min: float  # how long to wait at least; the kernel may let it grow with every try
+
+
 @dataclass(slots=True)
 class Decision:
     """The consequences of one input for one account, in order. The account's new state is the account itself."""
