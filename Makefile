@@ -1,0 +1,62 @@
+# `make help` tells what there is. Needs Python 3.11 with venv, git and make; everything else comes into .venv.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+CACHES := .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
+COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --no-config --generate-hashes --strip-extras \
+	--allow-unsafe --all-build-deps --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up down test check bench lock generate clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+		printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+install: $(INSTALLED) ## Install everything into .venv, from the lock file
+
+demo: $(INSTALLED) ## Start everything, play realistic traffic and show what happens
+	@$(BIN)/dunning demo
+
+up: $(INSTALLED) ## Run Kafka, PostgreSQL, a mail sink and the services until Ctrl-C
+	@$(BIN)/dunning up
+
+down: $(INSTALLED) ## Stop what `dunning up` left running; the data stays
+	@$(BIN)/dunning down
+
+test: $(INSTALLED) ## Run every test, those on a real Kafka and PostgreSQL included
+	@$(BIN)/python -m pytest
+
+check: $(INSTALLED) ## Formatter, linter, types, import rules, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m dunning.contracts.generate --check
+
+bench: $(INSTALLED) ## Measure the throughput of one service and of all three
+	@$(BIN)/python -m tests.bench
+
+lock: $(INSTALLED) ## Renew the lock files of packages and of the broker's jars
+	$(COMPILE) --upgrade --extra local --extra dev --output-file requirements/dev.txt pyproject.toml
+	$(COMPILE) --upgrade --output-file requirements/run.txt pyproject.toml
+	$(BIN)/python -m dunning_cli.stack.jars
+
+generate: $(INSTALLED) ## Write the schemas anew from the contracts in code
+	@$(BIN)/python -m dunning.contracts.generate
+
+clean: ## Remove the tools' caches; .venv and data stay
+	@rm -rf $(CACHES)
+
+$(INSTALLED): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo 'Python 3.11 is needed: apt-get install python3 python3-venv, or make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+		echo 'This Python cannot make environments: apt-get install python3-venv' >&2; exit 1; }
+	@echo "Installing into $(VENV): about 150 MB to download, once"
+	@test -x $(BIN)/python -a -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --disable-pip-version-check install --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
