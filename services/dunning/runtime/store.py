@@ -20,6 +20,13 @@ class Fenced(Exception):
     """Somebody else owns this partition, shard or errand now; whatever was under way must be dropped."""
 
 
+class StoreUnavailable(Exception):
+    """The store cannot be reached or gave up (a time-out, a deadlock, a shutdown).
+
+    Try the turn again: it was rolled back, or it was committed just before the line broke, and its offsets say which.
+    """
+
+
 class TopicPartition(NamedTuple):
     """A partition of a topic, the topic with its prefix."""
 
@@ -76,10 +83,15 @@ class LeasedErrand:
 
 
 class Transaction(Protocol[A]):
-    """One database transaction. Locks are taken in this order: offsets, then accounts by id. Nothing else waits."""
+    """One database transaction.
+
+    Locks are taken in this order: offsets, first sightings by key, accounts by id, errands of accounts that are locked.
+    Each kind is taken in one call: whoever comes back for more can deadlock.
+    """
 
     async def now(self) -> datetime:
-        """The database's clock (or the one given in its place), fixed for the transaction."""
+        """The database's clock (or the one given in its place), read when first asked and then fixed for the
+        transaction: asked after `load`, an account's times never run backwards."""
 
     async def lock_offsets(self, owned: Mapping[TopicPartition, int]) -> dict[TopicPartition, int | None]:
         """Lock the partitions' rows, in order, by our epochs; returns the stored next offsets. Raises Fenced."""
@@ -116,6 +128,10 @@ class Transaction(Protocol[A]):
 class Store(Protocol[A]):
     """A service's database schema."""
 
+    @property
+    def shards(self) -> int:
+        """How many shards the outbox has, numbered from 0: fixed when the schema was made."""
+
     def transaction(self) -> AbstractAsyncContextManager[Transaction[A]]:
         """Begin; commit at the end of the block, roll back when it raises."""
 
@@ -124,7 +140,8 @@ class Store(Protocol[A]):
         whoever had them before can write no more, and nothing due is done until the news is read again (rule 40)."""
 
     async def note_read_through(self, read: Mapping[TopicPartition, tuple[int, datetime]]) -> None:
-        """Record (our epoch, instant) per partition: everything the broker had at that instant was read."""
+        """Record (our epoch, instant) per partition: everything the broker had at that instant was read. What somebody
+        else owns by now is passed over."""
 
     async def horizon(self, all_partitions: Collection[TopicPartition]) -> datetime | None:
         """The oldest `read through` over all input partitions, or None while one of them has none (rule 40)."""
