@@ -1,0 +1,21 @@
+"""Policy files: YAML text to checked policies, with every problem as a value that names its place and its cure."""
+
+from dunning.domain.policy_file.load import (
+    SHIPPED_TEMPLATES,
+    LoadedPolicies,
+    LoadedPolicy,
+    load_policies,
+    load_policy,
+)
+from dunning.domain.policy_file.problems import Code, Problem, Severity
+
+__all__ = [
+    "SHIPPED_TEMPLATES",
+    "Code",
+    "LoadedPolicies",
+    "LoadedPolicy",
+    "Problem",
+    "Severity",
+    "load_policies",
+    "load_policy",
+]

@@ -1,0 +1,172 @@
+"""The top level of a policy file, and its parts other than the ladder."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+
+from dunning.domain.calendar import DailyHours, Duration
+from dunning.domain.policy import ACCOUNT_ZONE, QUIET_BY_DEFAULT, Anchor, Match, Policy, Retries
+from dunning.domain.policy_file import fields, later
+from dunning.domain.policy_file.digest import digest_of
+from dunning.domain.policy_file.fields import Field
+from dunning.domain.policy_file.ladder import read_ladder
+from dunning.domain.policy_file.problems import Code
+from dunning.domain.policy_file.tree import Items, Scalar, Table
+from dunning.domain.words import Channel
+
+RETRIES_MAX = 100
+VERSION_MAX = 2**31 - 1
+PRIORITY_MAX = 1_000_000
+PRIORITY_DEFAULT = 100
+TECHNICAL_AFTER_DEFAULT = (Duration(seconds=600), Duration(seconds=3600), Duration(seconds=6 * 3600))
+QUIET_CHANNELS_OF_A_PAIR = (Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.CALL)  # rule 32
+
+_KEYS = (
+    "id", "version", "match", "priority", "ignore", "anchor", "timezone", "fallback_timezone", "roll", "retries",
+    "ladder", "conditions", "contact", "valid_from",
+)  # fmt: skip
+_MATCH_KEYS = ("segments", "countries", "currencies", "payment_types", "min_amount")
+_RETRY_KEYS = ("strategy", "after", "max_retries", "window", "hours", "technical_after", "timeout", "roll")
+
+
+def read_policy(root: Field, templates: Collection[str]) -> Policy | None:
+    """The policy that a file describes, or None after its errors were reported."""
+    if not isinstance(root.node, Table):
+        message = f"found {fields.described(root.node)}; a policy is a mapping that starts with `id:`"
+        root.refuse(Code.WRONG_TYPE, message)
+        return None
+    keys = fields.section(root, _KEYS, required=("id", "version"))
+    ignore = bool("ignore" in keys and fields.truth(keys["ignore"]))
+    if "ladder" not in keys and not ignore:
+        message = "required, but missing; only a policy with `ignore: true` needs no ladder"
+        root.report.error(Code.MISSING_KEY, root.node.place, "ladder", message)
+    later.check_policy(keys)
+    policy = Policy(
+        id=(fields.name(keys["id"]) if "id" in keys else None) or "",
+        version=_integer(keys, "version", 1, VERSION_MAX, 1),
+        ladder=read_ladder(keys["ladder"], templates) if "ladder" in keys else (),
+        match=_match(keys["match"]) if "match" in keys else Match(),
+        priority=_integer(keys, "priority", -PRIORITY_MAX, PRIORITY_MAX, PRIORITY_DEFAULT),
+        ignore=ignore,
+        anchor=_anchor(keys),
+        timezone=_zone(keys, "timezone", ACCOUNT_ZONE, or_word=ACCOUNT_ZONE),
+        fallback_timezone=_zone(keys, "fallback_timezone", "UTC"),
+        retries=_retries(keys["retries"]) if "retries" in keys else None,
+        quiet_hours=_contact(keys["contact"]) if "contact" in keys else QUIET_BY_DEFAULT,
+        source=root.report.file,
+    )
+    _check_ladder_is_there(keys, policy)
+    if "conditions" in keys:
+        later.check_conditions(keys["conditions"], frozenset(rung.name for rung in policy.ladder))
+    return None if root.report.has_errors else replace(policy, digest=digest_of(policy))
+
+
+def _check_ladder_is_there(keys: Mapping[str, Field], policy: Policy) -> None:
+    field = keys.get("ladder")
+    if field and isinstance(field.node, Items) and not policy.ladder and not policy.ignore:
+        field.refuse(Code.OUT_OF_BOUNDS, "an empty list; a ladder has at least one rung")
+
+
+def _integer(keys: Mapping[str, Field], key: str, low: int, high: int, default: int) -> int:
+    value = fields.integer(keys[key], low, high) if key in keys else None
+    return default if value is None else value
+
+
+def _zone(keys: Mapping[str, Field], key: str, default: str, or_word: str | None = None) -> str:
+    return (fields.zone(keys[key], or_word=or_word) if key in keys else None) or default
+
+
+def _anchor(keys: Mapping[str, Field]) -> Anchor:
+    word = fields.word(keys["anchor"], tuple(anchor.value for anchor in Anchor)) if "anchor" in keys else None
+    return Anchor(word) if word else Anchor.FIRST_FAILURE
+
+
+def _match(field: Field) -> Match:
+    keys = fields.section(field, _MATCH_KEYS)
+    return Match(
+        segments=_set_of(keys, "segments", _free_text),
+        countries=_set_of(keys, "countries", fields.country),
+        currencies=_set_of(keys, "currencies", fields.currency),
+        payment_types=_set_of(keys, "payment_types", _free_text),
+        min_amount=later.money(keys["min_amount"]) if "min_amount" in keys else {},
+    )
+
+
+def _set_of(keys: Mapping[str, Field], key: str, read: Callable[[Field], str | None]) -> frozenset[str]:
+    return frozenset(fields.distinct(keys[key], read)) if key in keys else frozenset()
+
+
+def _free_text(field: Field) -> str | None:
+    return fields.text(field, "text")
+
+
+def _retries(field: Field) -> Retries:
+    keys = fields.section(field, _RETRY_KEYS, required=("after",))
+    if "strategy" in keys:
+        fields.word(keys["strategy"], ("ladder", "adaptive"))
+    later.check_roll(keys)
+    after = _distances(keys, "after", ())
+    retries = Retries(
+        after=after,
+        max_retries=_integer(keys, "max_retries", 0, RETRIES_MAX, len(after)),
+        technical_after=_distances(keys, "technical_after", TECHNICAL_AFTER_DEFAULT),
+        window=_positive(keys["window"]) if "window" in keys else None,
+        hours=fields.daily_hours(keys["hours"]) if "hours" in keys else None,
+        timeout=_positive(keys["timeout"]) if "timeout" in keys else None,
+    )
+    _check_distances(keys, retries)
+    _check_window(keys, retries)
+    return retries
+
+
+def _distances(keys: Mapping[str, Field], key: str, default: tuple[Duration, ...]) -> tuple[Duration, ...]:
+    return fields.each(keys[key], _positive, RETRIES_MAX) if key in keys else default
+
+
+def _positive(field: Field) -> Duration | None:
+    return fields.duration(field, positive=True)
+
+
+def _check_distances(keys: Mapping[str, Field], retries: Retries) -> None:
+    field = keys.get("max_retries")
+    if field is None or not isinstance(keys["after"].node if "after" in keys else None, Items):
+        return
+    if retries.max_retries > 0 and not retries.after:
+        field.refuse(Code.NO_DISTANCE, f"{retries.max_retries} retries, but `after` gives no distance for them")
+    elif retries.max_retries < len(retries.after):
+        unused = ", ".join(str(distance) for distance in retries.after[retries.max_retries :])
+        field.warn(Code.NO_EFFECT, f"{retries.max_retries} retries never use the last of `after`: {unused}")
+
+
+def _check_window(keys: Mapping[str, Field], retries: Retries) -> None:
+    if "window" not in keys or retries.window is None or not retries.after:
+        return
+    end, reached, fitting = retries.window.nominal_seconds, 0, 0
+    for number in range(retries.max_retries):
+        distance = retries.distance(number)
+        reached += distance.nominal_seconds if distance else 0
+        fitting += reached <= end
+    if fitting < retries.max_retries:
+        message = f"only {fitting} of {retries.max_retries} planned retries fit into {retries.window}"
+        keys["window"].warn(Code.WINDOW_TOO_SHORT, message)
+
+
+def _contact(field: Field) -> Mapping[Channel, DailyHours]:
+    keys = fields.section(field, ("quiet_hours", "caps"))
+    if "caps" in keys:
+        later.check_caps(keys["caps"])
+    return _quiet_hours(keys["quiet_hours"]) if "quiet_hours" in keys else QUIET_BY_DEFAULT
+
+
+def _quiet_hours(field: Field) -> Mapping[Channel, DailyHours]:
+    match field.node:
+        case Scalar(text="none"):
+            return {}
+        case Table():
+            later.check_quiet_hours_by_channel(field)
+        case Items():
+            hours = fields.daily_hours(field)
+            return dict.fromkeys(QUIET_CHANNELS_OF_A_PAIR, hours) if hours else {}
+        case _:
+            found = fields.described(field.node)
+            field.refuse(Code.NOT_HOURS, f'found {found}; write two times such as ["21:00", "08:00"], or none')
+    return {}
