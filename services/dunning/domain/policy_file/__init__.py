@@ -8,8 +8,10 @@ from dunning.domain.policy_file.load import (
     load_policy,
 )
 from dunning.domain.policy_file.problems import Code, Problem, Severity
+from dunning.domain.policy_file.tree import FILE_BYTES_MAX
 
 __all__ = [
+    "FILE_BYTES_MAX",
     "SHIPPED_TEMPLATES",
     "Code",
     "LoadedPolicies",

@@ -45,6 +45,7 @@ class Code(StrEnum):
     NO_WARNING_TIME = "DUN-P030"
     NOT_A_CODE = "DUN-P031"
     NOT_A_TIME = "DUN-P032"
+    UNREADABLE = "DUN-P033"
 
 
 class Severity(StrEnum):

@@ -1,0 +1,96 @@
+"""`dunning policy`: look at policy files before they are in force."""
+
+import json
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dunning_cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from dunning.domain.policy_file import LoadedPolicies
+
+app = typer.Typer(help="Check policy files and see what they would do.", no_args_is_help=True)
+
+
+class Format(StrEnum):
+    """How problems are listed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@app.callback()
+def _commands() -> None:
+    """Keeps the names of commands in use while there is only one."""
+
+
+@app.command("lint")
+def lint(
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Policy files, or directories of them.")],
+    output: Annotated[Format, typer.Option("--format", help="How to list what was found.")] = Format.TEXT,
+    template: Annotated[
+        list[str] | None,
+        typer.Option("--template", metavar="NAME", help="A template of your own that notices may use. Repeatable."),
+    ] = None,
+) -> None:
+    """Check policy files and say everything that is wrong with them, each with its place and its cure.
+
+    The files are checked one by one and as a set that is used together. Exit code 0: they can be used, warnings or not;
+    1: they have errors; 2: a file cannot be read.
+
+    Example: dunning policy lint deploy/policies --format json
+    """
+    from dunning.domain.policy_file import SHIPPED_TEMPLATES, load_policies
+
+    files = _read(paths)
+    loaded = load_policies(files, templates=SHIPPED_TEMPLATES | set(template or ()))
+    if output is Format.JSON:
+        print(_as_json([name for name, _ in files], loaded))
+    else:
+        print(_as_text(len(files), loaded))
+    if loaded.errors:
+        raise typer.Exit(1)
+
+
+def _read(paths: list[Path]) -> list[tuple[str, bytes]]:
+    from dunning.domain.policy_file import Code
+    from dunning.runtime.policy_directory import read_policy_files
+
+    try:
+        files = read_policy_files(paths)
+    except OSError as error:
+        raise CommandError(Code.UNREADABLE, f"cannot read {error.filename}: {error.strerror}", exit_code=2) from None
+    if not files:
+        where = ", ".join(str(path) for path in paths)
+        raise CommandError(Code.UNREADABLE, f"no policy file (*.yaml, *.yml) in {where}", exit_code=2)
+    return files
+
+
+def _as_text(file_count: int, loaded: "LoadedPolicies") -> str:
+    counts = Counter(problem.severity.value for problem in loaded.problems)
+    found = ", ".join(_counted(counts[severity], severity) for severity in sorted(counts)) or "no problems"
+    return "\n".join([*map(str, loaded.problems), f"{_counted(file_count, 'file')}: {found}"])
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _as_json(files: list[str], loaded: "LoadedPolicies") -> str:
+    problems = [
+        {
+            "file": problem.file,
+            "line": problem.line,
+            "column": problem.column,
+            "path": problem.path,
+            "message": problem.message,
+            "code": problem.code.value,
+            "severity": problem.severity.value,
+        }
+        for problem in loaded.problems
+    ]
+    return json.dumps({"files": files, "problems": problems}, indent=2, ensure_ascii=False)
