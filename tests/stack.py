@@ -47,7 +47,7 @@ def started_in(data_dir: Path) -> Iterator[Servers]:
 
 
 @contextmanager
-def kept(data_dir: Path) -> Iterator[Mapping[str, str]]:
+def kept(data_dir: Path, **environment: str) -> Iterator[Mapping[str, str]]:
     """`keep --while-stdin-open` as a process; yields the settings once it is ready."""
     arguments = [sys.executable, "-m", "dunning_cli.stack.keep", "--data-dir", str(data_dir), "--while-stdin-open"]
     with subprocess.Popen(
@@ -56,7 +56,7 @@ def kept(data_dir: Path) -> Iterator[Mapping[str, str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=without_named_servers(),
+        env={**without_named_servers(), **environment},
         start_new_session=True,
     ) as keeper:
         assert keeper.stdin is not None

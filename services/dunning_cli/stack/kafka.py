@@ -17,7 +17,7 @@ from dunning_cli.stack.reach import why_no_connection
 from dunning_cli.stack.report import Report
 
 NAME = "kafka"
-_HEAP = ("-Xms256m", "-Xmx512m")
+_JVM = ("-Xms256m", "-Xmx512m", "--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED")
 _FORMAT_SECONDS_MAX = 60
 
 
@@ -47,7 +47,7 @@ class LocalBroker:
 
     def prepare(self) -> None:
         """Have the jars, write the settings, format the storage: the last only once."""
-        self._java = (str(_java_program()), *_HEAP, "-cp", f"{self._folder}:{class_path(self._report)}")
+        self._java = (str(_java_program()), *_JVM, "-cp", f"{self._folder}:{class_path(self._report)}")
         self._folder.mkdir(exist_ok=True)
         (self._folder / "log4j2.properties").write_text(_local_file("log4j2.properties"))
         self._settings.write_text(self._render_settings())

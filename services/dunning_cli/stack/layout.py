@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dunning_cli.stack.errors import CHECKOUT_MISSING, StackError
+from dunning_cli.stack.errors import CHECKOUT_MISSING, StackError, from_os_error
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 DEFAULT_DATA_DIR = Path(".dunning")
@@ -19,8 +19,11 @@ class Layout:
     def at(cls, data_dir: Path) -> "Layout":
         """The layout of a data directory, whose folders exist from now on."""
         layout = cls(data_dir.expanduser().resolve())
-        for folder in (layout.root, layout.logs, layout.records):
-            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for folder in (layout.root, layout.logs, layout.records):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise from_os_error(error) from error
         return layout
 
     @property
