@@ -28,6 +28,7 @@ from dunning.domain.events import (
     TimerDue,
 )
 from dunning.domain.words import Track
+from dunning.runtime.migrate import Migration, kernel_migrations, migrate
 from dunning.runtime.service import Column, Service
 
 NAME = "toy"
@@ -192,3 +193,20 @@ def _transition(account: ToyAccount, case: ToyCase, event: Input, from_stage: st
 def toy_service() -> Service[ToyAccount]:
     """The service as the kernel runs it; it wants everything on its topics."""
     return Service(name=NAME, topics=TOPICS, decide=decide, repository=ToyRepository(), wanted=lambda _: True)
+
+
+def toy_migrations() -> list[Migration]:
+    """The kernel's tables with the toy's columns; they lie here because no deployment shall ever have them."""
+    own = """
+        alter table cases
+            add column case_id text collate "C" not null,
+            add column stage   text not null,
+            add column count   integer not null,
+            add constraint counts_something check (count > 0)
+    """
+    return [*kernel_migrations(), Migration("toy/0001_cases.pre.sql", "pre", own)]
+
+
+async def migrate_toy(url: str, *, shards: int | None = None) -> list[str]:
+    """Make the toy's schema in a database."""
+    return await migrate(url, NAME, shards=shards, migrations=toy_migrations())

@@ -1,0 +1,118 @@
+"""Accounts and cases as rows: locking, loading, saving, and finding what is due."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from dunning.domain.account import AccountState
+from dunning.runtime.postgres.connections import Connection
+from dunning.runtime.postgres.queries import QUERIES
+from dunning.runtime.service import Repository
+
+A = TypeVar("A", bound=AccountState[Any])
+CaseRow = tuple[Any, ...]
+
+_CASE_COLUMNS = ("account_id", "invoice_id", "state", "is_open", "due_at")
+
+
+class CaseTable:
+    """How the cases of one service are written: the kernel's columns, then the service's projections."""
+
+    def __init__(self, repository: Repository[Any]) -> None:
+        own = repository.columns
+        self.columns = [*_CASE_COLUMNS, *(column.name for column in own)]
+        self._values = [column.value for column in own]
+        first = len(_CASE_COLUMNS) + 1
+        self.update = (
+            QUERIES["save_cases"]
+            .replace("{assignments}", "".join(f', "{each.name}" = given."{each.name}"' for each in own))
+            .replace("{arrays}", "".join(f", ${number}::{each.sql_type}[]" for number, each in enumerate(own, first)))
+            .replace("{names}", "".join(f', "{each.name}"' for each in own))
+        )
+
+    def row(self, account: AccountState[Any], invoice_id: str, state: bytes) -> CaseRow:
+        case = account.cases[invoice_id]
+        own = [value(case) for value in self._values]
+        return (account.account_id, invoice_id, state, case.is_open, case.due_at, *own)
+
+
+class Accounts(Generic[A]):
+    """The accounts that one transaction holds."""
+
+    def __init__(self, connection: Connection, repository: Repository[A], table: CaseTable) -> None:
+        self._connection = connection
+        self._repository = repository
+        self._table = table
+        self._stateless: dict[str, bool] = {}  # of each account held: whether its row has no state yet
+        self._stored_cases: set[tuple[str, str]] = set()
+
+    async def load(self, wanted: Mapping[str, Collection[str]]) -> dict[str, A]:
+        """New accounts first, for they are locked by being created, then the others, then what belongs to them."""
+        ids = sorted(wanted)
+        created = {row["account_id"] for row in await self._connection.fetch(QUERIES["create_accounts"], ids)}
+        states: dict[str, bytes | None] = dict.fromkeys(created)
+        cases: dict[str, list[bytes]] = {}
+        if known := [account_id for account_id in ids if account_id not in created]:
+            rows = await self._connection.fetch(QUERIES["lock_accounts"], known)
+            states.update((account_id, state) for account_id, state in rows)
+            cases = await self._load_cases(known, wanted)
+        self._stateless.update((account_id, state is None) for account_id, state in states.items())
+        return {
+            account_id: self._revive(account_id, states[account_id], cases.get(account_id, ())) for account_id in ids
+        }
+
+    async def _load_cases(self, known: list[str], wanted: Mapping[str, Collection[str]]) -> dict[str, list[bytes]]:
+        named = [(account_id, invoice_id) for account_id in known for invoice_id in set(wanted[account_id])]
+        rows = await self._connection.fetch(
+            QUERIES["load_cases"],
+            known,
+            [account_id for account_id, _ in named],
+            [invoice_id for _, invoice_id in named],
+        )
+        cases: dict[str, list[bytes]] = {}
+        for account_id, invoice_id, state in rows:
+            self._stored_cases.add((account_id, invoice_id))
+            cases.setdefault(account_id, []).append(state)
+        return cases
+
+    def _revive(self, account_id: str, state: bytes | None, cases: Collection[bytes]) -> A:
+        if state is None:
+            return self._repository.new_account(account_id)
+        return self._repository.decode_account(account_id, state, list(cases))
+
+    async def save(self, accounts: Iterable[A]) -> None:
+        """Changed account rows in one statement, known cases in one, new cases by COPY straight into the table."""
+        states: list[tuple[str, bytes]] = []
+        known: list[CaseRow] = []
+        new: list[CaseRow] = []
+        for account in sorted(accounts, key=lambda each: each.account_id):
+            account_id = account.account_id
+            if account_id not in self._stateless:
+                raise LookupError(f"account {account_id} was not loaded in this transaction, so nobody locked it")
+            if account.changed or (account.touched and self._stateless[account_id]):
+                states.append((account_id, self._repository.encode_account(account)))
+                self._stateless[account_id] = False
+            for invoice_id in sorted(account.touched):
+                row = self._table.row(account, invoice_id, self._repository.encode_case(account, invoice_id))
+                (known if (account_id, invoice_id) in self._stored_cases else new).append(row)
+        await self._write(states, known, new)
+        for account in accounts:
+            account.changed = False
+            account.touched.clear()
+
+    async def _write(self, states: list[tuple[str, bytes]], known: list[CaseRow], new: list[CaseRow]) -> None:
+        if states:
+            await self._connection.execute(QUERIES["save_accounts"], *zip(*states, strict=True))
+        if known:
+            await self._connection.execute(self._table.update, *zip(*known, strict=True))
+        if new:
+            await self._connection.copy_records_to_table("cases", records=new, columns=self._table.columns)
+            self._stored_cases.update((row[0], row[1]) for row in new)
+
+    async def lock_due(self, due_before: datetime, limit: int) -> dict[str, list[tuple[str, datetime]]]:
+        locked = await self._connection.fetch(QUERIES["lock_due_accounts"], due_before, limit)
+        due: dict[str, list[tuple[str, datetime]]] = {}
+        if ids := sorted({row["account_id"] for row in locked}):
+            for account_id, invoice_id, due_at in await self._connection.fetch(QUERIES["due_cases"], ids, due_before):
+                due.setdefault(account_id, []).append((invoice_id, due_at))
+        return due

@@ -1,0 +1,50 @@
+"""Events on their way to Kafka, and their place in the journal afterwards."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from dunning.runtime.postgres.connections import Connection
+from dunning.runtime.postgres.queries import QUERIES
+from dunning.runtime.sharding import shard_of
+from dunning.runtime.store import OutboxRow, PendingRow
+
+_COLUMNS = ("shard", "topic", "key", "headers", "value", "case_id", "account_id", "recorded_at")
+
+encode_headers = msgspec.msgpack.Encoder().encode
+"""Header values may be any bytes, which JSON could not hold as they are."""
+decode_headers = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...]).decode
+
+
+async def publish(connection: Connection, rows: Sequence[OutboxRow], shards: int, recorded_at: datetime) -> None:
+    """COPY keeps the order: the identity numbers the rows as they come."""
+    records = [
+        (
+            shard_of(row.key, shards),
+            row.topic,
+            row.key,
+            encode_headers(row.headers),
+            row.value,
+            row.case_id,
+            row.account_id,
+            recorded_at,
+        )
+        for row in rows
+    ]
+    await connection.copy_records_to_table("outbox", records=records, columns=_COLUMNS)
+
+
+async def pending(connection: Connection, shard: int, limit: int) -> list[PendingRow]:
+    rows = await connection.fetch(QUERIES["pending"], shard, limit)
+    return [
+        PendingRow(row_id, OutboxRow(topic, key, value, decode_headers(headers), case_id, account_id), recorded_at)
+        for row_id, topic, key, headers, value, case_id, account_id, recorded_at in rows
+    ]
+
+
+async def finish(
+    connection: Connection, rows: Sequence[PendingRow], shards: int, published_at: datetime | None
+) -> None:
+    shard_numbers = [shard_of(each.row.key, shards) for each in rows]
+    await connection.execute(QUERIES["finish"], shard_numbers, [each.id for each in rows], published_at)

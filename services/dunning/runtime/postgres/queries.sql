@@ -1,0 +1,231 @@
+-- Every statement of the store, by name. Values that a clock gives are parameters, so that a test can set the clock:
+-- `coalesce($n, clock_timestamp())` is the time given, or else the database's own.
+
+-- name: facts
+-- What was fixed when the schema was made.
+select name, value from facts;
+
+-- name: now
+-- The clock itself, not the beginning of the transaction: whoever waited for a lock must not act in the past.
+select coalesce($1::timestamptz, clock_timestamp());
+
+-- name: lock_offsets
+-- First of all locks. A row that is missing in the result has another epoch: somebody took the partition over.
+select o.topic, o.partition, o.next_offset
+from offsets o
+join unnest($1::text[], $2::integer[], $3::bigint[]) as mine (topic, partition, epoch) using (topic, partition)
+where o.epoch = mine.epoch
+order by o.topic, o.partition
+for update of o;
+
+-- name: advance_offsets
+-- The rows are ours since `lock_offsets`, so the epoch needs no second look.
+update offsets o
+set next_offset = read.next_offset
+from unnest($1::text[], $2::integer[], $3::bigint[]) as read (topic, partition, next_offset)
+where o.topic = read.topic and o.partition = read.partition;
+
+-- name: take_over
+-- Waits until a turn of the former owner has ended; from then on that owner's epoch matches no row.
+insert into offsets as o (topic, partition, epoch)
+select given.topic, given.partition, 1
+from unnest($1::text[], $2::integer[]) as given (topic, partition)
+order by given.topic, given.partition
+on conflict (topic, partition) do update set epoch = o.epoch + 1, read_through = null
+returning o.topic, o.partition, o.epoch, o.next_offset;
+
+-- name: note_read_through
+-- Never backwards, and only where the epoch is still ours. Locked in order first: a turn may hold several rows.
+with mine as (
+    select o.topic, o.partition, given.instant
+    from offsets o
+    join unnest($1::text[], $2::integer[], $3::bigint[], $4::timestamptz[]) as given (topic, partition, epoch, instant)
+        using (topic, partition)
+    where o.epoch = given.epoch
+    order by o.topic, o.partition
+    for update of o
+)
+update offsets o
+set read_through = greatest(o.read_through, mine.instant)
+from mine
+where o.topic = mine.topic and o.partition = mine.partition;
+
+-- name: horizon
+-- One row per partition that was read through since its owner took it over.
+select count(*) as known, min(o.read_through) as instant
+from offsets o
+join unnest($1::text[], $2::integer[]) as wanted (topic, partition) using (topic, partition)
+where o.read_through is not null;
+
+-- name: first_sightings
+-- A key that another transaction is about to write makes us wait for its end; no violation is ever raised, for that
+-- would kill the transaction. Written in the order of the keys: two batches with the same events do not deadlock.
+insert into inbox (key, content, seen_at)
+select given.key, given.content, $3::timestamptz
+from unnest($1::bigint[], $2::bigint[]) as given (key, content)
+order by given.key
+on conflict (key) do nothing
+returning key;
+
+-- name: seen_contents
+-- A statement of its own: what we just waited for is invisible to the statement that waited.
+select key, content from inbox where key = any($1::bigint[]);
+
+-- name: create_accounts
+-- New accounts are locked by being written; whoever meets them in the meantime waits. Sorted against deadlocks.
+insert into accounts (account_id)
+select given.account_id
+from unnest($1::text[]) as given (account_id)
+order by given.account_id
+on conflict (account_id) do nothing
+returning account_id;
+
+-- name: lock_accounts
+-- In the order of ids. The state is that after the wait.
+select account_id, state
+from accounts
+where account_id = any($1::text[])
+order by account_id
+for update;
+
+-- name: load_cases
+-- The open cases of the locked accounts ($1), and those that the inputs name ($2, $3) even where they are closed.
+select account_id, invoice_id, state
+from cases
+where account_id = any($1::text[]) and is_open
+union all
+select c.account_id, c.invoice_id, c.state
+from unnest($2::text[], $3::text[]) as named (account_id, invoice_id)
+join cases c using (account_id, invoice_id)
+where not c.is_open
+order by account_id, invoice_id;
+
+-- name: save_accounts
+-- Arrays instead of a temporary table: measured alike, and nothing to set up per connection.
+update accounts a
+set state = given.state
+from unnest($1::text[], $2::jsonb[]) as given (account_id, state)
+where a.account_id = given.account_id;
+
+-- name: save_cases
+-- Known cases. The projections of the service are filled in when the store is made ({arrays}, {names}, {assignments}).
+update cases c
+set state = given.state, is_open = given.is_open, due_at = given.due_at{assignments}
+from unnest($1::text[], $2::text[], $3::jsonb[], $4::boolean[], $5::timestamptz[]{arrays})
+    as given (account_id, invoice_id, state, is_open, due_at{names})
+where c.account_id = given.account_id and c.invoice_id = given.invoice_id;
+
+-- name: lock_due_accounts
+-- Along the partial index, oldest first; an account that somebody holds is passed over, not waited for. An account with
+-- several due cases comes up several times and counts towards the limit each time.
+select a.account_id
+from cases c
+join accounts a using (account_id)
+where c.due_at <= $1::timestamptz
+order by c.due_at
+limit $2
+for update of a skip locked;
+
+-- name: due_cases
+-- Read again after the lock: what a batch paid or moved in the meantime is not due any more.
+select account_id, invoice_id, due_at
+from cases
+where account_id = any($1::text[]) and due_at <= $2::timestamptz
+order by due_at, account_id, invoice_id;
+
+-- name: pending
+-- By number within the shard. A later commit may bring a lower number, but of another key: one key is written under its
+-- account's lock. So the next look begins at the oldest again, never behind the last one seen.
+select id, topic, key, headers, value, case_id, account_id, recorded_at
+from outbox
+where shard = $1
+order by id
+limit $2;
+
+-- name: finish
+-- Exactly the rows that were acknowledged. Rows of no case and no account (dead letters) have no story to tell.
+with done as (
+    delete from outbox o
+    using unnest($1::smallint[], $2::bigint[]) as acknowledged (shard, id)
+    where o.shard = acknowledged.shard and o.id = acknowledged.id
+    returning o.id, o.topic, o.key, o.headers, o.value, o.case_id, o.account_id, o.recorded_at
+)
+insert into journal (id, topic, key, headers, value, case_id, account_id, recorded_at, published_at)
+select id, topic, key, headers, value, case_id, account_id, recorded_at, coalesce($3::timestamptz, clock_timestamp())
+from done
+where case_id is not null or account_id is not null;
+
+-- name: give_errands
+-- The same errand twice is one errand.
+insert into errands (errand_id, account_id, invoice_id, kind, payload, not_before, due_at, given_at)
+select g.errand_id, g.account_id, g.invoice_id, g.kind, g.payload, g.not_before, g.not_before, $7::timestamptz
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[])
+    as g (errand_id, account_id, invoice_id, kind, payload, not_before)
+on conflict (errand_id) do nothing;
+
+-- name: withdraw_errands
+-- What still waits becomes due at once, so that its end is reported soon. What is begun goes on; the mark counts if it
+-- is postponed.
+update errands
+set withdrawn = true, due_at = case state when 'waiting' then least(due_at, $2::timestamptz) else due_at end
+where errand_id = any($1::text[]);
+
+-- name: lease_errands
+-- Oldest first. A lease that ran out is given to the next worker, who learns whether the former one had begun.
+with due as (
+    select errand_id, state
+    from errands
+    where due_at <= coalesce($1::timestamptz, clock_timestamp())
+    order by due_at
+    limit $2
+    for update skip locked
+)
+update errands e
+set state = case due.state when 'begun' then 'begun' else 'leased' end,
+    token = gen_random_uuid(),
+    tries = e.tries + 1,
+    lease_seconds = $3,
+    due_at = coalesce($1::timestamptz, clock_timestamp()) + make_interval(secs => $3)
+from due
+where e.errand_id = due.errand_id
+returning e.errand_id, e.account_id, e.invoice_id, e.kind, e.payload, e.not_before, e.token, e.tries, e.withdrawn,
+    e.state = 'begun' as begun;
+
+-- name: begin_errand
+-- Only with the lease in hand and its time not over; the lease starts anew, since the work only begins now.
+update errands
+set state = 'begun', due_at = coalesce($3::timestamptz, clock_timestamp()) + make_interval(secs => lease_seconds)
+where errand_id = $1
+    and token = $2
+    and state = 'leased'
+    and not withdrawn
+    and due_at > coalesce($3::timestamptz, clock_timestamp())
+returning true;
+
+-- name: postpone_errand
+-- Back to waiting, also when it was begun. Withdrawn in the meantime: due at once, to be reported as such.
+update errands
+set state = 'waiting',
+    token = null,
+    lease_seconds = null,
+    due_at = case when withdrawn then coalesce($4::timestamptz, clock_timestamp()) else $3::timestamptz end
+where errand_id = $1 and token = $2
+returning true;
+
+-- name: finish_errand
+-- Filters on the lease: a worker who lost it changes nothing.
+delete from errands where errand_id = $1 and token = $2 returning true;
+
+-- name: save_policy
+-- The first one stands.
+insert into policies (id, version, digest, body) values ($1, $2, $3, $4)
+on conflict (id, version) do nothing
+returning true;
+
+-- name: policy_digest
+-- What stands, to compare with.
+select digest from policies where id = $1 and version = $2;
+
+-- name: load_policies
+-- All versions: cases use old ones until they close.
+select id, version, digest, body, first_seen_at from policies order by id, version;

@@ -1,0 +1,141 @@
+"""The store of one service in PostgreSQL."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import asyncpg
+
+from dunning.domain.account import AccountState
+from dunning.runtime.postgres import errands, offsets, outbox
+from dunning.runtime.postgres.accounts import CaseTable
+from dunning.runtime.postgres.connections import Clock, Connection, Pool, driver_errors_translated, open_pool
+from dunning.runtime.postgres.queries import QUERIES
+from dunning.runtime.postgres.settings import PostgresSettings
+from dunning.runtime.postgres.transaction import PostgresTransaction
+from dunning.runtime.service import Repository, Service
+from dunning.runtime.store import LeasedErrand, Owned, PendingRow, StoreUnavailable, TopicPartition
+
+_CLOSE_SECONDS_MAX = 5
+
+A = TypeVar("A", bound=AccountState[Any])
+
+
+class SchemaMissing(Exception):
+    """The service's tables are not there."""
+
+
+class PostgresStore(Generic[A]):
+    """`dunning.runtime.store.Store` in the schema of one service. Made by `PostgresStore.open`."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        repository: Repository[A],
+        *,
+        shards: int,
+        acquire_timeout_seconds: float,
+        clock: Clock | None,
+    ) -> None:
+        self._pool = pool
+        self._repository = repository
+        self._table = CaseTable(repository)
+        self._shards = shards
+        self._acquire_timeout_seconds = acquire_timeout_seconds
+        self._clock = clock
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, settings: PostgresSettings, service: Service[A], *, clock: Clock | None = None
+    ) -> AsyncIterator["PostgresStore[A]"]:
+        """The store while the block lasts. `clock` stands in for the database's, for tests and trials."""
+        pool = await open_pool(settings, service.name)
+        try:
+            shards = await _shards_of(pool, service.name)
+            yield cls(
+                pool,
+                service.repository,
+                shards=shards,
+                acquire_timeout_seconds=settings.acquire_timeout_seconds,
+                clock=clock,
+            )
+        finally:
+            await _close(pool)
+
+    @property
+    def shards(self) -> int:
+        return self._shards
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection in the service's schema, for what is not part of a turn: policies, metrics, `case show`."""
+        with driver_errors_translated():
+            async with self._pool.acquire(timeout=self._acquire_timeout_seconds) as connection:
+                try:
+                    yield connection
+                except asyncpg.InterfaceError as error:  # a mistake of ours, unless the line broke
+                    if connection.is_closed():
+                        raise StoreUnavailable("the database closed the connection") from error
+                    raise
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresTransaction[A]]:
+        async with self.connection() as connection, connection.transaction():
+            yield PostgresTransaction(connection, self._repository, self._table, self._shards, self._clock)
+
+    async def take_over(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Owned]:
+        async with self.connection() as connection:
+            return await offsets.take_over(connection, partitions)
+
+    async def note_read_through(self, read: Mapping[TopicPartition, tuple[int, datetime]]) -> None:
+        async with self.connection() as connection:
+            await offsets.note_read_through(connection, read)
+
+    async def horizon(self, all_partitions: Collection[TopicPartition]) -> datetime | None:
+        async with self.connection() as connection:
+            return await offsets.horizon(connection, all_partitions)
+
+    async def pending(self, shard: int, limit: int) -> list[PendingRow]:
+        async with self.connection() as connection:
+            return await outbox.pending(connection, shard, limit)
+
+    async def finish(self, rows: Sequence[PendingRow]) -> None:
+        async with self.connection() as connection:
+            await outbox.finish(connection, rows, self._shards, self._given_now())
+
+    async def lease_errands(self, limit: int, lease_seconds: float) -> list[LeasedErrand]:
+        async with self.connection() as connection:
+            return await errands.lease(connection, limit, lease_seconds, self._given_now())
+
+    async def begin_errand(self, leased: LeasedErrand) -> bool:
+        async with self.connection() as connection:
+            return await errands.begin(connection, leased, self._given_now())
+
+    async def postpone_errand(self, leased: LeasedErrand, not_before: datetime) -> None:
+        async with self.connection() as connection:
+            await errands.postpone(connection, leased, not_before, self._given_now())
+
+    def _given_now(self) -> datetime | None:
+        return self._clock() if self._clock else None
+
+
+async def _shards_of(pool: Pool, service: str) -> int:
+    with driver_errors_translated():
+        try:
+            facts = {row["name"]: row["value"] for row in await pool.fetch(QUERIES["facts"])}
+        except asyncpg.UndefinedTableError as error:
+            raise SchemaMissing(f"the tables of {service} are missing: run `dunning migrate`") from error
+    shards: int = json.loads(facts["outbox_shards"])
+    return shards
+
+
+async def _close(pool: Pool) -> None:
+    """A connection that hangs is cut: stopping must not take longer than the service may take to stop."""
+    try:
+        await asyncio.wait_for(pool.close(), _CLOSE_SECONDS_MAX)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):  # OSError: also the time-out
+        pool.terminate()
