@@ -1,0 +1,60 @@
+"""Which languages notices speak, and how amounts and dates are written in them. Pure."""
+
+import copy
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Literal
+
+from babel import Locale
+from babel.dates import format_date
+from babel.numbers import NumberPattern, parse_pattern
+from iso4217 import Currency
+
+from dunning.domain.calendar import zone_named
+
+Language = Literal["en", "de"]
+LANGUAGES: tuple[Language, ...] = ("en", "de")
+FALLBACK: Language = "en"
+
+_LETTER_BEFORE_DIGIT = re.compile(r"(?<=[A-Za-z])(?=\d)")
+
+
+def negotiate(locale: str | None) -> Language:
+    """The language a customer with this locale is written to in: `de-AT` is `de`, what we do not speak is `en`."""
+    wanted = re.split(r"[-_.@;,]", (locale or "").strip().lower(), maxsplit=1)[0]
+    return next((language for language in LANGUAGES if language == wanted), FALLBACK)
+
+
+def amount_text(amount_minor: int, currency: str, language: Language) -> str:
+    """The amount as people write it, with exactly the currency's digits after the point.
+
+    The digits are those of ISO 4217, which `amount_minor` counts in. The formatting library would use the digits seen
+    in shops instead and drop what they leave out: AFN 12.34 would become AFN 12.
+    """
+    digits = minor_digits(currency)
+    pattern = _currency_pattern(language, digits)
+    amount = Decimal(amount_minor).scaleb(-digits)
+    text = pattern.apply(amount, Locale(language), currency=currency, currency_digits=False)
+    return _LETTER_BEFORE_DIGIT.sub("\N{NO-BREAK SPACE}", text)
+
+
+def day_text(instant: datetime, zone: str, language: Language) -> str:
+    """The day of an instant where the customer lives, e.g. `Thursday, October 15, 2026`. An unknown zone is UTC."""
+    local = instant.astimezone(zone_named(zone) or UTC)
+    return format_date(local.date(), "full", locale=language)
+
+
+@lru_cache(maxsize=512)
+def minor_digits(currency: str) -> int:
+    """How many digits the minor unit has by ISO 4217: 2 for EUR, 0 for JPY, 3 for KWD. Raises ValueError."""
+    exponent = Currency(currency).exponent
+    return int(exponent) if exponent is not None else 0
+
+
+@lru_cache(maxsize=64)
+def _currency_pattern(language: Language, digits: int) -> NumberPattern:
+    pattern = copy.copy(parse_pattern(Locale(language).currency_formats["standard"]))
+    pattern.frac_prec = (digits, digits)
+    return pattern
