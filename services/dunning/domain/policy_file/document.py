@@ -134,7 +134,7 @@ def _check_distances(keys: Mapping[str, Field], retries: Retries) -> None:
         field.refuse(Code.NO_DISTANCE, f"{retries.max_retries} retries, but `after` gives no distance for them")
     elif retries.max_retries < len(retries.after):
         unused = ", ".join(str(distance) for distance in retries.after[retries.max_retries :])
-        field.warn(Code.NO_EFFECT, f"{retries.max_retries} retries never use the last of `after`: {unused}")
+        field.warn(Code.NO_EFFECT, f"with {retries.max_retries} these distances of `after` are never used: {unused}")
 
 
 def _check_window(keys: Mapping[str, Field], retries: Retries) -> None:

@@ -288,17 +288,20 @@ def entries(field: Field) -> dict[str, Field]:
 
 
 def section(field: Field, allowed: Collection[str], required: Collection[str] = ()) -> dict[str, Field]:
-    """A mapping with known keys. Reports the others, those that are missing, and those that are not in force yet."""
+    """A mapping with known keys. Reports the others, those that are missing, and those that are not in force yet.
+
+    A misspelt key is read as the one that was probably meant, so that one slip does not look like several.
+    """
     found = entries(field)
-    meant = set()  # a required key that is there but misspelt is one problem, not two
     for key in [key for key in found if key not in allowed]:
         close = closest(key, allowed)
-        meant.add(close)
         cure = f'did you mean "{close}"?' if close else f"allowed: {', '.join(allowed)}"
         unknown = found.pop(key)
         field.report.error(Code.UNKNOWN_KEY, unknown.key_place, unknown.path, f"unknown key; {cure}")
+        if close:
+            found.setdefault(close, unknown)
     if isinstance(field.node, Table):
-        for key in [key for key in required if key not in found and key not in meant]:
+        for key in [key for key in required if key not in found]:
             field.report.error(Code.MISSING_KEY, field.node.place, _joined(field.path, key), "required, but missing")
     for entry in found.values():
         pending = NOT_IN_FORCE.get(_INDEX.sub("[]", entry.path))

@@ -143,7 +143,7 @@ def _check_stages(drafts: Sequence[_Draft]) -> None:
 def _check_effects(drafts: Sequence[_Draft]) -> None:
     """Rule 44 in the small: a key that could change nothing is a slip."""
     for draft in drafts:
-        if not {"notice", "account"} & draft.keys.keys():
+        if draft.keys and not {"notice", "account"} & draft.keys.keys():
             draft.field.refuse(Code.NO_EFFECT, "does nothing; give the rung a `notice` or an `account` stage")
         for key, needed in (("collections", "account"), ("warned_by", "account"), ("lead", "warned_by")):
             if key in draft.keys and needed not in draft.keys:

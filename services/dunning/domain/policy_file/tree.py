@@ -161,7 +161,7 @@ class _Builder:
         parent.size += size
         if parent.size > NODES_MAX:
             message = f"more than {NODES_MAX} values, counting those that aliases repeat"
-            raise UnreadableError(Code.TOO_LARGE, node.place, message)
+            raise UnreadableError(Code.TOO_LARGE, parent.place, message)
 
 
 def _table(closed: _Open) -> Table:

@@ -1,0 +1,53 @@
+"""What account enforcement keeps: the deliveries of a case's warnings, and the status that was published last."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dunning.domain.case import Account, Case
+from dunning.domain.events import OpenCase, Owed
+from dunning.domain.words import AccountStage
+
+DELIVERIES_MAX = 64  # per invoice
+
+
+@dataclass(slots=True)
+class Delivery:
+    """A notice that reached the customer, as the notification dispatcher said; a bounce takes it back."""
+
+    case_id: str
+    rung: str
+    notice_id: str
+    channel: str
+    delivered_at: datetime | None = None
+    bounced_at: datetime | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Delivered and not bounced since (rule 25)."""
+        return self.delivered_at is not None and (self.bounced_at is None or self.bounced_at < self.delivered_at)
+
+
+@dataclass(slots=True)
+class AccountCase(Case):
+    """A case on the account track."""
+
+    deliveries: list[Delivery] = field(default_factory=list)
+    stage_since: datetime | None = None
+
+
+@dataclass(slots=True)
+class Published:
+    """What the last `dunning.account.status` said."""
+
+    status: AccountStage = AccountStage.ACTIVE
+    since: datetime | None = None
+    open_cases: list[OpenCase] = field(default_factory=list)
+    to_reinstate: list[Owed] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class EnforcedAccount(Account[AccountCase]):
+    """An account on the account track. `sequence` counts its published statuses."""
+
+    sequence: int = 0
+    published: Published = field(default_factory=Published)

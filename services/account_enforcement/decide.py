@@ -1,0 +1,265 @@
+"""What an account may still do: the account track, and the worst open case's status (rules 23 to 25, 35 to 37)."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from account_enforcement.case import DELIVERIES_MAX, AccountCase, Delivery, EnforcedAccount, Published
+from dunning.domain import ids
+from dunning.domain.calendar import Duration, local_days_between
+from dunning.domain.case import Shift
+from dunning.domain.events import (
+    AccountStatus,
+    ErrandReport,
+    NextStep,
+    NoticeResult,
+    OpenCase,
+    Owed,
+    PaymentSucceeded,
+    Signal,
+    StageChanged,
+)
+from dunning.domain.policy import Policy, Rung
+from dunning.domain.track import Closing, Track, Turn
+from dunning.domain.words import AccountStage, Outcome, Reason
+from dunning.domain.words import Track as TrackName
+
+ACCOUNT_STATUS = "dunning.account.status.v1"
+LATE = timedelta(minutes=1)  # a restricting rung later than this moves the rungs behind it (rule 24)
+STALE_AFTER = Duration(days=14)  # beyond its lead a warning of this age does not count any more (rule 25)
+AccountTurn = Turn[EnforcedAccount]
+
+
+class AccountTrack(Track[EnforcedAccount, AccountCase]):
+    """Account enforcement's side of a case."""
+
+    name = TrackName.ACCOUNT
+
+    def new_case(self, invoice_id: str) -> AccountCase:
+        """An empty case."""
+        return AccountCase(invoice_id, stage=AccountStage.ACTIVE.value)
+
+    def carry(self, former: AccountCase, case: AccountCase) -> None:
+        """Deliveries that were heard of before the failure was read."""
+        case.deliveries = [known for known in former.deliveries if known.case_id == case.case_id]
+
+    # --- the ladder -------------------------------------------------------------------------------------------------
+
+    def woken(self, turn: AccountTurn, case: AccountCase) -> None:
+        """An account rung may be due."""
+        while case.open and (rung := self._due_rung(turn, case)) is not None:
+            self._happen(turn, case, rung)
+
+    def _next_account_rung(self, case: AccountCase, policy: Policy) -> tuple[int, Rung] | None:
+        rungs = enumerate(policy.ladder[case.next_rung :], case.next_rung)
+        return next(((index, rung) for index, rung in rungs if rung.account is not None), None)
+
+    def _due_rung(self, turn: AccountTurn, case: AccountCase) -> Rung | None:
+        policy = self.policy_of(case)
+        following = self._next_account_rung(case, policy)
+        if following is None:
+            return None
+        at = self._allowed_at(turn.account, case, policy, following[1], turn.now)
+        return following[1] if at is not None and at <= turn.now else None
+
+    def _allowed_at(
+        self, account: EnforcedAccount, case: AccountCase, policy: Policy, rung: Rung, now: datetime
+    ) -> datetime | None:
+        """When a rung may happen: its date, the end of a hold, its warning's lead; None while that is not known."""
+        if account.is_terminated:
+            return None
+        moments = [case.date_of(rung, policy)]
+        hold = case.held_until(policy)
+        if hold is not None:
+            moments.append(hold)
+        if rung.warned_by is not None:
+            warned = self._warned_at(case, rung, now)
+            if warned is None:
+                return None
+            moments.append(warned)
+        return max(moments)
+
+    @staticmethod
+    def _warned_at(case: AccountCase, rung: Rung, now: datetime) -> datetime | None:
+        """The first standing delivery of the rung's warning, plus its lead, unless that is too old (rule 25)."""
+        assert rung.lead is not None, "a rung with a warning has a lead"
+        zone = case.pinned_zone
+        first = min(
+            (
+                known.delivered_at
+                for known in case.deliveries
+                if known.rung == rung.warned_by
+                and known.stands
+                and known.delivered_at is not None
+                and (rung.lead + STALE_AFTER).after(known.delivered_at, zone) >= now
+            ),
+            default=None,
+        )
+        return rung.lead.after(first, zone) if first is not None else None
+
+    def _happen(self, turn: AccountTurn, case: AccountCase, rung: Rung) -> None:
+        policy = self.policy_of(case)
+        assert rung.account is not None, "only rungs with an account stage happen here"
+        if rung.restricts and turn.now - case.date_of(rung, policy) > LATE:
+            case.shift = Shift(turn.now, rung.at)
+        case.next_rung = policy.ladder.index(rung) + 1
+        turn.touch(case)
+        if case.stage == rung.account:
+            return
+        reason = Reason.GRACE_PERIOD_EXPIRED if rung.restricts else Reason.PAYMENT_FAILED
+        following = self._next_account_rung(case, policy)
+        upcoming = NextStep(following[1].name, case.date_of(following[1], policy)) if following else None
+        self._enter(turn, case, rung.account, reason, rung, upcoming)
+        if rung.account is AccountStage.TERMINATED:
+            self.terminate(turn, case, turn.now, case.book.amount_minor)
+
+    def _enter(
+        self,
+        turn: AccountTurn,
+        case: AccountCase,
+        stage: AccountStage,
+        reason: str,
+        rung: Rung | None = None,
+        upcoming: NextStep | None = None,
+        amount_minor: int | None = None,
+    ) -> None:
+        self.move(
+            turn,
+            case,
+            stage,
+            reason,
+            upcoming=upcoming,
+            amount_minor=amount_minor,
+            rung=rung.name if rung else None,
+            collections=(rung.collections or None) if rung else None,
+        )
+        case.stage_since = turn.now
+
+    def wake_at(self, account: EnforcedAccount, case: AccountCase, now: datetime) -> datetime | None:
+        """When the next account rung may happen, as far as that is known."""
+        if not case.open:
+            return None
+        policy = self.policy_of(case)
+        following = self._next_account_rung(case, policy)
+        return self._allowed_at(account, case, policy, following[1], now) if following else None
+
+    # --- endings ----------------------------------------------------------------------------------------------------
+
+    def closed(self, turn: AccountTurn, case: AccountCase, closing: Closing) -> None:
+        """Back to active in the moment of payment; a termination keeps its stage."""
+        if case.stage != AccountStage.ACTIVE and closing.reason != AccountStage.TERMINATED:
+            self._enter(turn, case, AccountStage.ACTIVE, closing.reason, amount_minor=closing.amount_minor)
+
+    def handed_over(self, turn: AccountTurn, old: AccountCase, new: AccountCase, *, inherits: bool) -> None:
+        """The next case; where it replaces one that should not have been, it stands where that one stood (rule 7)."""
+        if not inherits:
+            return
+        new.deliveries = old.deliveries
+        rungs = self.policy_of(new).ladder[: new.next_rung]
+        last = next((rung for rung in reversed(rungs) if rung.account is not None), None)
+        if last is not None and last.account is not None and last.account is not AccountStage.TERMINATED:
+            self._enter(turn, new, last.account, "carried_over", last)
+
+    def reinstated(self, turn: AccountTurn, case: AccountCase, at: datetime) -> None:
+        """The stage is active again; rungs dated before it are passed, later ones keep their dates (rule 37)."""
+        policy = self.policy_of(case)
+        while case.next_rung < len(policy.ladder) and case.date_of(policy.ladder[case.next_rung], policy) < at:
+            case.next_rung += 1
+        if case.stage != AccountStage.ACTIVE and (case.stage_since is None or case.stage_since <= at):
+            self._enter(turn, case, AccountStage.ACTIVE, Reason.REINSTATED)
+
+    # --- signals and peers ------------------------------------------------------------------------------------------
+
+    def signalled(self, turn: AccountTurn, event: Signal) -> None:
+        """Facts about the customer: the zone and country that the next case pins."""
+        facts = turn.account.facts
+        if event.kind == "customer.updated":
+            turn.account.changed |= facts.learn_customer(event.customer, event.at, self.facts_kept)
+        else:
+            turn.count("signal_without_effect")
+
+    def amount_changed(self, turn: AccountTurn, case: AccountCase, event: PaymentSucceeded | Signal) -> None:
+        """What is owed is part of the account's status; `concluded` publishes it."""
+
+    def heard(self, turn: AccountTurn, event: StageChanged | NoticeResult | ErrandReport) -> None:
+        """Whether warnings were delivered, and whether they bounced since."""
+        if not isinstance(event, NoticeResult) or event.outcome not in (Outcome.DELIVERED, Outcome.BOUNCED):
+            turn.count("news_without_effect")
+            return
+        case = self._case_of(turn.account, event.invoice_id)
+        case_id = next(iter(event.case_ids), "")
+        if case.open != case.goes_by(case_id):  # open: its own news; else only of a case that is still to open
+            turn.count("news_of_another_case")
+            return
+        turn.touch(case)
+        known = next((entry for entry in case.deliveries if entry.notice_id == event.notice_id), None)
+        if known is None:
+            known = Delivery(case_id, event.rung, event.notice_id, event.channel)
+            case.deliveries = [*case.deliveries, known][-DELIVERIES_MAX:]
+        if event.outcome == Outcome.DELIVERED:
+            known.delivered_at = event.at
+        else:
+            known.bounced_at = event.at
+
+    # --- the account as a whole -------------------------------------------------------------------------------------
+
+    def concluded(self, turn: AccountTurn) -> None:
+        """Publish the account's status once per input, when it, the open cases or what reinstates changed (rule 35)."""
+        account, last = turn.account, turn.account.published
+        if not turn.touched:
+            return
+        cases = list(account.open_cases())
+        worst = max(cases, key=lambda case: AccountStage(case.stage).severity, default=None)
+        status = AccountStage.TERMINATED if account.is_terminated else AccountStage(worst.stage if worst else "active")
+        open_cases = [self._line(case, turn.now) for case in cases]
+        to_reinstate = self._to_reinstate(cases)
+        same_cases = [_timeless(line) for line in open_cases] == [_timeless(line) for line in last.open_cases]
+        if status == last.status and same_cases and to_reinstate == last.to_reinstate:
+            return
+        since = turn.now if status != last.status or last.since is None else last.since
+        account.sequence += 1
+        account.changed = True
+        account.published = Published(status, since, open_cases, to_reinstate)
+        turn.decision.events.append(
+            AccountStatus(
+                event_id=ids.event_id(ACCOUNT_STATUS, account.account_id, account.sequence),
+                sequence=account.sequence,
+                causation_id=turn.cause_id,
+                account_id=account.account_id,
+                status=status.value,
+                previous_status=last.status.value,
+                since=since,
+                reason=self._reason(turn),
+                effective_at=turn.now,
+                open_cases=tuple(open_cases),
+                to_reinstate=tuple(to_reinstate),
+                policy=worst.policy if worst else None,
+                traceparent=turn.traceparent,
+            )
+        )
+
+    @staticmethod
+    def _reason(turn: AccountTurn) -> str:
+        """The reason of the last transition that this input caused; otherwise what changed without one."""
+        moved = [event for event in turn.decision.events if isinstance(event, StageChanged)]
+        if moved:
+            return moved[-1].reason
+        reinstated = isinstance(turn.cause, Signal) and turn.cause.kind == "account.reinstated"
+        return Reason.REINSTATED.value if reinstated else "open_cases_changed"
+
+    def _line(self, case: AccountCase, now: datetime) -> OpenCase:
+        anchor = case.anchor_at(self.policy_of(case))
+        days = local_days_between(anchor, now, case.pinned_zone)
+        return OpenCase(case.case_id, case.invoice_id, case.book.amount_minor, case.book.currency, days)
+
+    @staticmethod
+    def _to_reinstate(cases: list[AccountCase]) -> list[Owed]:
+        owed: dict[str, int] = {}
+        for case in cases:
+            if case.stage != AccountStage.ACTIVE:
+                owed[case.book.currency] = owed.get(case.book.currency, 0) + case.book.amount_minor
+        return [Owed(currency, amount) for currency, amount in sorted(owed.items())]
+
+
+def _timeless(line: OpenCase) -> OpenCase:
+    """A line without what passes by itself: days alone write nothing (rule 35)."""
+    return replace(line, days_overdue=0)

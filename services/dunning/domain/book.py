@@ -1,0 +1,130 @@
+"""What is known of one invoice's payments, and which of its failures are still unpaid (rules 7 to 11).
+
+The book keeps facts by their own times, so that it says the same whatever the order in which they were read.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dunning.domain.declines import classify, is_overdue
+from dunning.domain.events import PaymentFailed
+from dunning.domain.words import DeclineClass
+
+ATTEMPTS_MAX = 64  # of one case; beyond it the oldest but the first are forgotten, they decide nothing any more
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A failed attempt to charge, or a due payment that never came."""
+
+    number: int
+    payment_id: str
+    failed_at: datetime
+    amount_due_minor: int
+    decline_class: DeclineClass
+    code: str
+    overdue: bool = False  # `payment_overdue`: nothing was charged
+    delay_until: datetime | None = None  # a network's advice: no charge before (rule 19)
+    method_key: str = ""
+    due_at: datetime | None = None
+    late: bool = False  # an answer after its time: its distance does not count (rule 15)
+
+    @classmethod
+    def of(cls, event: PaymentFailed, method_key: str) -> "Attempt":
+        """The attempt that a failure reports; `method_key` is what was charged, as far as it is known."""
+        decline = classify(event.failure, event.payment_method, event.failed_at)
+        return cls(
+            number=event.attempt_number,
+            payment_id=event.payment_id,
+            failed_at=event.failed_at,
+            amount_due_minor=event.amount_due_minor,
+            decline_class=decline.decline_class,
+            code=event.failure.code,
+            overdue=is_overdue(event.failure),
+            delay_until=event.failed_at + decline.delay if decline.delay else None,
+            method_key=method_key,
+            due_at=event.due_at,
+        )
+
+
+@dataclass(slots=True)
+class Remaining:
+    """What was left to pay at an instant, as a partial payment or an adjustment said."""
+
+    at: datetime
+    amount_minor: int
+
+
+@dataclass(slots=True)
+class Book:
+    """One invoice. `attempts` are those of the open case, in the order of their times."""
+
+    currency: str = ""
+    attempts: list[Attempt] = field(default_factory=list)
+    closings: int = 0  # by full payment or reinstatement, seen or unseen as a case (rule 8)
+    closed_until: datetime | None = None  # the latest of these: failures up to it are settled
+    ended: str = ""  # the reason of a void or write-off: nothing opens any more (rule 10)
+    terminated_at: datetime | None = None  # until the account is reinstated (rule 37)
+    remaining: Remaining | None = None  # the latest-dated word on what is left
+    highest_attempt: int = 0  # seen or requested, over all cases of the invoice (rules 7 and 15)
+
+    @property
+    def first(self) -> Attempt:
+        """The earliest failure of the open case: its anchor, window and amount count from here."""
+        return self.attempts[0]
+
+    @property
+    def next_number(self) -> int:
+        """The number of the case that a failure after everything known would open (rule 8)."""
+        return 1 + self.closings
+
+    @property
+    def amount_minor(self) -> int:
+        """What is owed on the open case (rule 11), in the currency's minor unit."""
+        if not self.attempts:
+            return self.remaining.amount_minor if self.remaining else 0
+        if self.remaining and self.remaining.at >= self.first.failed_at:
+            return self.remaining.amount_minor
+        return self.first.amount_due_minor
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When the invoice was due, as far as a failure of the open case said so."""
+        return next((attempt.due_at for attempt in self.attempts if attempt.due_at), None)
+
+    def is_settled(self, failed_at: datetime) -> bool:
+        """Whether a failure of this time changes nothing any more: paid since, voided, or terminated."""
+        paid = self.closed_until is not None and failed_at <= self.closed_until
+        return paid or bool(self.ended) or self.terminated_at is not None
+
+    def add(self, attempt: Attempt) -> None:
+        """Enter a failure where its time puts it."""
+        self.attempts.append(attempt)
+        self.attempts.sort(key=lambda known: (known.failed_at, known.number))
+        if len(self.attempts) > ATTEMPTS_MAX:
+            del self.attempts[1]
+        self.highest_attempt = max(self.highest_attempt, attempt.number)
+
+    def note_remaining(self, at: datetime, amount_minor: int) -> bool:
+        """Keep the latest-dated word on what is left; says whether what is owed changed."""
+        before = self.amount_minor
+        settled = self.closed_until is not None and at <= self.closed_until
+        if not settled and (self.remaining is None or at >= self.remaining.at):
+            self.remaining = Remaining(at, amount_minor)
+        return self.amount_minor != before
+
+    def settle(self, at: datetime) -> list[Attempt]:
+        """A closing at an instant: takes the settled attempts off and returns the later ones, which stay unpaid."""
+        self.closings += 1
+        self.closed_until = max(self.closed_until or at, at)
+        until = self.closed_until
+        self.attempts = [attempt for attempt in self.attempts if attempt.failed_at > until]
+        return self.attempts
+
+    def all_technical(self) -> bool:
+        """Whether nothing but technical failures is known of the open case (rule 20)."""
+        return all(attempt.decline_class is DeclineClass.TECHNICAL for attempt in self.attempts)
+
+    def latest(self) -> Attempt | None:
+        """The attempt that the next distance counts from, answers after their time left out."""
+        return next((attempt for attempt in reversed(self.attempts) if not attempt.late and not attempt.overdue), None)

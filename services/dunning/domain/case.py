@@ -1,0 +1,113 @@
+"""A case and an account as all three services keep them; each service adds its own track."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+from dunning.domain.book import Book
+from dunning.domain.calendar import Duration, zone_named
+from dunning.domain.events import PolicyRef
+from dunning.domain.facts import Facts
+from dunning.domain.policy import Anchor, Policy, Rung
+
+
+@dataclass(slots=True)
+class Shift:
+    """A rung that came late moves those behind it: they keep their distance from its actual instant (rule 24)."""
+
+    at: datetime
+    rung_at: Duration
+
+
+@dataclass(slots=True)
+class Case:
+    """An invoice's present case, or its last one. Pins are fixed when it opens (rule 13)."""
+
+    invoice_id: str
+    book: Book = field(default_factory=Book)
+    case_id: str = ""  # empty until an invoice has its first case
+    former_ids: list[str] = field(default_factory=list)  # of cases whose rungs count as done in this one (rule 7)
+    number: int = 0
+    open: bool = False
+    opened_at: datetime | None = None
+    closed_reason: str = ""
+    policy: PolicyRef | None = None
+    zone: str = "UTC"
+    country: str = ""
+    stage: str = "none"
+    sequence: int = 0  # of the last transition of this service's track
+    next_rung: int = 0  # index into the ladder: all before it happened or were passed
+    shift: Shift | None = None
+    next_at: datetime | None = None  # the earliest instant at which something is to be done
+    due: datetime | None = None  # `next_at`, but never before the instant at which it was decided (rule 40)
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When to wake this case next."""
+        return self.due
+
+    @property
+    def is_open(self) -> bool:
+        """At hand with every input of the account: open, or terminated and not yet reinstated (rule 37)."""
+        return self.open or self.book.terminated_at is not None
+
+    @property
+    def pinned_zone(self) -> ZoneInfo:
+        """The zone that all of the case's dates are reckoned in."""
+        return zone_named(self.zone) or ZoneInfo("UTC")
+
+    def goes_by(self, case_id: str) -> bool:
+        """Whether this is the case of that id, now or before it was renumbered."""
+        return case_id == self.case_id or case_id in self.former_ids
+
+    def anchor_at(self, policy: Policy) -> datetime:
+        """What the ladder's dates count from: the first failure, or the due date where one is known (rule 11)."""
+        due = self.book.due_at if policy.anchor is Anchor.DUE_DATE else None
+        return due or self.book.first.failed_at
+
+    def date_of(self, rung: Rung, policy: Policy) -> datetime:
+        """When a rung is planned, moved by a rung before it that came late (rule 24)."""
+        zone = self.pinned_zone
+        if self.shift is not None:
+            return (rung.at - self.shift.rung_at).after(self.shift.at, zone)
+        return rung.at.after(self.anchor_at(policy), zone)
+
+    def held_until(self, policy: Policy) -> datetime | None:
+        """While every failure was technical the rungs hold, until `technical_after` would be used up (rule 20)."""
+        if policy.retries is None or not self.book.attempts or not self.book.all_technical():
+            return None
+        until = self.book.first.failed_at
+        for distance in policy.retries.technical_after:
+            until = distance.after(until, self.pinned_zone)
+        return until
+
+    def plan_wake(self, at: datetime | None, now: datetime) -> None:
+        """Set when to wake next. An instant that is past means now, so that the news is read up to now before."""
+        if at != self.next_at:
+            self.next_at = at
+            self.due = max(at, now) if at is not None else None
+
+
+C = TypeVar("C", bound=Case)
+
+
+@dataclass(slots=True)
+class Account(Generic[C]):
+    """One account as a service keeps it."""
+
+    account_id: str
+    facts: Facts = field(default_factory=Facts)
+    cases: dict[str, C] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    changed: bool = False
+
+    def open_cases(self) -> Iterator[C]:
+        """Open cases in the order of their invoices."""
+        return (case for _, case in sorted(self.cases.items()) if case.open)
+
+    @property
+    def is_terminated(self) -> bool:
+        """Whether a termination stands that no reinstatement has lifted (rule 37)."""
+        return any(case.book.terminated_at is not None for case in self.cases.values())

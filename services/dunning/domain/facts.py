@@ -1,0 +1,65 @@
+"""What is known about an account, each fact with the time it was said: the newest wins (rule 12)."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dunning.domain.events import Customer, PaymentMethod
+
+CUSTOMER_FIELDS = ("name", "email", "phone", "locale", "timezone", "country", "postal_address")
+
+
+@dataclass(slots=True)
+class Known:
+    """A fact and when it was so."""
+
+    value: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class Facts:
+    """Facts about one account. A service keeps only the customer's fields that it needs."""
+
+    customer: dict[str, Known] = field(default_factory=dict)
+    method: PaymentMethod | None = None
+    method_at: datetime | None = None
+    update_url: Known | None = None
+    reinstated_at: datetime | None = None
+
+    def get(self, name: str) -> str | None:
+        """The newest value of one of the customer's fields."""
+        known = self.customer.get(name)
+        return known.value if known else None
+
+    def peek(self, name: str, customer: Customer | None, at: datetime) -> str | None:
+        """What `get` would say after learning of this customer, without learning it."""
+        known = self.customer.get(name)
+        said = getattr(customer, name) if customer else None
+        if said is None or (known is not None and known.at > at):
+            return known.value if known else None
+        return str(said)
+
+    def learn_customer(self, customer: Customer | None, at: datetime, kept: tuple[str, ...]) -> bool:
+        """Take over what is newer than what is known; says whether anything changed."""
+        if customer is None:
+            return False
+        changed = False
+        for name in kept:
+            said = getattr(customer, name)
+            known = self.customer.get(name)
+            if said is not None and (known is None or at >= known.at):
+                changed = changed or known is None or known.value != said
+                self.customer[name] = Known(said, at)
+        return changed
+
+    def learn_method(self, method: PaymentMethod | None, at: datetime) -> bool:
+        """Take over a payment method unless a newer one is known; says whether it was taken."""
+        if method is None or not (method.id or method.fingerprint) or (self.method_at and self.method_at > at):
+            return False
+        self.method, self.method_at = method, at
+        return True
+
+    @property
+    def method_key(self) -> str:
+        """Identity of the present payment method; empty while none is known."""
+        return self.method.key if self.method else ""

@@ -1,0 +1,400 @@
+"""The life of a case, the same in all three services: how it opens, goes on, closes and is followed (rules 7 to 13).
+
+A service derives its track from `Track` and says only what each of these means for retries, notices or the account.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from dunning.domain import ids
+from dunning.domain.book import Attempt
+from dunning.domain.case import Account, Case
+from dunning.domain.decision import Decision
+from dunning.domain.events import (
+    ErrandReport,
+    Input,
+    NextStep,
+    NoticeResult,
+    PaymentFailed,
+    PaymentSucceeded,
+    Signal,
+    StageChanged,
+    TimerDue,
+)
+from dunning.domain.policy import Policies, Policy
+from dunning.domain.words import AccountStage, Reason
+from dunning.domain.words import Track as TrackName
+
+C = TypeVar("C", bound=Case)
+A = TypeVar("A", bound=Account[Any])
+
+STAGE_CHANGED = "dunning.stage.changed.v1"
+
+
+@dataclass(slots=True)
+class Turn(Generic[A]):
+    """One input for one account: what is given, and the decision as it grows."""
+
+    account: A
+    now: datetime
+    cause: Input
+    decision: Decision = field(default_factory=Decision)
+    touched: set[str] = field(default_factory=set)
+
+    @property
+    def cause_id(self) -> str:
+        """`causationid` of what follows."""
+        return self.cause.event_id
+
+    @property
+    def traceparent(self) -> str | None:
+        """The trace that came in, passed on."""
+        return getattr(self.cause, "traceparent", None)
+
+    def touch(self, case: Case) -> None:
+        """Mark a case to be saved and reckoned."""
+        self.touched.add(case.invoice_id)
+        self.account.touched.add(case.invoice_id)
+        self.account.cases[case.invoice_id] = case
+
+    def count(self, word: str) -> None:
+        """Count something that changed nothing else."""
+        self.decision.counted.append(word)
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Why and when a case closes. `amount_minor` is what was owed until then."""
+
+    at: datetime
+    reason: str
+    by_money: bool
+    amount_minor: int
+    handed_over: bool = False  # later failures and an open request go on in the next case (rule 7)
+    inherited: bool = False  # all that was done counts as done in the next case, which replaces this one
+    event: PaymentSucceeded | Signal | None = None
+
+
+class Track(Generic[A, C]):
+    """What the three services share. Hooks are called with the case already changed, in the order of the rules."""
+
+    name: TrackName
+    facts_kept: tuple[str, ...] = ("timezone", "country")
+
+    def __init__(self, policies: Callable[[], Policies]) -> None:
+        """`policies` gives those in force now: a reload swaps them between two inputs, never within one."""
+        self.policies = policies
+
+    # --- what a service adds ----------------------------------------------------------------------------------------
+
+    def new_case(self, invoice_id: str) -> C:
+        """An empty case of this service's kind."""
+        raise NotImplementedError
+
+    def carry(self, former: C, case: C) -> None:
+        """What peers said of a case before its failure was read, kept with the invoice until it opens."""
+
+    def opened(self, turn: Turn[A], case: C) -> None:
+        """A case opened; its attempts are in its book."""
+
+    def failed_again(self, turn: Turn[A], case: C, attempt: Attempt, event: PaymentFailed) -> None:
+        """A further failure of an open case was entered."""
+
+    def amount_changed(self, turn: Turn[A], case: C, event: PaymentSucceeded | Signal) -> None:
+        """A partial payment or an adjustment of an open case; what is owed may have changed."""
+
+    def closed(self, turn: Turn[A], case: C, closing: Closing) -> None:
+        """A case closed; publish how the track ends."""
+
+    def handed_over(self, turn: Turn[A], old: C, new: C, *, inherits: bool) -> None:
+        """`new` follows `old` with its later failures (rule 7); with `inherits`, what `old` did counts as done."""
+
+    def reinstated(self, turn: Turn[A], case: C, at: datetime) -> None:
+        """The account was reinstated while this case is open (rule 37)."""
+
+    def signalled(self, turn: Turn[A], event: Signal) -> None:
+        """A signal that is not about the life of cases."""
+
+    def heard(self, turn: Turn[A], event: StageChanged | NoticeResult | ErrandReport) -> None:
+        """News of a peer service, or of an errand."""
+
+    def woken(self, turn: Turn[A], case: C) -> None:
+        """Something of this case may be due now."""
+
+    def wake_at(self, account: A, case: C, now: datetime) -> datetime | None:
+        """The earliest instant at which something of this case is to be done."""
+        raise NotImplementedError
+
+    def concluded(self, turn: Turn[A]) -> None:
+        """The input is worked in: the account as a whole may have news."""
+
+    # --- the shared life of cases -----------------------------------------------------------------------------------
+
+    def decide(self, account: A, event: Input, now: datetime) -> Decision:
+        """Work one input in (the service's `decide`). Changes the account, unless the input is rejected."""
+        turn = Turn(account, now, event)
+        match event:
+            case PaymentFailed():
+                self._failed(turn, event)
+            case PaymentSucceeded():
+                self._succeeded(turn, event)
+            case Signal():
+                self._signal(turn, event)
+            case TimerDue():
+                self._timer(turn, event)
+            case _:
+                self.heard(turn, event)
+        if turn.decision.rejected is None:
+            self.concluded(turn)
+            self._reckon(turn)
+        return turn.decision
+
+    def policy_of(self, case: C) -> Policy:
+        """The version that the case pinned."""
+        assert case.policy is not None, "an open case has a policy"
+        return self.policies().pinned(case.policy)
+
+    def _reckon(self, turn: Turn[A]) -> None:
+        for invoice_id in turn.touched:
+            case = turn.account.cases[invoice_id]
+            case.plan_wake(self.wake_at(turn.account, case, turn.now), turn.now)
+
+    def _case_of(self, account: A, invoice_id: str) -> C:
+        found = account.cases.get(invoice_id)
+        return found if found is not None else self.new_case(invoice_id)
+
+    def learn(self, turn: Turn[A], event: PaymentFailed | PaymentSucceeded, at: datetime) -> None:
+        """Facts in payment events count as of the event's time (rule 12)."""
+        if turn.account.facts.learn_customer(event.customer, at, self.facts_kept):
+            turn.account.changed = True
+
+    def method_key_of(self, account: A, event: PaymentFailed) -> str:
+        """What a failure was charged with; said nowhere, it was the present method."""
+        return event.payment_method.key if event.payment_method else account.facts.method_key
+
+    def _failed(self, turn: Turn[A], event: PaymentFailed) -> None:
+        account = turn.account
+        case = self._case_of(account, event.invoice_id)
+        book = case.book
+        if book.currency and book.currency != event.currency:
+            turn.decision.rejected = "other_currency"
+            return
+        policy = None
+        settled = book.is_settled(event.failed_at)
+        if not settled and not case.open:
+            country = account.facts.peek("country", event.customer, event.failed_at)
+            policy = self.policies().choose(event, country, event.failed_at)
+            if policy is None:
+                turn.decision.rejected = "no_policy"
+                return
+        self.learn(turn, event, event.failed_at)
+        if policy is not None and policy.ignore:
+            turn.count("ignored_by_policy")
+            return
+        book.currency = event.currency
+        turn.touch(case)
+        if settled:
+            book.highest_attempt = max(book.highest_attempt, event.attempt_number)
+            turn.count("late_failure")
+            return
+        attempt = Attempt.of(event, self.method_key_of(account, event))
+        if policy is not None:
+            self._open(turn, case, policy, attempt)
+        else:
+            book.add(attempt)
+            self.failed_again(turn, case, attempt, event)
+
+    def _open(self, turn: Turn[A], former: C, policy: Policy, attempt: Attempt) -> None:
+        case = self._successor(turn, former)
+        case.policy = policy.ref
+        case.zone = policy.zone_for(turn.account.facts.get("timezone")).key
+        case.country = turn.account.facts.get("country") or ""
+        case.book.attempts = []
+        case.book.add(attempt)
+        self.opened(turn, case)
+
+    def _successor(self, turn: Turn[A], former: C) -> C:
+        """The invoice's next case, with the same book."""
+        case = self.new_case(former.invoice_id)
+        case.book = former.book
+        case.number = case.book.next_number
+        case.case_id = ids.case_id(turn.account.account_id, case.invoice_id, case.number)
+        case.open = True
+        case.opened_at = turn.now
+        self.carry(former, case)
+        turn.touch(case)
+        return case
+
+    def _succeeded(self, turn: Turn[A], event: PaymentSucceeded) -> None:
+        case = self._case_of(turn.account, event.invoice_id)
+        if case.book.currency and case.book.currency != event.currency:
+            turn.decision.rejected = "other_currency"
+            return
+        case.book.currency = event.currency
+        self.learn(turn, event, event.succeeded_at)
+        turn.touch(case)
+        if event.amount_remaining_minor == 0:
+            self._paid(turn, case, event.succeeded_at, event)
+        else:
+            self._part_paid(turn, case, event.succeeded_at, event.amount_remaining_minor, event)
+
+    def _part_paid(
+        self, turn: Turn[A], case: C, at: datetime, remaining_minor: int, event: PaymentSucceeded | Signal
+    ) -> None:
+        case.book.note_remaining(at, remaining_minor)
+        if case.open:
+            self.amount_changed(turn, case, event)
+
+    def _paid(self, turn: Turn[A], case: C, at: datetime, event: PaymentSucceeded | Signal) -> None:
+        """A full payment at an instant closes what failed up to it; what failed later is the next case's (rule 7)."""
+        book = case.book
+        undone = book.terminated_at is not None and at < book.terminated_at
+        had_failures_before = not book.attempts or book.first.failed_at <= at
+        if not (case.open or (undone and had_failures_before)):
+            book.settle(at)
+            return
+        amount_minor = book.amount_minor
+        book.terminated_at = None
+        later = list(book.settle(at))
+        inherits = bool(later) and not had_failures_before
+        self._close(turn, case, Closing(at, Reason.PAID, True, amount_minor, bool(later), inherits, event))
+        if later:
+            self._hand_over(turn, case, later, inherits=inherits)
+
+    def _hand_over(self, turn: Turn[A], old: C, later: list[Attempt], *, inherits: bool) -> None:
+        new = self._successor(turn, old)
+        new.policy, new.zone, new.country = old.policy, old.zone, old.country
+        new.book.attempts = later
+        if inherits:
+            new.former_ids = [*old.former_ids, old.case_id]
+            new.next_rung, new.shift = old.next_rung, old.shift
+        self.handed_over(turn, old, new, inherits=inherits)
+
+    def _close(self, turn: Turn[A], case: C, closing: Closing) -> None:
+        case.open = False
+        case.closed_reason = closing.reason
+        turn.touch(case)
+        self.closed(turn, case, closing)
+
+    def _signal(self, turn: Turn[A], event: Signal) -> None:
+        match event.kind:
+            case "invoice.voided":
+                self._ended(turn, event, Reason.VOIDED)
+            case "case.closed":
+                self._ended(turn, event, event.reason or "closed")
+            case "invoice.adjusted":
+                self._adjusted(turn, event)
+            case "account.reinstated":
+                self._reinstated(turn, event.at)
+            case _:
+                self.signalled(turn, event)
+
+    def _ended(self, turn: Turn[A], event: Signal, reason: str) -> None:
+        """A void or write-off: nothing of this invoice opens again (rule 10)."""
+        case = self._case_of(turn.account, event.invoice_id or "")
+        turn.touch(case)
+        book = case.book
+        undone = book.terminated_at is not None and event.at < book.terminated_at
+        book.ended = book.ended or reason
+        if case.open or undone:
+            book.terminated_at = None
+            self._close(turn, case, Closing(event.at, reason, False, book.amount_minor, event=event))
+
+    def _adjusted(self, turn: Turn[A], event: Signal) -> None:
+        case = self._case_of(turn.account, event.invoice_id or "")
+        turn.touch(case)
+        if event.amount_remaining_minor == 0:
+            self._paid(turn, case, event.at, event)
+        elif event.amount_remaining_minor is not None:
+            self._part_paid(turn, case, event.at, event.amount_remaining_minor, event)
+
+    def _reinstated(self, turn: Turn[A], at: datetime) -> None:
+        account = turn.account
+        if account.facts.reinstated_at is None or at > account.facts.reinstated_at:
+            account.facts.reinstated_at = at
+            account.changed = True
+        for case in [known for _, known in sorted(account.cases.items())]:
+            terminated_at = case.book.terminated_at
+            if terminated_at is not None and terminated_at <= at:
+                self._lift_termination(turn, case, at)
+            elif case.open:
+                turn.touch(case)
+                self.reinstated(turn, case, at)
+
+    def _lift_termination(self, turn: Turn[A], case: C, at: datetime) -> None:
+        case.book.terminated_at = None
+        case.book.settle(at)
+        turn.touch(case)
+        for other in turn.account.open_cases():  # their ladders had stopped meanwhile
+            turn.touch(other)
+
+    def terminate(self, turn: Turn[A], case: C, at: datetime, amount_minor: int) -> None:
+        """A termination closes its case; the invoice opens none until the account is reinstated (rule 37)."""
+        case.book.terminated_at = at
+        turn.touch(case)
+        if case.open:
+            self._close(turn, case, Closing(at, AccountStage.TERMINATED, False, amount_minor))
+        reinstated_at = turn.account.facts.reinstated_at
+        if reinstated_at is not None and at <= reinstated_at:  # the reinstatement was read before
+            self._lift_termination(turn, case, reinstated_at)
+        for other in turn.account.open_cases():
+            turn.touch(other)
+
+    def hear_termination(self, turn: Turn[A], event: StageChanged) -> None:
+        """Account enforcement terminated a case. What it undoes itself, by an earlier payment, is passed over here."""
+        case = self._case_of(turn.account, event.invoice_id)
+        book = case.book
+        paid_before = book.closed_until is not None and book.closed_until < event.effective_at
+        another = bool(case.case_id) and case.case_id != event.case_id
+        if another or (case.case_id and not case.open and (paid_before or book.ended)):
+            turn.count("termination_of_a_closed_case")
+            return
+        self.terminate(turn, case, event.effective_at, book.amount_minor)
+
+    def _timer(self, turn: Turn[A], event: TimerDue) -> None:
+        case = turn.account.cases.get(event.invoice_id)
+        if case is None or case.due is None or case.due > turn.now:
+            turn.count("timer_without_purpose")
+            return
+        turn.touch(case)
+        self.woken(turn, case)
+
+    def move(
+        self,
+        turn: Turn[A],
+        case: C,
+        to_stage: str,
+        reason: str,
+        *,
+        upcoming: NextStep | None = None,
+        amount_minor: int | None = None,
+        **details: Any,
+    ) -> None:
+        """Publish a transition of this service's track and remember the stage."""
+        assert case.policy is not None, "only a case that opened moves"
+        case.sequence += 1
+        turn.decision.events.append(
+            StageChanged(
+                event_id=ids.event_id(STAGE_CHANGED, case.case_id, self.name.value, case.sequence),
+                sequence=case.sequence,
+                causation_id=turn.cause_id,
+                case_id=case.case_id,
+                account_id=turn.account.account_id,
+                invoice_id=case.invoice_id,
+                track=self.name.value,
+                from_stage=case.stage,
+                to_stage=str(to_stage),
+                reason=str(reason),
+                effective_at=turn.now,
+                policy=case.policy,
+                next=upcoming,
+                amount_minor=case.book.amount_minor if amount_minor is None else amount_minor,
+                currency=case.book.currency,
+                details={key: value for key, value in details.items() if value is not None},
+                traceparent=turn.traceparent,
+            )
+        )
+        case.stage = str(to_stage)
+        turn.touch(case)

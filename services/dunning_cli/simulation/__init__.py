@@ -1,0 +1,1 @@
+"""All three services' own decisions on a simulated clock (rule 46)."""

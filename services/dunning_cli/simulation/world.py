@@ -1,0 +1,172 @@
+"""The three services on one simulated clock: inputs and timers in the order of rule 46, news delivered at once."""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from account_enforcement.case import EnforcedAccount
+from account_enforcement.decide import AccountTrack
+from dunning.domain.case import Account
+from dunning.domain.decision import Decision, Errand
+from dunning.domain.events import (
+    ErrandReport,
+    Input,
+    NoticeResult,
+    Output,
+    PaymentFailed,
+    RetryRequested,
+    StageChanged,
+    TimerDue,
+)
+from dunning.domain.policy import Policies
+from dunning.domain.track import Track
+from dunning.domain.words import Channel
+from dunning.domain.words import Track as TrackName
+from dunning_cli.simulation.processor import Processor, Silent
+from notification_dispatcher.case import NoticeAccount
+from notification_dispatcher.decide import NoticeTrack
+from retry_scheduler.case import RetryAccount
+from retry_scheduler.decide import RetryTrack
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An event that a service would publish, at the instant of the simulated clock."""
+
+    at: datetime
+    output: Output
+
+
+@dataclass(slots=True)
+class Room:
+    """One service: its decisions and its accounts."""
+
+    name: str
+    track: Track[Any, Any]
+    new_account: Callable[[str], Account[Any]]
+    accounts: dict[str, Account[Any]]
+
+
+RETRY, NOTICE, ACCOUNT = 0, 1, 2
+
+
+class World:
+    """All three services; every channel is configured, and a notice counts as delivered when it is sent."""
+
+    def __init__(self, policies: Policies, processor: Processor | None = None) -> None:
+        self.processor: Processor = processor or Silent()
+        self.rooms = (
+            Room("retry_scheduler", RetryTrack(lambda: policies), RetryAccount, {}),
+            Room(
+                "notification_dispatcher",
+                NoticeTrack(lambda: policies, frozenset(Channel), frozenset()),
+                NoticeAccount,
+                {},
+            ),
+            Room("account_enforcement", AccountTrack(lambda: policies), EnforcedAccount, {}),
+        )
+        self.published: list[Published] = []
+        self._timers: list[tuple[datetime, int, str, str]] = []
+        self._last_failures: dict[tuple[str, str], PaymentFailed] = {}
+        self._news: deque[tuple[int, Input]] = deque()
+        self._requests: deque[RetryRequested] = deque()
+
+    def read(self, event: Input, now: datetime) -> dict[str, str]:
+        """Every service reads an input; returns the reasons of those that set it aside, by service."""
+        if isinstance(event, PaymentFailed):
+            self._remember(event)
+        refused = {}
+        for number, room in enumerate(self.rooms):
+            decision = self._decide(number, event, now)
+            if decision.rejected is not None:
+                refused[room.name] = decision.rejected
+        self._settle(now)
+        return refused
+
+    def run_timers(self, until: datetime, *, inclusive: bool) -> None:
+        """Let time pass: timers one at a time, each with all that follows from it."""
+        while self._timers and (self._timers[0][0] < until or (inclusive and self._timers[0][0] == until)):
+            due, number, account_id, invoice_id = heapq.heappop(self._timers)
+            case = self.rooms[number].accounts[account_id].cases[invoice_id]
+            if case.due == due:
+                self._decide(number, TimerDue(f"timer/{case.case_id}", account_id, invoice_id, due), due)
+                self._settle(due)
+
+    def take_published(self) -> Iterator[Published]:
+        """What was published since the last call."""
+        published, self.published = self.published, []
+        return iter(published)
+
+    def _remember(self, event: PaymentFailed) -> None:
+        key = (event.account_id, event.invoice_id)
+        last = self._last_failures.get(key)
+        if last is None or last.failed_at <= event.failed_at:
+            self._last_failures[key] = event
+
+    def _decide(self, number: int, event: Input, now: datetime) -> Decision:
+        room = self.rooms[number]
+        account = room.accounts.get(event.account_id)
+        if account is None:
+            account = room.accounts[event.account_id] = room.new_account(event.account_id)
+        decision = room.track.decide(account, event, now)
+        for output in decision.events:
+            self.published.append(Published(now, output))
+            self._route(output)
+        for errand in decision.errands:
+            self._news.append((NOTICE, delivered_at_once(errand, now)))
+        for invoice_id in account.touched:
+            due = account.cases[invoice_id].due
+            if due is not None:
+                heapq.heappush(self._timers, (due, number, account.account_id, invoice_id))
+        account.touched.clear()
+        account.changed = False
+        return decision
+
+    def _route(self, output: Output) -> None:
+        """Who reads what (rules.md): account stages go to the other two, notice results to account enforcement."""
+        match output:
+            case StageChanged() if output.track == TrackName.ACCOUNT:
+                self._news.append((RETRY, output))
+                self._news.append((NOTICE, output))
+            case NoticeResult():
+                self._news.append((ACCOUNT, output))
+            case RetryRequested():
+                self._requests.append(output)
+            case _:
+                pass
+
+    def _settle(self, now: datetime) -> None:
+        """Deliver all news, then the simulated answers, until nothing moves any more."""
+        while self._news or self._requests:
+            while self._news:
+                number, event = self._news.popleft()
+                self._decide(number, event, now)
+            if self._requests:
+                self._answer(self._requests.popleft(), now)
+
+    def _answer(self, request: RetryRequested, now: datetime) -> None:
+        last = self._last_failures[request.account_id, request.invoice_id]
+        method = self.rooms[RETRY].accounts[request.account_id].facts.method
+        answer = self.processor.answer(request, last, method)
+        if answer is None:
+            return
+        if isinstance(answer, PaymentFailed):
+            self._remember(answer)
+        for number in range(len(self.rooms)):
+            self._decide(number, answer, now)
+
+
+def delivered_at_once(errand: Errand, now: datetime) -> ErrandReport:
+    """Notices count as delivered at the instant they are sent (rule 46)."""
+    return ErrandReport(
+        event_id=f"report/{errand.errand_id}",
+        account_id=errand.account_id,
+        invoice_id=errand.invoice_id,
+        errand_id=errand.errand_id,
+        outcome="accepted",
+        at=now,
+        provider="simulated",
+    )

@@ -1,0 +1,82 @@
+"""What the notification dispatcher keeps: a case's notices and what became of them, an account's marked addresses."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from dunning.domain.case import Account, Case
+from dunning.domain.words import Channel
+
+
+class NoticeState(StrEnum):
+    """Where one notice on one channel stands. The words after `ORDERED` are outcomes."""
+
+    WAITING = "waiting"  # for quiet hours to end
+    ORDERED = "ordered"  # an errand is out
+    SENT = "sent"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SUPPRESSED = "suppressed"
+    SUPERSEDED = "superseded"
+
+
+WENT_OUT = frozenset({NoticeState.SENT, NoticeState.DELIVERED, NoticeState.BOUNCED, NoticeState.UNKNOWN})
+ON_ITS_WAY = frozenset({NoticeState.WAITING, NoticeState.ORDERED, NoticeState.SENT, NoticeState.DELIVERED})
+
+
+@dataclass(slots=True)
+class Notice:
+    """One notice of a rung on one channel, to one address (rule 31)."""
+
+    id: str
+    rung: str
+    channel: Channel
+    round: int  # 2: a warning that had grown too old and was sent once more (rule 25)
+    state: NoticeState = NoticeState.WAITING
+    address: str = ""
+    due: datetime | None = None  # while it waits
+    delivered_at: datetime | None = None
+    withdrawn_as: NoticeState | None = None  # what to publish when the errand comes back undone
+    withdrawn_reason: str = ""
+    outcomes: list[str] = field(default_factory=list)  # already published: each goes out once
+
+
+@dataclass(slots=True)
+class Happened:
+    """A restricting rung that account enforcement entered, of a case that is not open here yet."""
+
+    case_id: str
+    to_stage: str
+    rung: str
+    at: datetime
+
+
+EARLY_NEWS_MAX = 16  # per invoice
+
+
+@dataclass(slots=True)
+class NoticeCase(Case):
+    """A case on the notice track."""
+
+    notices: list[Notice] = field(default_factory=list)
+    happened: dict[str, datetime] = field(default_factory=dict)  # restricting rungs, as account enforcement said
+    early: list[Happened] = field(default_factory=list)  # heard before the failure that opens the case was read
+    results: int = 0  # `sequence` of `dunning.notice.result`
+    decline_class: str = "unknown"  # of the latest failure, for the words of a notice
+    failure_code: str = ""
+    invoice_number: str | None = None
+
+    def of_rung(self, rung: str) -> list[Notice]:
+        """The notices of a rung's latest round."""
+        own = [notice for notice in self.notices if notice.rung == rung]
+        latest = max((notice.round for notice in own), default=1)
+        return [notice for notice in own if notice.round == latest]
+
+
+@dataclass(slots=True)
+class NoticeAccount(Account[NoticeCase]):
+    """An account on the notice track."""
+
+    bounced: dict[str, str] = field(default_factory=dict)  # address by channel that bounced for good, until it changes

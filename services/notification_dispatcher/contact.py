@@ -1,0 +1,31 @@
+"""Whether and when a customer may be reached through a channel: addresses and quiet hours (rules 29 to 32)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from dunning.domain.calendar import zone_named
+from dunning.domain.policy import Policy
+from dunning.domain.words import Channel
+from notification_dispatcher.case import NoticeAccount
+
+ADDRESS_FIELD: Mapping[Channel, str] = {
+    Channel.EMAIL: "email",
+    Channel.SMS: "phone",
+    Channel.CALL: "phone",
+    Channel.LETTER: "postal_address",
+}
+
+
+def address_of(account: NoticeAccount, channel: Channel) -> str | None:
+    """Where a channel reaches the customer; None when that is not known. In-app, push and webhooks need the account."""
+    name = ADDRESS_FIELD.get(channel)
+    return account.facts.get(name) if name else account.account_id
+
+
+def opens_at(account: NoticeAccount, policy: Policy, channel: Channel, now: datetime) -> datetime:
+    """The first instant from now on outside the channel's quiet hours, where the customer is at present (rule 32)."""
+    quiet = policy.quiet_hours.get(channel)
+    if quiet is None:
+        return now
+    zone = zone_named(account.facts.get("timezone") or policy.fallback_timezone)
+    return quiet.first_outside(now, zone or policy.zone_for(None))

@@ -1,0 +1,81 @@
+"""What the retry scheduler keeps: a case's plan and open request, an account's barred methods."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from dunning.domain.case import Account, Case
+from dunning.domain.words import DeclineClass, RetryStage
+
+
+class RetryKind(StrEnum):
+    """What a retry uses up (rules 16 and 18)."""
+
+    PLANNED = "planned"  # one of `after`
+    TECHNICAL = "technical"  # one of `technical_after`
+    EXTRA = "extra"  # nothing: a new payment method, or an operator's order
+
+
+@dataclass(slots=True)
+class Plan:
+    """A retry to come."""
+
+    at: datetime
+    kind: RetryKind
+
+
+@dataclass(slots=True)
+class Request:
+    """A charge that was asked for and is not answered yet; void from `not_after` on (rule 14)."""
+
+    retry_id: str
+    attempt_number: int
+    payment_id: str
+    not_before: datetime
+    not_after: datetime
+    method_key: str
+    kind: RetryKind
+
+
+@dataclass(slots=True)
+class Mark:
+    """What counts like an attempt without being a failure: a time-out, or a part of the money (rules 14 and 15)."""
+
+    at: datetime
+    decline_class: DeclineClass
+
+
+@dataclass(slots=True)
+class Asked:
+    """What an answer to a request of ours may be known by, also after its time."""
+
+    retry_id: str
+    payment_id: str
+    attempt_number: int
+
+
+@dataclass(slots=True)
+class RetryCase(Case):
+    """A case on the retry track."""
+
+    plan: Plan | None = None
+    request: Request | None = None
+    planned_used: int = 0
+    technical_used: int = 0
+    requests: int = 0  # how many were published: `sequence` of `dunning.retry.requested`
+    requested: list[Asked] = field(default_factory=list)
+    mark: Mark | None = None
+    urged: bool = False  # a new method or an order came: charge at once, as soon as no request is open (rule 18)
+
+    @property
+    def is_finished(self) -> bool:
+        """Nothing more is planned on this track by itself."""
+        return self.stage in (RetryStage.RECOVERED, RetryStage.EXHAUSTED, RetryStage.CANCELLED)
+
+
+@dataclass(slots=True)
+class RetryAccount(Account[RetryCase]):
+    """An account on the retry track."""
+
+    barred: list[str] = field(default_factory=list)  # methods that were declined hard (rule 18)
+    method_signal_at: datetime | None = None  # the newest `payment_method.updated` that counted
