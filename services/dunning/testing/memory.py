@@ -1,0 +1,272 @@
+"""A store without a database: the same promises, kept by one event loop.
+
+Nothing is written before the transaction commits, and a commit has no `await` in it; so whoever reads sees all of it or
+nothing. Locks are held to the end of the transaction, like those of rows. States are kept as bytes, so that no value is
+shared between transactions.
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import count, islice
+from typing import Any, Generic, TypeVar
+
+from dunning.domain.account import AccountState
+from dunning.domain.decision import Errand
+from dunning.runtime.service import Repository, Service
+from dunning.runtime.sharding import shard_of
+from dunning.runtime.store import Fenced, LeasedErrand, OutboxRow, Owned, PendingRow, TopicPartition, Verdict
+from dunning.testing.memory_tables import CaseRow, ErrandRow, Lockable, LockName, Locks, OffsetRow, Tables, Written
+
+A = TypeVar("A", bound=AccountState[Any])
+Clock = Callable[[], datetime]
+
+
+class MemoryTransaction(Generic[A]):
+    """`dunning.runtime.store.Transaction`: what it writes is set aside until the store takes it over."""
+
+    def __init__(self, tables: Tables, locks: Locks, repository: Repository[A], clock: Clock) -> None:
+        self.written = Written()
+        self.held: set[LockName] = set()
+        self._tables = tables
+        self._locks = locks
+        self._repository = repository
+        self._clock = clock
+        self._now: datetime | None = None
+
+    async def now(self) -> datetime:
+        if self._now is None:
+            self._now = self._clock()
+        return self._now
+
+    async def lock_offsets(self, owned: Mapping[TopicPartition, int]) -> dict[TopicPartition, int | None]:
+        await self._hold(Lockable.OFFSET, owned)
+        lost = [each for each in sorted(owned) if self._offsets_row(each).epoch != owned[each]]
+        if lost:
+            raise Fenced(f"owned by somebody else now: {lost}")
+        return {each: self._offsets_row(each).next_offset for each in sorted(owned)}
+
+    async def advance_offsets(self, positions: Mapping[TopicPartition, int]) -> None:
+        self.written.offsets.update(positions)
+
+    async def first_sightings(self, sightings: Sequence[tuple[int, int]]) -> list[Verdict]:
+        await self._hold(Lockable.SIGHTING, {key for key, _ in sightings})
+        return [self._sighting(key, content) for key, content in sightings]
+
+    async def load(self, wanted: Mapping[str, Collection[str]]) -> dict[str, A]:
+        await self._hold(Lockable.ACCOUNT, wanted)
+        return {account_id: self._revive(account_id, wanted[account_id]) for account_id in sorted(wanted)}
+
+    async def save(self, accounts: Iterable[A]) -> None:
+        for account in accounts:
+            self._save(account)
+
+    async def publish(self, rows: Sequence[OutboxRow]) -> None:
+        self.written.outbox.extend(rows)
+
+    async def give_errands(self, errands: Sequence[Errand]) -> None:
+        await self._hold(Lockable.ERRAND, {errand.errand_id for errand in errands})
+        for errand in errands:
+            if self._errand(errand.errand_id) is None:
+                self.written.errands[errand.errand_id] = ErrandRow(errand, due_at=errand.not_before)
+
+    async def withdraw_errands(self, errand_ids: Sequence[str]) -> None:
+        now = await self.now()
+        await self._hold(Lockable.ERRAND, set(errand_ids))
+        for errand_id in errand_ids:
+            if row := self._errand(errand_id):
+                due_at = min(row.due_at, now) if row.state == "waiting" else row.due_at
+                self.written.errands[errand_id] = replace(row, withdrawn=True, due_at=due_at)
+
+    async def lock_due_accounts(self, due_before: datetime, limit: int) -> dict[str, list[tuple[str, datetime]]]:
+        due: dict[str, list[tuple[str, datetime]]] = {}
+        for due_at, account_id, invoice_id in self._tables.cases.due(due_before):
+            if account_id not in due:
+                if len(due) == limit or not self._locks.is_free(LockName(Lockable.ACCOUNT, account_id), self):
+                    continue
+                await self._hold(Lockable.ACCOUNT, [account_id])
+            due.setdefault(account_id, []).append((invoice_id, due_at))
+        return due
+
+    async def finish_errand(self, leased: LeasedErrand) -> None:
+        await self._hold(Lockable.ERRAND, [leased.errand.errand_id])
+        row = self._errand(leased.errand.errand_id)
+        if row is None or row.token != leased.token:
+            raise Fenced(f"errand {leased.errand.errand_id} is in other hands now")
+        self.written.errands[leased.errand.errand_id] = None
+
+    async def _hold(self, kind: Lockable, keys: Collection[Any]) -> None:
+        for key in sorted(keys):
+            name = LockName(kind, key)
+            await self._locks.take(name, self)
+            self.held.add(name)
+
+    def _offsets_row(self, partition: TopicPartition) -> OffsetRow:
+        return self._tables.offsets.get(partition, OffsetRow())
+
+    def _sighting(self, key: int, content: int) -> Verdict:
+        standing = self.written.inbox.get(key, self._tables.inbox.get(key))
+        if standing is None:
+            self.written.inbox[key] = content
+            return Verdict.FIRST
+        return Verdict.DUPLICATE if standing == content else Verdict.CONFLICT
+
+    def _revive(self, account_id: str, named: Collection[str]) -> A:
+        state = self.written.accounts.get(account_id, self._tables.accounts.get(account_id))
+        if state is None:
+            return self._repository.new_account(account_id)
+        cases = {**self._tables.cases.of(account_id), **self.written.cases.get(account_id, {})}
+        wanted = [row.state for invoice_id, row in sorted(cases.items()) if row.is_open or invoice_id in named]
+        return self._repository.decode_account(account_id, state, wanted)
+
+    def _save(self, account: A) -> None:
+        account_id = account.account_id
+        if LockName(Lockable.ACCOUNT, account_id) not in self.held:
+            raise LookupError(f"account {account_id} was not loaded in this transaction, so nobody locked it")
+        if account.changed or account.touched:
+            self.written.accounts[account_id] = self._repository.encode_account(account)
+        for invoice_id in account.touched:
+            case = account.cases[invoice_id]
+            row = CaseRow(self._repository.encode_case(account, invoice_id), case.is_open, case.due_at)
+            self.written.cases.setdefault(account_id, {})[invoice_id] = row
+        account.changed = False
+        account.touched.clear()
+
+    def _errand(self, errand_id: str) -> ErrandRow | None:
+        if errand_id in self.written.errands:
+            return self.written.errands[errand_id]
+        return self._tables.errands.get(errand_id)
+
+
+class MemoryStore(Generic[A]):
+    """`dunning.runtime.store.Store` for one event loop. Several users of one object are instances of one service."""
+
+    def __init__(self, service: Service[A], *, clock: Clock, shards: int = 4) -> None:
+        self._repository = service.repository
+        self._clock = clock
+        self._tables = Tables(outbox=[{} for _ in range(shards)])
+        self._locks = Locks()
+        self._row_numbers = count(1)
+        self._tokens = count(1)
+
+    @property
+    def shards(self) -> int:
+        return len(self._tables.outbox)
+
+    @property
+    def journal(self) -> Sequence[PendingRow]:
+        """What was acknowledged and belongs to a story, in the order of acknowledgement."""
+        return self._tables.journal
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[MemoryTransaction[A]]:
+        transaction = MemoryTransaction(self._tables, self._locks, self._repository, self._clock)
+        try:
+            yield transaction
+            self._commit(transaction.written, await transaction.now())
+        finally:
+            self._locks.release(transaction.held)
+
+    async def take_over(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Owned]:
+        async with self._locked(Lockable.OFFSET, partitions):
+            return {each: self._raise_epoch(each) for each in sorted(set(partitions))}
+
+    async def note_read_through(self, read: Mapping[TopicPartition, tuple[int, datetime]]) -> None:
+        async with self._locked(Lockable.OFFSET, read):
+            for partition, (epoch, instant) in read.items():
+                row = self._tables.offsets.get(partition)
+                if row is not None and row.epoch == epoch:
+                    row.read_through = max(row.read_through or instant, instant)
+
+    async def horizon(self, all_partitions: Collection[TopicPartition]) -> datetime | None:
+        rows = [self._tables.offsets.get(each) for each in all_partitions]
+        instants = [row.read_through for row in rows if row is not None and row.read_through is not None]
+        return min(instants) if instants and len(instants) == len(rows) else None
+
+    async def pending(self, shard: int, limit: int) -> list[PendingRow]:
+        return list(islice(self._tables.outbox[shard].values(), limit))
+
+    async def finish(self, rows: Sequence[PendingRow]) -> None:
+        for each in rows:
+            done = self._tables.outbox[shard_of(each.row.key, self.shards)].pop(each.id, None)
+            if done is not None and (done.row.case_id is not None or done.row.account_id is not None):
+                self._tables.journal.append(done)
+
+    async def lease_errands(self, limit: int, lease_seconds: float) -> list[LeasedErrand]:
+        now = self._clock()
+        due = sorted(
+            (row.due_at, errand_id)
+            for errand_id, row in self._tables.errands.items()
+            if row.due_at <= now and self._locks.is_free(LockName(Lockable.ERRAND, errand_id), self)
+        )
+        leased = [self._lease(errand_id, lease_seconds, now) for _, errand_id in due[:limit]]
+        return sorted(leased, key=lambda each: (each.errand.not_before, each.errand.errand_id))
+
+    async def begin_errand(self, leased: LeasedErrand) -> bool:
+        errand_id = leased.errand.errand_id
+        async with self._locked(Lockable.ERRAND, [errand_id]):
+            row, now = self._tables.errands.get(errand_id), self._clock()
+            if row is None or row.token != leased.token or row.state != "leased" or row.withdrawn or row.due_at <= now:
+                return False
+            due_at = now + timedelta(seconds=row.lease_seconds)
+            self._tables.errands[errand_id] = replace(row, state="begun", due_at=due_at)
+            return True
+
+    async def postpone_errand(self, leased: LeasedErrand, not_before: datetime) -> None:
+        errand_id = leased.errand.errand_id
+        async with self._locked(Lockable.ERRAND, [errand_id]):
+            row = self._tables.errands.get(errand_id)
+            if row is None or row.token != leased.token:
+                raise Fenced(f"errand {errand_id} is in other hands now")
+            due_at = self._clock() if row.withdrawn else not_before
+            self._tables.errands[errand_id] = replace(row, state="waiting", token=None, due_at=due_at)
+
+    @asynccontextmanager
+    async def _locked(self, kind: Lockable, keys: Collection[Any]) -> AsyncIterator[None]:
+        """Wait for the transactions that hold these rows."""
+        names = [LockName(kind, key) for key in sorted(set(keys))]
+        held: list[LockName] = []
+        holder = object()
+        try:
+            for name in names:
+                await self._locks.take(name, holder)
+                held.append(name)
+            yield
+        finally:
+            self._locks.release(held)
+
+    def _raise_epoch(self, partition: TopicPartition) -> Owned:
+        row = self._tables.offsets.setdefault(partition, OffsetRow())
+        row.epoch += 1
+        row.read_through = None
+        return Owned(row.epoch, row.next_offset)
+
+    def _lease(self, errand_id: str, lease_seconds: float, now: datetime) -> LeasedErrand:
+        row = replace(
+            self._tables.errands[errand_id],
+            due_at=now + timedelta(seconds=lease_seconds),
+            token=str(next(self._tokens)),
+            lease_seconds=lease_seconds,
+        )
+        row = replace(row, state="begun" if row.state == "begun" else "leased", tries=row.tries + 1)
+        self._tables.errands[errand_id] = row
+        assert row.token is not None
+        return LeasedErrand(row.errand, row.token, row.tries, row.withdrawn, begun=row.state == "begun")
+
+    def _commit(self, written: Written, now: datetime) -> None:
+        for partition, next_offset in written.offsets.items():
+            self._tables.offsets[partition].next_offset = next_offset
+        self._tables.inbox.update(written.inbox)
+        self._tables.accounts.update(written.accounts)
+        for account_id, cases in written.cases.items():
+            for invoice_id, case in cases.items():
+                self._tables.cases.put(account_id, invoice_id, case)
+        for row in written.outbox:
+            number = next(self._row_numbers)
+            self._tables.outbox[shard_of(row.key, self.shards)][number] = PendingRow(number, row, now)
+        for errand_id, errand in written.errands.items():
+            if errand is None:
+                self._tables.errands.pop(errand_id, None)
+            else:
+                self._tables.errands[errand_id] = errand
