@@ -306,7 +306,8 @@ def section(field: Field, allowed: Collection[str], required: Collection[str] = 
     for entry in found.values():
         pending = NOT_IN_FORCE.get(_INDEX.sub("[]", entry.path))
         if pending and pending.asks(entry.node):
-            entry.refuse(Code.NOT_IN_FORCE, f"not in force yet; {pending.instead}")
+            message = f"not in force yet; {pending.instead}"
+            field.report.error(Code.NOT_IN_FORCE, entry.key_place, entry.path, message)
     return found
 
 
