@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from dunning_cli import policy, up
+from dunning_cli import policy, simulate, up
 from dunning_cli.errors import CommandError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 
 app.command("up")(up.up)
 app.command("down")(up.down)
+app.command("simulate")(simulate.simulate)
 app.add_typer(policy.app, name="policy")
 
 

@@ -305,6 +305,11 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
                 found.append((warning, (rung.lead + STALE_AFTER).after(min(delivered), case.pinned_zone)))
         return found
 
+    def lifted(self, turn: NoticeTurn, case: NoticeCase) -> None:
+        """The terminating rung's own notice says nothing any more where it still waits."""
+        for notice in case.notices:
+            self._call_off(turn, case, notice, NoticeState.SUPPRESSED, Reason.REINSTATED)
+
     def wake_at(self, account: NoticeAccount, case: NoticeCase, now: datetime) -> datetime | None:  # noqa: ARG002
         """The next rung by its date, the end of quiet hours for what waits, or a warning growing too old."""
         moments = [notice.due for notice in case.notices if notice.state is NoticeState.WAITING and notice.due]

@@ -144,6 +144,11 @@ def _time_of_day(text: str) -> time:
     return time(int(text[:2]), int(text[3:]))
 
 
+def rfc3339(instant: datetime) -> str:
+    """UTC with a Z; whole seconds without a fraction, else microseconds."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def local_days_between(earlier: datetime, later: datetime, zone: ZoneInfo) -> int:
     """Midnights between two instants in a zone, never below zero: `days_overdue` counts these (rule 35)."""
     return max(0, (later.astimezone(zone).date() - earlier.astimezone(zone).date()).days)

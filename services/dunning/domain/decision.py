@@ -35,6 +35,11 @@ class Postpone:
     seconds_min: float  # how long to wait at least; the kernel may let it grow with every try
 
 
+class CannotDecideYet(Exception):
+    """Something that every instance will have is missing here, such as a policy version that another one just put on
+    file. Nothing may be decided, nothing is wrong with the input: the turn is taken again later."""
+
+
 @dataclass(slots=True)
 class Decision:
     """The consequences of one input for one account, in order. The account's new state is the account itself."""

@@ -10,6 +10,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from dunning.domain.calendar import DailyHours, Duration, zone_named
+from dunning.domain.decision import CannotDecideYet
 from dunning.domain.events import PaymentFailed, PolicyRef
 from dunning.domain.words import AccountStage, Channel
 
@@ -136,6 +137,10 @@ QUIET_BY_DEFAULT: Mapping[Channel, DailyHours] = {
 }
 
 
+class PolicyNotOnFile(CannotDecideYet):
+    """A case pinned a version that this instance has not read yet."""
+
+
 class Policies:
     """All policy versions that are on file: new cases take the newest of each id, old cases the one they pinned."""
 
@@ -156,8 +161,11 @@ class Policies:
         return cls({policy.ref: policy for policy in policies})
 
     def pinned(self, ref: PolicyRef) -> Policy:
-        """The version a case started with. Raises KeyError when it is not on file."""
-        return self._by_ref[ref]
+        """The version a case started with. Raises PolicyNotOnFile."""
+        policy = self._by_ref.get(ref)
+        if policy is None:
+            raise PolicyNotOnFile(f"policy {ref.id} version {ref.version} is not on file here")
+        return policy
 
     def choose(self, failure: PaymentFailed, country: str | None, at: datetime) -> Policy | None:  # noqa: ARG002
         """The policy for a case that opens with this failure, in the order of priority, then id (contracts.md).

@@ -114,6 +114,9 @@ class Track(Generic[A, C]):
     def reinstated(self, turn: Turn[A], case: C, at: datetime) -> None:
         """The account was reinstated while this case is open (rule 37)."""
 
+    def lifted(self, turn: Turn[A], case: C) -> None:
+        """The termination that closed this case was lifted; the case itself stays closed (rule 37)."""
+
     def signalled(self, turn: Turn[A], event: Signal) -> None:
         """A signal that is not about the life of cases."""
 
@@ -327,6 +330,7 @@ class Track(Generic[A, C]):
         case.book.terminated_at = None
         case.book.settle(at)
         turn.touch(case)
+        self.lifted(turn, case)
         for other in turn.account.open_cases():  # their ladders had stopped meanwhile
             turn.touch(other)
 

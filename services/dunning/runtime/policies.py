@@ -1,0 +1,108 @@
+"""The policies that one service uses: the files of its directory, and every version that a case may have pinned.
+
+New cases take what the files say. A version that was ever in force stays on file in the database, so that a case can
+be read for as long as it lives, also after the file is gone.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import structlog
+
+from dunning.domain.events import PolicyRef
+from dunning.domain.policy import Policies, Policy
+from dunning.domain.policy_file import load_policies, load_policy
+from dunning.domain.policy_file import Problem as FileProblem
+from dunning.runtime.policy_directory import read_policy_files
+from dunning.runtime.postgres import policies as table
+from dunning.runtime.postgres.store import PostgresStore
+from dunning.runtime.problem import Problem
+
+POLICIES_UNUSABLE = "DUN-R020"
+LOG = structlog.get_logger(__name__)
+
+
+class PolicyShelf:
+    """What `decide` asks for policies. A reload that fails leaves the last good state in force, with one clear error."""
+
+    def __init__(self, store: PostgresStore[object], directory: Path | None, templates: Collection[str]) -> None:
+        self._store = store
+        self._directory = directory
+        self._templates = templates
+        self._policies = Policies({})
+        self._files: list[tuple[str, bytes]] | None = None
+        self._complaint = ""
+
+    def in_force(self) -> Policies:
+        """The policies at this moment; a reload swaps them as a whole."""
+        return self._policies
+
+    async def start(self) -> None:
+        """Read everything once. Raises Problem where the files cannot be used: a service does not start half."""
+        if self._directory is None:
+            raise Problem(POLICIES_UNUSABLE, "DUNNING_POLICY_DIR is not set: it names the directory of policy files")
+        await self._load(self._read())
+        if not len(self._policies):
+            raise Problem(POLICIES_UNUSABLE, f"no policy file (*.yaml, *.yml) in {self._directory}")
+
+    async def refresh(self) -> None:
+        """Look at the files again, and at versions that other instances put on file. Never raises for a bad file."""
+        try:
+            files = self._read()
+            if files != self._files:
+                await self._load(files)
+                self._complaint = ""
+            else:
+                await self._use(files, load_policies(files, templates=self._templates).policies)
+        except Problem as problem:
+            if str(problem) != self._complaint:  # said once, not every few seconds
+                LOG.error("policies not reloaded, the last good ones stay in force", problem=str(problem))
+            self._complaint = str(problem)
+
+    def _read(self) -> list[tuple[str, bytes]]:
+        assert self._directory is not None, "checked at the start"
+        try:
+            return read_policy_files([self._directory])
+        except OSError as error:
+            message = f"cannot read policies in {error.filename}: {error.strerror}"
+            raise Problem(POLICIES_UNUSABLE, message) from None
+
+    async def _load(self, files: list[tuple[str, bytes]]) -> None:
+        loaded = load_policies(files, templates=self._templates)
+        if loaded.errors:
+            raise Problem(POLICIES_UNUSABLE, _listed(loaded.errors))
+        await self._use(files, loaded.policies)
+        self._files = files
+        LOG.info("policies in force", policies=[f"{policy.id} v{policy.version}" for policy in self._policies])
+
+    async def _use(self, files: list[tuple[str, bytes]], policies: Policies) -> None:
+        """Put new versions on file, refuse changed ones, and add those that only the database knows."""
+        bodies = dict(files)
+        async with self._store.connection() as connection, connection.transaction():
+            for policy in policies:
+                body = bodies[policy.source].decode()
+                try:
+                    stored = table.StoredPolicy(policy.id, policy.version, policy.digest, body)
+                    await table.save_policy(connection, stored)
+                except table.PolicyChanged as error:
+                    raise Problem(POLICIES_UNUSABLE, f"{policy.source}: {error}") from None
+            rows = await table.load_policies(connection)
+        current = frozenset(policy.ref for policy in policies)
+        known: dict[PolicyRef, Policy] = {policy.ref: policy for policy in policies}
+        for row in rows:
+            ref = PolicyRef(row.id, row.version)
+            if ref not in known:
+                known[ref] = self._from_file(row)
+        self._policies = Policies(known, current)
+
+    def _from_file(self, row: table.StoredPolicy) -> Policy:
+        """A version from the database. It was checked when it was put there, by code that may since know more words."""
+        loaded = load_policy(row.body, f"{row.id} version {row.version} on file", templates=self._templates)
+        if loaded.policy is None:
+            raise Problem(POLICIES_UNUSABLE, _listed(loaded.problems))
+        return loaded.policy
+
+
+def _listed(problems: tuple[FileProblem, ...]) -> str:
+    first, *others = map(str, problems)
+    return first if not others else f"{first} (and {len(others)} more: `dunning policy lint` lists them)"

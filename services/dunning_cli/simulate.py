@@ -1,0 +1,93 @@
+"""`dunning simulate`: what all three services would do with a file of events, on a simulated clock."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dunning_cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from dunning.domain.policy import Policies
+    from dunning_cli.simulation.processor import Processor
+
+UNUSABLE = "DUN-S001"
+
+
+class Format(StrEnum):
+    """How events are listed."""
+
+    NDJSON = "ndjson"
+
+
+def simulate(
+    policy: Annotated[list[Path], typer.Option("--policy", metavar="FILE", help="A policy file. Repeatable.")],
+    events: Annotated[Path, typer.Option("--events", metavar="FILE.ndjson", help="Input: a line per event.")],
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="When the clock stops, inclusive; RFC 3339.")],
+    charges: Annotated[
+        str | None,
+        typer.Option("--charges", metavar="fail|succeed|FILE", help="Who answers charge requests; left out: nobody."),
+    ] = None,
+    output: Annotated[Format, typer.Option("--format", help="How to list what is published.")] = Format.NDJSON,  # noqa: ARG001
+) -> None:
+    """Run all three services' decisions over a file of events and print every event that they would publish.
+
+    Input lines are {"at": time, "topic": name, "data": {…}}, in any order. What would be a dead letter is said on
+    standard error. Exit code 2: a file cannot be used.
+
+    Example: dunning simulate --policy deploy/policies/standard.yaml --events events.ndjson --until 2026-05-01T00:00:00Z
+    --charges fail
+    """
+    from dunning_cli.simulation.lines import BadLine, parse_time, read_inputs
+    from dunning_cli.simulation.simulate import Simulation
+
+    stop_at = parse_time(until)
+    if stop_at is None:
+        raise _unusable(f'--until: "{until}" is not an RFC 3339 time with an offset, such as 2026-05-01T00:00:00Z')
+    try:
+        lines = read_inputs(str(events), _content(events))
+        processor = _processor(charges)
+    except BadLine as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+    simulation = Simulation(
+        _policies(policy), processor, lambda number, what: print(f"{events}:{number}: {what}", file=sys.stderr)
+    )
+    for line in simulation.run(lines, stop_at):
+        sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _policies(files: list[Path]) -> "Policies":
+    from dunning.domain.policy_file import load_policies
+
+    loaded = load_policies([(str(file), _content(file)) for file in files])
+    for problem in loaded.problems:
+        print(problem, file=sys.stderr)
+    if loaded.errors:
+        raise typer.Exit(2)
+    return loaded.policies
+
+
+def _processor(charges: str | None) -> "Processor":
+    from dunning_cli.simulation.lines import read_charges
+    from dunning_cli.simulation.processor import Scripted, Silent
+
+    if charges is None:
+        return Silent()
+    if charges in ("fail", "succeed"):
+        return Scripted(succeeds=charges == "succeed")
+    return Scripted(succeeds=False, told=read_charges(charges, _content(Path(charges))))
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise _unusable(f"cannot read {file}: {error.strerror}") from None
+
+
+def _unusable(message: str) -> CommandError:
+    return CommandError(UNUSABLE, message, exit_code=2)

@@ -1,0 +1,147 @@
+"""Lines in and lines out of `dunning simulate` (contracts.md)."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from dunning.contracts.encode import encode_data, topic_of
+from dunning.contracts.topics import PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS
+from dunning.domain.calendar import rfc3339
+from dunning.domain.events import AccountStatus, Failure, NoticeResult, Output, RetryRequested, StageChanged
+from dunning_cli.simulation.processor import Told
+from dunning_cli.simulation.world import Published
+
+INPUT_TOPICS = (PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS)
+
+
+class BadLine(Exception):
+    """`FILE:line: what`."""
+
+    def __init__(self, file: str, number: int, what: str) -> None:
+        super().__init__(f"{file}:{number}: {what}")
+
+
+@dataclass(frozen=True, slots=True)
+class InputLine:
+    """An event as the file gives it: read at `at`, in the order of the file among those of the same instant."""
+
+    number: int
+    at: datetime
+    topic: str
+    value: bytes
+
+
+def read_inputs(file: str, content: bytes) -> list[InputLine]:
+    """The lines in the order in which they take effect. Raises BadLine."""
+    lines = [_input_line(file, number, row) for number, row in _rows(file, content)]
+    return sorted(lines, key=lambda line: line.at)
+
+
+def _rows(file: str, content: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, text in enumerate(content.split(b"\n"), 1):
+        if not text.strip():
+            continue
+        try:
+            row = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise BadLine(file, number, f"not a line of JSON: {error.msg}") from None
+        if not isinstance(row, dict):
+            raise BadLine(file, number, "not a JSON object")
+        yield number, row
+
+
+def _input_line(file: str, number: int, row: dict[str, Any]) -> InputLine:
+    at = parse_time(row.get("at"))
+    if at is None:
+        raise BadLine(file, number, '"at" is not an RFC 3339 time with an offset, such as "2026-03-02T10:00:00Z"')
+    topic = row.get("topic")
+    if topic not in INPUT_TOPICS:
+        raise BadLine(file, number, f'"topic" is not one of {", ".join(INPUT_TOPICS)}')
+    if not isinstance(row.get("data"), dict):
+        raise BadLine(file, number, '"data" is not an object')
+    return InputLine(number, at, topic, orjson.dumps(row["data"]))
+
+
+def parse_time(text: object) -> datetime | None:
+    """An RFC 3339 time in UTC, or None."""
+    if not isinstance(text, str) or len(text) < len("2026-01-01T00:00Z") or text[10] not in "Tt ":
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+        return time.astimezone(UTC) if time.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def read_charges(file: str, content: bytes) -> dict[tuple[str, int], Told]:
+    """What a charges file says, by invoice and attempt number. Raises BadLine."""
+    return dict(_told(file, number, row) for number, row in _rows(file, content))
+
+
+def _told(file: str, number: int, row: dict[str, Any]) -> tuple[tuple[str, int], Told]:
+    invoice_id, attempt, answer = row.get("invoice_id"), row.get("attempt_number"), row.get("answer")
+    if not isinstance(invoice_id, str):
+        raise BadLine(file, number, '"invoice_id" is not a text')
+    if not isinstance(attempt, int) or isinstance(attempt, bool) or attempt < 1:
+        raise BadLine(file, number, '"attempt_number" is not a whole number from 1')
+    if answer not in ("fail", "succeed"):
+        raise BadLine(file, number, '"answer" is not "fail" or "succeed"')
+    return (invoice_id, attempt), Told(answer == "succeed", _failure(file, number, row.get("failure")))
+
+
+def _failure(file: str, number: int, failure: object) -> Failure | None:
+    if failure is None:
+        return None
+    if not isinstance(failure, dict) or not isinstance(failure.get("code"), str) or not failure["code"]:
+        raise BadLine(file, number, '"failure" is not an object with a "code"')
+    texts = {name: value for name, value in failure.items() if isinstance(value, str)}
+    return Failure(
+        code=texts["code"],
+        message=texts.get("message"),
+        network=texts.get("network"),
+        network_decline_code=texts.get("network_decline_code"),
+        network_advice_code=texts.get("network_advice_code"),
+        decline_class=texts.get("class"),
+    )
+
+
+def in_order(published: Iterable[Published]) -> list[Published]:
+    """By time, then topic, account, case, track and sequence (rule 46)."""
+    return sorted(published, key=_order)
+
+
+def _order(published: Published) -> tuple[datetime, str, str, str, str, int]:
+    output = published.output
+    return (published.at, topic_of(output), output.account_id, _case_of(output), _track_of(output), output.sequence)
+
+
+def _case_of(output: Output) -> str:
+    match output:
+        case StageChanged() | RetryRequested():
+            return output.case_id
+        case NoticeResult():
+            return output.case_ids[0]
+        case AccountStatus():
+            return ""
+
+
+def _track_of(output: Output) -> str:
+    return output.track if isinstance(output, StageChanged) else ""
+
+
+def line_of(published: Published) -> bytes:
+    """One output line, without its end."""
+    output, topic = published.output, topic_of(published.output)
+    return orjson.dumps(
+        {
+            "at": rfc3339(published.at),
+            "topic": topic,
+            "key": output.account_id,
+            "type": f"{topic}.v1",
+            "sequence": output.sequence,
+            "data": encode_data(output),
+        }
+    )
