@@ -1,0 +1,196 @@
+"""From the models of the wire to the domain's own values."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from dunning.contracts import payments, published, signals
+from dunning.contracts.canonical import canonical_text, normalised
+from dunning.contracts.fields import OTHER
+from dunning.domain import events
+from dunning.domain.words import Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """The envelope of an event that one of our services published."""
+
+    event_id: str
+    source: str
+    subject: str
+    sequence: int
+    causation_id: str
+    traceparent: str | None
+
+
+def payment_failed(data: payments.PaymentFailedData, event_id: str, traceparent: str | None) -> events.PaymentFailed:
+    """A failure."""
+    invoice, failure = data.invoice, data.failure
+    return events.PaymentFailed(
+        event_id=event_id,
+        account_id=data.account_id,
+        invoice_id=invoice.id,
+        payment_id=data.payment_id,
+        attempt_number=data.attempt_number,
+        amount_due_minor=invoice.amount_due_minor,
+        amount_minor=data.amount_minor,
+        currency=data.currency,
+        failed_at=data.failed_at,
+        failure=events.Failure(
+            code=failure.code,
+            message=failure.message,
+            network=failure.network,
+            network_decline_code=failure.network_decline_code,
+            network_advice_code=failure.network_advice_code,
+            decline_class=failure.decline_class,
+        ),
+        customer=_customer(data.customer),
+        payment_method=_payment_method(data.payment_method),
+        invoice_number=invoice.number,
+        issued_at=invoice.issued_at,
+        due_at=invoice.due_at,
+        subscription_id=data.subscription_id,
+        initiated_by=data.initiated_by,
+        retry_id=data.retry_id,
+        update_payment_url=data.update_payment_url,
+        segment=data.segment,
+        value_minor=data.value_minor,
+        merchant_id=data.processor.merchant_id if data.processor else None,
+        livemode=data.livemode,
+        traceparent=traceparent,
+    )
+
+
+def payment_succeeded(
+    data: payments.PaymentSucceededData, event_id: str, traceparent: str | None
+) -> events.PaymentSucceeded:
+    """A success."""
+    return events.PaymentSucceeded(
+        event_id=event_id,
+        account_id=data.account_id,
+        invoice_id=data.invoice.id,
+        payment_id=data.payment_id,
+        amount_remaining_minor=data.invoice.amount_remaining_minor,
+        amount_minor=data.amount_minor,
+        currency=data.currency,
+        succeeded_at=data.succeeded_at,
+        attempt_number=data.attempt_number,
+        customer=_customer(data.customer),
+        payment_method=_payment_method(data.payment_method),
+        initiated_by=data.initiated_by,
+        retry_id=data.retry_id,
+        update_payment_url=data.update_payment_url,
+        livemode=data.livemode,
+        traceparent=traceparent,
+    )
+
+
+def signal(
+    data: signals.SignalData | signals.OtherSignal, details: dict[str, Any], event_id: str, traceparent: str | None
+) -> events.Signal:
+    """A signal of a known kind, or `other`. What a kind does not have is None.
+
+    A channel that we do not know makes the whole signal `other`: a bounce on it must not be read as one on any.
+    """
+    given = dict(data)
+    invoice = given.get("invoice")
+    channel = given.get("channel")
+    known = not isinstance(data, signals.OtherSignal) and channel != OTHER
+    return events.Signal(
+        event_id=event_id,
+        account_id=data.account_id,
+        kind=data.kind if known else OTHER,
+        at=data.at,
+        invoice_id=invoice.id if invoice else given.get("invoice_id"),
+        customer=_customer(given.get("customer")),
+        payment_method=_payment_method(given.get("payment_method")),
+        channel=Channel(channel) if channel and known else None,
+        notice_id=given.get("notice_id"),
+        rung=given.get("rung"),
+        permanent=given.get("permanent", False),
+        allowed=given.get("allowed"),
+        amount_remaining_minor=invoice.amount_remaining_minor if invoice else None,
+        reason=given.get("reason"),
+        until=given.get("until"),
+        by=given.get("by"),
+        tag=given.get("tag"),
+        livemode=data.livemode,
+        details=details,
+        traceparent=traceparent,
+    )
+
+
+def stage_changed(data: published.StageChangedData, attributes: Attributes) -> events.StageChanged:
+    """A transition that another service published."""
+    return events.StageChanged(
+        event_id=attributes.event_id,
+        sequence=attributes.sequence,
+        causation_id=attributes.causation_id,
+        case_id=data.case_id,
+        account_id=data.account_id,
+        invoice_id=data.invoice_id,
+        track=data.track,
+        from_stage=data.from_stage,
+        to_stage=data.to_stage,
+        reason=data.reason,
+        effective_at=data.effective_at,
+        policy=events.PolicyRef(data.policy.id, data.policy.version),
+        next=events.NextStep(data.next.stage, data.next.due_at) if data.next else None,
+        amount_minor=data.amount_minor,
+        currency=data.currency,
+        details=data.details,
+        traceparent=attributes.traceparent,
+    )
+
+
+def notice_result(data: published.NoticeResultData, attributes: Attributes) -> events.NoticeResult:
+    """A notice's outcome. The invoice is the envelope's subject; the data names cases only."""
+    return events.NoticeResult(
+        event_id=attributes.event_id,
+        sequence=attributes.sequence,
+        causation_id=attributes.causation_id,
+        notice_id=data.notice_id,
+        case_ids=tuple(data.case_ids),
+        account_id=data.account_id,
+        invoice_id=attributes.subject,
+        rung=data.rung,
+        channel=data.channel,
+        template=data.template,
+        locale=data.locale,
+        outcome=data.outcome,
+        reason=data.reason,
+        provider=data.provider,
+        provider_message_id=data.provider_message_id,
+        at=data.at,
+        traceparent=attributes.traceparent,
+    )
+
+
+def _customer(data: payments.Customer | None) -> events.Customer | None:
+    if data is None:
+        return None
+    address = data.postal_address
+    return events.Customer(
+        id=data.id,
+        name=data.name,
+        email=data.email,
+        phone=data.phone,
+        locale=data.locale,
+        timezone=data.timezone,
+        country=data.country,
+        postal_address=canonical_text(normalised(address)) if isinstance(address, dict) else address,
+    )
+
+
+def _payment_method(data: payments.PaymentMethod | None) -> events.PaymentMethod | None:
+    if data is None:
+        return None
+    return events.PaymentMethod(
+        id=data.id,
+        type=data.type,
+        brand=data.brand,
+        last4=data.last4,
+        exp_month=data.exp_month,
+        exp_year=data.exp_year,
+        fingerprint=data.fingerprint,
+        country=data.country,
+    )
