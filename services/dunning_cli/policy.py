@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dunning_cli.errors import CommandError
+from dunning_cli.preview import preview
 
 if TYPE_CHECKING:
     from dunning.domain.policy_file import LoadedPolicies
@@ -23,9 +24,7 @@ class Format(StrEnum):
     JSON = "json"
 
 
-@app.callback()
-def _commands() -> None:
-    """Keeps the names of commands in use while there is only one."""
+app.command("preview")(preview)
 
 
 @app.command("lint")

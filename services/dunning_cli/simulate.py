@@ -40,10 +40,11 @@ def simulate(
     Example: dunning simulate --policy deploy/policies/standard.yaml --events events.ndjson --until 2026-05-01T00:00:00Z
     --charges fail
     """
-    from dunning_cli.simulation.lines import BadLine, parse_time, read_inputs
+    from dunning.domain.calendar import parse_rfc3339
+    from dunning_cli.simulation.lines import BadLine, read_inputs
     from dunning_cli.simulation.simulate import Simulation
 
-    stop_at = parse_time(until)
+    stop_at = parse_rfc3339(until)
     if stop_at is None:
         raise _unusable(f'--until: "{until}" is not an RFC 3339 time with an offset, such as 2026-05-01T00:00:00Z')
     try:

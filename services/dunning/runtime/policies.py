@@ -6,6 +6,7 @@ be read for as long as it lives, also after the file is gone.
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -25,8 +26,8 @@ LOG = structlog.get_logger(__name__)
 class PolicyShelf:
     """What `decide` asks for policies. A reload that fails leaves the last good state in force, with one clear error."""
 
-    def __init__(self, store: PostgresStore[object], directory: Path | None, templates: Collection[str]) -> None:
-        self._store = store
+    def __init__(self, directory: Path | None, templates: Collection[str]) -> None:
+        self._store: PostgresStore[Any] | None = None
         self._directory = directory
         self._templates = templates
         self._policies = Policies({})
@@ -37,8 +38,9 @@ class PolicyShelf:
         """The policies at this moment; a reload swaps them as a whole."""
         return self._policies
 
-    async def start(self) -> None:
+    async def start(self, store: PostgresStore[Any]) -> None:
         """Read everything once. Raises Problem where the files cannot be used: a service does not start half."""
+        self._store = store
         if self._directory is None:
             raise Problem(POLICIES_UNUSABLE, "DUNNING_POLICY_DIR is not set: it names the directory of policy files")
         await self._load(self._read())
@@ -77,6 +79,7 @@ class PolicyShelf:
 
     async def _use(self, files: list[tuple[str, bytes]], policies: Policies) -> None:
         """Put new versions on file, refuse changed ones, and add those that only the database knows."""
+        assert self._store is not None, "started"
         bodies = dict(files)
         async with self._store.connection() as connection, connection.transaction():
             for policy in policies:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
-
 from dunning.contracts.encode import encode_data, topic_of
+
 from dunning.contracts.topics import PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS
-from dunning.domain.calendar import rfc3339
+from dunning.domain.calendar import parse_rfc3339, rfc3339
 from dunning.domain.events import AccountStatus, Failure, NoticeResult, Output, RetryRequested, StageChanged
 from dunning_cli.simulation.processor import Told
 from dunning_cli.simulation.world import Published
@@ -54,7 +54,8 @@ def _rows(file: str, content: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _input_line(file: str, number: int, row: dict[str, Any]) -> InputLine:
-    at = parse_time(row.get("at"))
+    said = row.get("at")
+    at = parse_rfc3339(said) if isinstance(said, str) else None
     if at is None:
         raise BadLine(file, number, '"at" is not an RFC 3339 time with an offset, such as "2026-03-02T10:00:00Z"')
     topic = row.get("topic")
@@ -63,17 +64,6 @@ def _input_line(file: str, number: int, row: dict[str, Any]) -> InputLine:
     if not isinstance(row.get("data"), dict):
         raise BadLine(file, number, '"data" is not an object')
     return InputLine(number, at, topic, orjson.dumps(row["data"]))
-
-
-def parse_time(text: object) -> datetime | None:
-    """An RFC 3339 time in UTC, or None."""
-    if not isinstance(text, str) or len(text) < len("2026-01-01T00:00Z") or text[10] not in "Tt ":
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-        return time.astimezone(UTC) if time.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def read_charges(file: str, content: bytes) -> dict[tuple[str, int], Told]:

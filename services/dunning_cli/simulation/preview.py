@@ -1,0 +1,102 @@
+"""The dated timeline of one case under a policy, nobody paying: what `dunning policy preview` shows.
+
+The dates come from the services' own decisions on a simulated clock, so a preview cannot disagree with what happens.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dunning.domain.events import (
+    Customer,
+    Failure,
+    NoticeResult,
+    Output,
+    PaymentFailed,
+    PaymentMethod,
+    RetryRequested,
+    StageChanged,
+)
+from dunning.domain.policy import Policies, Policy
+from dunning.domain.words import Outcome, RetryStage, Track
+from dunning_cli.simulation.processor import Scripted
+from dunning_cli.simulation.world import World
+
+HORIZON = timedelta(days=3660)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The failure that opens the case."""
+
+    at: datetime
+    zone: str
+    country: str
+    payment_type: str
+    code: str
+    amount_minor: int
+    currency: str
+    due_at: datetime | None = None
+    segment: str | None = None
+
+    def failure(self) -> PaymentFailed:
+        """As the payment platform would report it, with a customer who can be reached on every channel."""
+        customer = Customer(
+            id="preview",
+            name="Preview",
+            email="preview@example.com",
+            phone="+10000000000",
+            timezone=self.zone,
+            country=self.country,
+            postal_address="preview",
+        )
+        return PaymentFailed(
+            event_id="preview",
+            account_id="preview",
+            invoice_id="preview",
+            payment_id="preview",
+            attempt_number=1,
+            amount_due_minor=self.amount_minor,
+            amount_minor=self.amount_minor,
+            currency=self.currency,
+            failed_at=self.at,
+            failure=Failure(self.code),
+            customer=customer,
+            payment_method=PaymentMethod(id="preview", type=self.payment_type),
+            due_at=self.due_at,
+            segment=self.segment,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the timeline."""
+
+    at: datetime
+    track: str
+    what: str
+    details: str
+
+
+def timeline(policy: Policy, start: Start) -> list[Entry]:
+    """What happens when every charge fails as the first one did and nobody pays. Raises ValueError without a match."""
+    world = World(Policies.of(policy), Scripted(succeeds=False))
+    refused = world.read(start.failure(), start.at)
+    if refused:
+        raise ValueError(f"policy {policy.id} does not match this failure")
+    world.run_timers(start.at + HORIZON, inclusive=True)
+    entries = [entry for published in world.take_published() if (entry := _entry(published.at, published.output))]
+    return sorted(entries, key=lambda entry: entry.at)
+
+
+def _entry(at: datetime, output: Output) -> Entry | None:
+    match output:
+        case RetryRequested():
+            return Entry(at, Track.RETRY, f"charge, attempt {output.attempt_number}", f"{output.reason} retry")
+        case NoticeResult() if output.outcome in (Outcome.SENT, Outcome.SUPPRESSED, Outcome.SUPERSEDED):
+            return Entry(at, Track.NOTICE, f"{output.rung} by {output.channel}", output.reason or output.outcome)
+        case StageChanged() if output.track == Track.ACCOUNT:
+            return Entry(at, Track.ACCOUNT, f"account is {output.to_stage}", output.reason)
+        case StageChanged() if output.to_stage in (RetryStage.EXHAUSTED, RetryStage.WAITING_FOR_CUSTOMER):
+            return Entry(at, Track.RETRY, output.to_stage, output.reason)
+        case _:
+            return None

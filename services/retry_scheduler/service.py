@@ -1,0 +1,36 @@
+"""The retry scheduler as the kernel runs it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dunning.contracts.topics import PAYMENT_FAILED, PAYMENT_SUCCEEDED, RETRY_SCHEDULER, SIGNALS, STAGE_CHANGED
+from dunning.domain.events import Input, StageChanged
+from dunning.domain.policy import Policies
+from dunning.domain.words import AccountStage, Track
+from dunning.runtime.repository import StateRepository
+from dunning.runtime.service import Column, Service
+from retry_scheduler.case import RetryAccount, RetryCase
+from retry_scheduler.decide import RetryTrack
+
+TOPICS = (PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS, STAGE_CHANGED)
+COLUMNS: tuple[Column[Any], ...] = (
+    Column("answer_by", "timestamptz", lambda case: case.request.not_after if case.open and case.request else None),
+)
+
+
+def wanted(event: Input) -> bool:
+    """Of the stages, only that an account was terminated matters here."""
+    if isinstance(event, StageChanged):
+        return event.track == Track.ACCOUNT and event.to_stage == AccountStage.TERMINATED
+    return True
+
+
+def retry_scheduler(policies: Callable[[], Policies]) -> Service[RetryAccount]:
+    """The service; `policies` gives those in force."""
+    return Service(
+        name=RETRY_SCHEDULER,
+        topics=TOPICS,
+        decide=RetryTrack(policies).decide,
+        repository=StateRepository(RetryAccount, RetryCase, COLUMNS),
+        wanted=wanted,
+    )
