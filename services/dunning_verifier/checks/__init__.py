@@ -1,0 +1,39 @@
+"""One module per promise (architecture, section 2), each a pass over the history that yields violations.
+
+Promise 7 (network budgets), and of promise 8 the caps and consent, are not in force yet and have no check here.
+"""
+
+from collections.abc import Callable, Iterator
+
+from dunning_verifier.checks import (
+    charged_once,
+    dead_letters,
+    exactly_once,
+    nothing_lost,
+    notified_once,
+    order,
+    paid,
+    quiet,
+    together,
+    warned,
+)
+from dunning_verifier.history import History
+from dunning_verifier.values import Violation
+
+CHECKS: tuple[Callable[[History], Iterator[Violation]], ...] = (
+    exactly_once.check,
+    together.check,
+    order.check,
+    paid.check,
+    charged_once.check,
+    notified_once.check,
+    warned.check,
+    quiet.check,
+    dead_letters.check,
+    nothing_lost.check,
+)
+
+
+def verify(history: History) -> list[Violation]:
+    """Every violation that the history shows, by promise."""
+    return [violation for check in CHECKS for violation in check(history)]

@@ -1,0 +1,146 @@
+"""Promises 1 and 2: every input takes effect exactly once, and state and events change together."""
+
+from datetime import timedelta
+
+from dunning_verifier import Tolerance
+from tests.unit.verifier.story import Story, a_recovered_case, a_suspended_case, assert_broken, assert_kept
+
+STAGES = "dunning.stage.changed"
+
+
+def a_returned_payment() -> Story:
+    """The recovered case, and then its payment comes back: the invoice's second case."""
+    return (
+        a_recovered_case()
+        .failed("2026-03-06T12:00:00Z", 3)
+        .next_case(2)
+        .moved("retry", "2026-03-06T12:00:01Z", "none", "scheduled")
+        .moved("account", "2026-03-06T12:00:01Z", "active", "past_due", "payment_failed")
+        .status("2026-03-06T12:00:01Z", "active", "past_due")
+    )
+
+
+def test_a_recovered_case_and_a_suspended_one_keep_every_promise() -> None:
+    assert_kept(a_recovered_case())
+    assert_kept(a_suspended_case())
+
+
+def test_a_returned_payment_opens_the_second_case() -> None:
+    assert_kept(a_returned_payment())
+
+
+def test_an_input_that_is_sent_twice_in_two_forms_is_one_input() -> None:
+    story = a_recovered_case()
+    event = story.find("payment.failed", attempt_number=1)
+    story.record("payment.failed", event["at"], id="evt-1", source="/billing", data=event["data"])
+
+    assert_kept(story)
+    assert story.history().repeated == 1
+
+
+def test_a_record_that_is_published_again_is_counted_and_forgiven() -> None:
+    story = a_recovered_case().again("dunning.retry.requested", attempt_number=2)
+
+    assert_kept(story)
+
+
+def test_one_id_with_two_contents_is_rejected() -> None:
+    story = a_recovered_case().again(STAGES, to_stage="recovered", track="notice")
+    story.events[-1]["data"] = {**story.events[-1]["data"], "reason": "voided"}
+
+    found = assert_broken(story, 1, "published before with another content", f"{STAGES}/0@8")
+    assert found.case_id == story.case
+
+
+def test_two_transitions_with_one_sequence_are_rejected() -> None:
+    story = a_recovered_case().again(STAGES, to_stage="requested")
+    story.events[-1]["id"] = "of-a-zombie"
+
+    assert_broken(story, 1, "a second transition with sequence 2, the first at dunning.stage.changed/0@3")
+
+
+def test_a_case_under_a_wrong_number_is_rejected() -> None:
+    """The failure came before any payment, so its case is the first."""
+    story = Story().failed("2026-03-02T10:00:00Z").next_case(2)
+    story.moved("retry", "2026-03-02T10:00:01Z", "none", "scheduled")
+
+    found = assert_broken(story, 1, "not a case number of invoice in_1", f"{STAGES}/0@0")
+    assert (found.case_id, found.account_id) == (story.case, "acc_1")
+
+
+def test_a_second_case_without_a_failure_after_the_payment_is_rejected() -> None:
+    story = a_recovered_case().next_case(2).moved("retry", "2026-03-04T09:00:02Z", "none", "scheduled")
+
+    assert_broken(story, 1, "which has no failure after that payment", f"{STAGES}/0@8")
+
+
+def test_a_case_of_an_invoice_that_never_failed_is_rejected() -> None:
+    story = a_recovered_case()
+    story.invoice = "in_2"
+    story.next_case(1).moved("retry", "2026-03-04T09:00:02Z", "none", "scheduled")
+
+    assert_broken(story, 1, "invoice in_2, which has no failure", f"{STAGES}/0@8")
+
+
+def test_a_recovery_without_a_payment_is_rejected() -> None:
+    story = a_recovered_case().without("payment.succeeded")
+
+    assert_broken(story, 1, "no payment in full is among the inputs", f"{STAGES}/0@5")
+
+
+def test_a_failure_that_one_service_never_saw_is_rejected() -> None:
+    story = a_suspended_case().without(STAGES, to_stage="past_due").without(STAGES, to_stage="suspended")
+
+    found = assert_broken(story, 1, "account_enforcement opened no case", "payment.failed/0@0")
+    assert found.case_id == story.case
+
+
+def test_a_transition_of_a_track_by_another_service_is_rejected() -> None:
+    story = a_recovered_case()
+    story.find(STAGES, to_stage="past_due")["source"] = "/dunning/retry_scheduler"
+
+    assert_broken(story, 2, "written by /dunning/retry_scheduler", f"{STAGES}/0@1")
+
+
+def test_a_request_without_its_transition_is_rejected() -> None:
+    story = a_recovered_case().without(STAGES, to_stage="requested")
+
+    assert_broken(story, 2, "1 charge requests, but 0 transitions to requested", "dunning.retry.requested/0@0")
+
+
+def test_a_lost_request_is_rejected() -> None:
+    story = a_recovered_case().without("dunning.retry.requested")
+
+    assert_broken(story, 2, "0 charge requests, but 1 transitions to requested", f"{STAGES}/0@3")
+
+
+def test_a_notice_of_a_rung_that_was_never_entered_is_rejected() -> None:
+    story = a_suspended_case().without(STAGES, to_stage="suspension_warning")
+
+    assert_broken(story, 2, "the notice track never entered it", "dunning.notice.result/0@2")
+
+
+def test_an_account_without_a_status_is_rejected() -> None:
+    story = a_suspended_case().without("dunning.account.status").without("dunning.account.status")
+
+    assert_broken(story, 2, "the account has no status", f"{STAGES}/0@0")
+
+
+def test_a_failure_read_before_the_payment_that_it_followed_may_stand_in_the_former_case_for_a_while() -> None:
+    """Rule 7: the later failure is handed over, and the service that read in the other order never had that case."""
+    story = (
+        Story()
+        .failed("2026-03-06T12:00:00Z")
+        .moved("retry", "2026-03-06T12:00:01Z", "none", "scheduled")
+        .moved("account", "2026-03-06T12:00:01Z", "active", "past_due", "payment_failed")
+        .status("2026-03-06T12:00:01Z", "active", "past_due")
+        .succeeded("2026-03-04T09:00:00Z", logged="2026-03-06T12:00:02Z")
+        .moved("retry", "2026-03-06T12:00:03Z", "scheduled", "recovered", "paid_elsewhere")
+        .moved("account", "2026-03-06T12:00:03Z", "past_due", "active", "paid")
+        .next_case(2)
+        .moved("retry", "2026-03-06T12:00:03Z", "none", "scheduled")
+        .moved("account", "2026-03-06T12:00:03Z", "active", "past_due", "payment_failed")
+        .status("2026-03-06T12:00:03Z", "past_due", "past_due")
+    )
+
+    assert_kept(story, tolerance=Tolerance(timedelta(seconds=1), timedelta(seconds=5)))
