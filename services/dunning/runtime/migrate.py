@@ -18,6 +18,9 @@ from typing import Literal
 
 import asyncpg
 
+from dunning.runtime.postgres.connections import driver_errors_translated
+from dunning.runtime.postgres.settings import PostgresSettings
+
 Half = Literal["pre", "post"]
 BOTH_HALVES: tuple[Half, ...] = ("pre", "post")
 SHARDS_BY_DEFAULT = 8
@@ -68,7 +71,7 @@ def kernel_migrations() -> list[Migration]:
 
 
 async def migrate(
-    url: str,
+    database: PostgresSettings | str,
     service: str,
     *,
     shards: int | None = None,
@@ -83,7 +86,7 @@ async def migrate(
     if shards is not None and not 1 <= shards <= SHARDS_MAX:
         raise MigrationError(f"the outbox can have 1 to {SHARDS_MAX} shards, not {shards}")
     steps = migrations_of(service) if migrations is None else migrations
-    async with _locked_schema(url, service) as connection:
+    async with _locked_schema(_settings_of(database), service) as connection:
         applied = await _applied(connection)
         _check_unchanged(steps, applied)
         missing = [step for step in steps if step.name not in applied and step.half in halves]
@@ -93,10 +96,12 @@ async def migrate(
     return [step.name for step in missing]
 
 
-async def missing_migrations(url: str, service: str, *, migrations: Sequence[Migration] | None = None) -> list[str]:
+async def missing_migrations(
+    database: PostgresSettings | str, service: str, *, migrations: Sequence[Migration] | None = None
+) -> list[str]:
     """What `migrate` would apply, without applying anything."""
     steps = migrations_of(service) if migrations is None else migrations
-    connection = await asyncpg.connect(url, server_settings=_session_settings(service))
+    connection = await _connect(_settings_of(database), service)
     try:
         known = await connection.fetchval("select to_regclass('migrations') is not null")
         applied = await _applied(connection) if known else {}
@@ -124,14 +129,16 @@ def _read(root: Traversable, folder: str) -> list[Migration]:
 
 
 @asynccontextmanager
-async def _locked_schema(url: str, service: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+async def _locked_schema(
+    settings: PostgresSettings, service: str
+) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     """A connection that holds the service's migration lock, in the service's schema, which exists from now on.
 
     The lock belongs to the session, so that each step can be a transaction of its own, and ends with the connection.
     """
     if not _SCHEMA_NAME.fullmatch(service):
         raise MigrationError(f"{service!r} cannot name a schema: lower-case letters, digits and underscores only")
-    connection = await asyncpg.connect(url, server_settings=_session_settings(service))
+    connection = await _connect(settings, service)
     try:
         await connection.execute("select pg_advisory_lock($1, hashtext($2))", _LOCK_SPACE, service)
         await connection.execute(f'create schema if not exists "{service}"')
@@ -141,8 +148,17 @@ async def _locked_schema(url: str, service: str) -> AsyncIterator["asyncpg.Conne
         await connection.close()
 
 
-def _session_settings(service: str) -> dict[str, str]:
-    return {"search_path": service, "application_name": f"{service} migrate", "client_min_messages": "warning"}
+async def _connect(settings: PostgresSettings, service: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """No time limits but the one of `_apply`: a migration may have much to do."""
+    session = {"search_path": service, "application_name": f"{service} migrate", "client_min_messages": "warning"}
+    with driver_errors_translated():
+        return await asyncpg.connect(
+            settings.url, timeout=settings.connect_timeout_seconds, ssl=settings.ssl, server_settings=session
+        )
+
+
+def _settings_of(database: PostgresSettings | str) -> PostgresSettings:
+    return PostgresSettings(url=database) if isinstance(database, str) else database
 
 
 async def _applied(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, str]:

@@ -8,7 +8,8 @@ from ssl import SSLContext
 class PostgresSettings:
     """The time limits are the server's own: they hold even when this process hangs and cannot let go of its locks.
 
-    TLS is asked for in the URL (`?sslmode=verify-full&sslrootcert=…`), or by a context for what a URL cannot say.
+    TLS is asked for in the URL (`?sslmode=verify-full&sslrootcert=…`). `ssl`, where it is given, wins over the URL: a
+    context, or one of the words of `sslmode`.
     """
 
     url: str = field(repr=False)  # it may hold a password
@@ -18,4 +19,4 @@ class PostgresSettings:
     statement_timeout_seconds: float = 30
     lock_timeout_seconds: float = 10
     idle_in_transaction_timeout_seconds: float = 30
-    ssl: SSLContext | None = None
+    ssl: SSLContext | str | None = None

@@ -78,7 +78,7 @@ class PostgresStore(Generic[A]):
                 try:
                     yield connection
                 except asyncpg.InterfaceError as error:  # a mistake of ours, unless the line broke
-                    if connection.is_closed():
+                    if _is_gone(connection):
                         raise StoreUnavailable("the database closed the connection") from error
                     raise
 
@@ -121,6 +121,14 @@ class PostgresStore(Generic[A]):
 
     def _given_now(self) -> datetime | None:
         return self._clock() if self._clock else None
+
+
+def _is_gone(connection: Connection) -> bool:
+    """The pool takes a broken connection back by itself, and then even this question is an error."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
 
 
 async def _shards_of(pool: Pool, service: str) -> int:

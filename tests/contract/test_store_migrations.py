@@ -1,0 +1,116 @@
+"""A schema is brought up to date once, by whoever comes first, and never by a file that changed."""
+
+import asyncio
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from dunning.runtime.migrate import Migration, MigrationError, kernel_migrations, migrate, missing_migrations
+from dunning.testing.toy import migrate_toy, toy_migrations
+
+BIRDS = Migration("toy/0001_birds.pre.sql", "pre", "create table birds (name text)")
+NESTS = Migration("toy/0002_nests.post.sql", "post", "alter table birds add column nest text not null")
+BROKEN = Migration("toy/0003_broken.pre.sql", "pre", "create table eggs (n int); create table eggs (n int)")
+
+
+def with_kernel(*own: Migration) -> list[Migration]:
+    return [*kernel_migrations(), *own]
+
+
+async def asked(url: str, question: str) -> object:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(question)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("service", ["retry_scheduler", "notification_dispatcher", "account_enforcement"])
+async def test_every_service_has_the_kernels_tables_and_its_own_columns(database_url: str, service: str) -> None:
+    applied = await migrate(database_url, service)
+
+    assert applied[0] == "kernel/0001_tables.pre.sql"
+    assert f"{service}/0001_cases.pre.sql" in applied
+    assert await asked(database_url, f"select count(*) from {service}.cases where stage = 'none'") == 0
+    assert await asked(database_url, "select count(*) from pg_tables where schemaname = 'public'") == 0
+
+
+async def test_a_second_time_there_is_nothing_to_do(database_url: str) -> None:
+    assert await migrate_toy(database_url) == ["kernel/0001_tables.pre.sql", "toy/0001_cases.pre.sql"]
+    assert await migrate_toy(database_url) == []
+
+
+async def test_what_is_missing_can_be_asked_for_before_and_after(database_url: str) -> None:
+    steps = toy_migrations()
+
+    assert await missing_migrations(database_url, "toy", migrations=steps) == [step.name for step in steps]
+    await migrate_toy(database_url)
+    assert await missing_migrations(database_url, "toy", migrations=steps) == []
+
+
+async def test_several_at_once_apply_everything_once(database_url: str) -> None:
+    applied = await asyncio.gather(*(migrate_toy(database_url) for _ in range(5)))
+
+    assert sorted(len(names) for names in applied) == [0, 0, 0, 0, 2]
+
+
+async def test_a_file_that_changed_after_it_was_applied_is_an_error(database_url: str) -> None:
+    await migrate(database_url, "toy", migrations=with_kernel(BIRDS))
+    changed = replace(BIRDS, sql="create table birds (name text, wings int)")
+
+    with pytest.raises(MigrationError, match=r"toy/0001_birds\.pre\.sql changed"):
+        await migrate(database_url, "toy", migrations=with_kernel(changed, NESTS))
+
+    assert await asked(database_url, "select count(*) from toy.migrations where name like '%nests%'") == 0
+
+
+async def test_the_second_half_waits_until_it_is_asked_for(database_url: str) -> None:
+    steps = with_kernel(BIRDS, NESTS)
+
+    assert (await migrate(database_url, "toy", migrations=steps, halves=["pre"]))[-1] == BIRDS.name
+    assert await migrate(database_url, "toy", migrations=steps, halves=["pre", "post"]) == [NESTS.name]
+
+
+async def test_a_step_that_fails_leaves_nothing_of_itself_but_those_before_it(database_url: str) -> None:
+    with pytest.raises(MigrationError, match=r"toy/0003_broken\.pre\.sql"):
+        await migrate(database_url, "toy", migrations=with_kernel(BIRDS, BROKEN))
+
+    assert await asked(database_url, "select to_regclass('toy.eggs') is null")
+    assert await asked(database_url, "select to_regclass('toy.birds') is not null")
+
+
+async def test_an_older_program_does_not_mind_what_a_newer_one_applied(database_url: str) -> None:
+    await migrate(database_url, "toy", migrations=with_kernel(BIRDS, NESTS))
+
+    assert await migrate(database_url, "toy", migrations=with_kernel(BIRDS)) == []
+
+
+async def test_the_number_of_shards_is_fixed_by_the_first_time(database_url: str) -> None:
+    await migrate_toy(database_url, shards=3)
+    await migrate_toy(database_url)
+    await migrate_toy(database_url, shards=3)
+
+    with pytest.raises(MigrationError, match="has 3 shards since it was made; it cannot have 5"):
+        await migrate_toy(database_url, shards=5)
+
+
+async def test_there_are_eight_shards_unless_a_number_is_given(database_url: str) -> None:
+    await migrate_toy(database_url)
+
+    assert await asked(database_url, "select value::int from toy.facts where name = 'outbox_shards'") == 8
+
+
+@pytest.mark.parametrize("shards", [0, -1, 1025])
+async def test_a_number_of_shards_that_cannot_be_is_refused_before_anything_is_made(
+    database_url: str, shards: int
+) -> None:
+    with pytest.raises(MigrationError, match="1 to 1024 shards"):
+        await migrate_toy(database_url, shards=shards)
+
+    assert await asked(database_url, "select to_regnamespace('toy') is null")
+
+
+async def test_a_service_without_migrations_is_an_error_that_names_it(database_url: str) -> None:
+    with pytest.raises(MigrationError, match="no_such_service has no migrations"):
+        await migrate(database_url, "no_such_service")

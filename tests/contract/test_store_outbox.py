@@ -1,0 +1,84 @@
+"""Events wait in order until Kafka has them; then they belong to the story of their case."""
+
+import asyncio
+
+from dunning.runtime.sharding import shard_of
+from dunning.runtime.store import OutboxRow
+from dunning.testing.hand_clock import HandClock
+from tests.contract.kit import NOON, ToyStore, a_row, all_pending, published, values_of
+
+
+def test_the_shard_of_a_key_is_its_checksum_and_so_the_same_for_ever() -> None:
+    check_value_of_crc32 = 0xCBF43926  # of "123456789", as every catalogue of checksums has it
+
+    assert shard_of("123456789", 2**32) == check_value_of_crc32
+    assert shard_of("123456789", 4) == 2
+
+
+async def test_a_row_comes_back_as_it_was(store: ToyStore, clock: HandClock) -> None:
+    row = OutboxRow("t.x", "acct-1", b"\x00\xffbody", (("a", b"\xff\x00"), ("a", b""), ("ß", b"2")), "case-1", "acct-1")
+    await published(store, [row])
+    clock.advance(hours=1)
+
+    (pending,) = await all_pending(store)
+
+    assert (pending.row, pending.recorded_at) == (row, NOON)
+
+
+async def test_every_row_is_in_the_shard_of_its_key(store: ToyStore) -> None:
+    await published(store, [a_row(f"acct-{number}", "e") for number in range(40)])
+
+    for shard in range(store.shards):
+        assert {shard_of(pending.row.key, 4) for pending in await store.pending(shard, 100)} == {shard}
+
+
+async def test_one_key_keeps_its_order_within_and_across_transactions(store: ToyStore) -> None:
+    await published(store, [a_row("acct-1", "e1"), a_row("acct-2", "x1"), a_row("acct-1", "e2")])
+    await published(store, [a_row("acct-2", "x2"), a_row("acct-1", "e3")])
+
+    assert await values_of(store, "acct-1") == ["e1", "e2", "e3"]
+    assert await values_of(store, "acct-2") == ["x1", "x2"]
+
+
+async def test_one_key_keeps_the_order_of_its_accounts_lock(store: ToyStore) -> None:
+    async def publish_next(number: int) -> None:
+        async with store.transaction() as tx:
+            account = (await tx.load({"acct-1": []}))["acct-1"]
+            account.seen += 1
+            account.changed = True
+            await tx.save([account])
+            await tx.publish([a_row("acct-1", str(account.seen))])
+
+    await asyncio.gather(*(publish_next(number) for number in range(20)))
+
+    assert await values_of(store, "acct-1") == [str(number) for number in range(1, 21)]
+
+
+async def test_pending_gives_the_oldest_first_up_to_the_limit(store: ToyStore) -> None:
+    await published(store, [a_row("acct-1", f"e{number}") for number in range(5)])
+
+    oldest = await store.pending(shard_of("acct-1", 4), 2)
+
+    assert [pending.row.value for pending in oldest] == [b"e0", b"e1"]
+
+
+async def test_what_is_finished_waits_no_more_and_finishing_twice_is_harmless(store: ToyStore) -> None:
+    await published(store, [a_row("acct-1", f"e{number}") for number in range(3)])
+    acknowledged = (await all_pending(store))[:2]
+
+    await store.finish(acknowledged)
+    await store.finish(acknowledged)
+    await store.finish([])
+
+    assert await values_of(store, "acct-1") == ["e2"]
+
+
+async def test_a_row_that_is_committed_late_is_not_lost(store: ToyStore) -> None:
+    async with store.transaction() as slow:
+        await slow.publish([a_row("acct-1", "slow")])
+        await published(store, [a_row("acct-1", "fast")])
+        seen = await all_pending(store)
+        assert [pending.row.value for pending in seen] == [b"fast"]
+        await store.finish(seen)
+
+    assert await values_of(store, "acct-1") == ["slow"]
