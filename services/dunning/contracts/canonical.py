@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from dunning.contracts.decoded import Refused, UnreadableReason
-from dunning.contracts.fields import instant, rfc3339
+from dunning.contracts.fields import instant
+from dunning.domain.calendar import rfc3339
 
 
 def normalised(value: Any) -> Any:

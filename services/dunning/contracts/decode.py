@@ -52,12 +52,12 @@ Model = TypeVar("Model", bound=Wire)
 
 
 def decode(
-    topic: str, key: bytes | None, value: bytes | None, headers: Headers = (), *, now: datetime, prefix: str = ""
+    topic: str, key: bytes | None, value: bytes | None, headers: Headers, now: datetime, *, prefix: str = ""
 ) -> Decoded:
     """What a message says to a service, or why it says nothing.
 
-    `topic` is the name in Kafka, `prefix` what all topics of this installation start with. `now` is the database's
-    clock: an event whose own time is more than an hour ahead of it is a dead letter (rule 3).
+    `topic` is the name in Kafka, and `prefix` what it starts with where the caller has not taken that off. `now` is the
+    database's clock: an event whose own time is more than an hour ahead of it is a dead letter (rule 3).
     """
     name = registry_name(topic, prefix)
     reader = _READERS.get(name)
@@ -116,7 +116,7 @@ def _failure(envelope: Envelope, key: bytes | None, now: datetime) -> Readable:
     data = validated(PaymentFailedData, envelope)
     _require_not_ahead(data.failed_at, now)
     business_key, content = sightings.failure_key(data), sightings.failure_content(data)
-    event = to_domain.payment_failed(data, _id_of(envelope, business_key), envelope.traceparent)
+    event = to_domain.payment_failed(data, id_of(envelope, business_key), envelope.traceparent)
     seen = (sightings.business_sighting(PAYMENT_FAILED, business_key, content), *_envelope_sighting(envelope, content))
     return Readable(event, seen, _key_note(key, data.account_id))
 
@@ -125,7 +125,7 @@ def _success(envelope: Envelope, key: bytes | None, now: datetime) -> Readable:
     data = validated(PaymentSucceededData, envelope)
     _require_not_ahead(data.succeeded_at, now)
     business_key, content = sightings.success_key(data), sightings.success_content(data)
-    event = to_domain.payment_succeeded(data, _id_of(envelope, business_key), envelope.traceparent)
+    event = to_domain.payment_succeeded(data, id_of(envelope, business_key), envelope.traceparent)
     seen = (
         sightings.business_sighting(PAYMENT_SUCCEEDED, business_key, content),
         *_envelope_sighting(envelope, content),
@@ -143,7 +143,7 @@ def _signal(envelope: Envelope, key: bytes | None, now: datetime) -> Readable:
     business_key, content = sightings.signal_key(whole), sightings.signal_content(whole)
     if len(business_key) > SIGNAL_LENGTH_MAX:
         raise Refused(UnreadableReason.TOO_LARGE, f"a signal has at most {SIGNAL_LENGTH_MAX} characters")
-    event = to_domain.signal(data, whole, _id_of(envelope, business_key), envelope.traceparent)
+    event = to_domain.signal(data, whole, id_of(envelope, business_key), envelope.traceparent)
     seen = (sightings.business_sighting(SIGNALS, business_key, content), *_envelope_sighting(envelope, content))
     return Readable(event, seen, _kind_note(data, event) + _key_note(key, data.account_id))
 
@@ -151,7 +151,7 @@ def _signal(envelope: Envelope, key: bytes | None, now: datetime) -> Readable:
 def _transition(envelope: Envelope, key: bytes | None, now: datetime) -> Readable:
     data = validated(StageChangedData, envelope)
     _require_not_ahead(data.effective_at, now)
-    peer = _peer(envelope, sightings.transition_key(data))
+    peer = attributes_of(envelope, sightings.transition_key(data))
     event = to_domain.stage_changed(data, peer)
     seen = sightings.envelope_sighting(peer.source, peer.event_id, sightings.transition_content(data))
     return Readable(event, (seen,), _key_note(key, data.account_id))
@@ -160,13 +160,14 @@ def _transition(envelope: Envelope, key: bytes | None, now: datetime) -> Readabl
 def _notice_result(envelope: Envelope, key: bytes | None, now: datetime) -> Readable:
     data = validated(NoticeResultData, envelope)
     _require_not_ahead(data.at, now)
-    peer = _peer(envelope, sightings.notice_key(data))
+    peer = attributes_of(envelope, sightings.notice_key(data))
     event = to_domain.notice_result(data, peer)
     seen = sightings.envelope_sighting(peer.source, peer.event_id, sightings.notice_content(data))
     return Readable(event, (seen,), _key_note(key, data.account_id))
 
 
-def _id_of(envelope: Envelope, business_key: str) -> str:
+def id_of(envelope: Envelope, business_key: str) -> str:
+    """The event's id: the envelope's, or without one the same for the same thing."""
     return envelope.attributes["id"] if envelope.is_cloudevent else sightings.id_from(business_key)
 
 
@@ -177,12 +178,12 @@ def _envelope_sighting(envelope: Envelope, content: int) -> tuple[Sighting, ...]
     return (sightings.envelope_sighting(envelope.attributes["source"], envelope.attributes["id"], content),)
 
 
-def _peer(envelope: Envelope, key: str) -> Attributes:
+def attributes_of(envelope: Envelope, key: str) -> Attributes:
     """The attributes that our services write. Without an envelope the sequence is not known, which 0 says."""
     given = envelope.attributes
     sequence = given.get("sequence", "")
     return Attributes(
-        event_id=_id_of(envelope, key),
+        event_id=id_of(envelope, key),
         source=given.get("source", ""),
         subject=given.get("subject", ""),
         sequence=int(sequence) if _SEQUENCE.fullmatch(sequence) else 0,

@@ -69,11 +69,6 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(usual).astimezone(UTC) + timedelta(seconds=leap)
 
 
-def rfc3339(when: datetime) -> str:
-    """An instant as it is written: UTC with `Z`, whole seconds without a fraction, otherwise microseconds."""
-    return when.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
-
-
 def _instant_on_the_wire(value: object) -> datetime:
     if not isinstance(value, str):
         raise PydanticCustomError("time_type", "Input should be a string with an RFC 3339 time")

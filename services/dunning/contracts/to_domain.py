@@ -1,6 +1,7 @@
 """From the models of the wire to the domain's own values."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from dunning.contracts import payments, published, signals
@@ -161,6 +162,53 @@ def notice_result(data: published.NoticeResultData, attributes: Attributes) -> e
         provider=data.provider,
         provider_message_id=data.provider_message_id,
         at=data.at,
+        traceparent=attributes.traceparent,
+    )
+
+
+def retry_requested(data: published.RetryRequestedData, attributes: Attributes) -> events.RetryRequested:
+    """A charge request, as the payment platform reads it."""
+    return events.RetryRequested(
+        event_id=attributes.event_id,
+        sequence=attributes.sequence,
+        causation_id=attributes.causation_id,
+        retry_id=data.retry_id,
+        case_id=data.case_id,
+        account_id=data.account_id,
+        invoice_id=data.invoice_id,
+        payment_id=data.payment_id,
+        amount_minor=data.amount_minor,
+        currency=data.currency,
+        payment_method_id=data.payment_method_id,
+        attempt_number=data.attempt_number,
+        not_before=data.not_before,
+        not_after=data.not_after,
+        reason=data.reason,
+        decline_class=data.decline_class,
+        traceparent=attributes.traceparent,
+    )
+
+
+def account_status(
+    data: published.AccountStatusData, attributes: Attributes, effective_at: datetime
+) -> events.AccountStatus:
+    """An account's status, as everybody reads it who acts on accounts."""
+    return events.AccountStatus(
+        event_id=attributes.event_id,
+        sequence=attributes.sequence,
+        causation_id=attributes.causation_id,
+        account_id=data.account_id,
+        status=data.status,
+        previous_status=data.previous_status,
+        since=data.since,
+        reason=data.reason,
+        effective_at=effective_at,
+        open_cases=tuple(
+            events.OpenCase(case.case_id, case.invoice_id, case.amount_minor, case.currency, case.days_overdue)
+            for case in data.open_cases
+        ),
+        to_reinstate=tuple(events.Owed(owed.currency, owed.amount_minor) for owed in data.to_reinstate),
+        policy=events.PolicyRef(data.policy.id, data.policy.version) if data.policy else None,
         traceparent=attributes.traceparent,
     )
 

@@ -70,6 +70,11 @@ class Topic:
         """The CloudEvents type that is written to it."""
         return f"{self.name}.v1"
 
+    @property
+    def dataschema(self) -> str:
+        """The URI of its JSON Schema: a name, since where an installation serves its schemas is its own affair."""
+        return f"urn:dunning:events:{self.name}:v1"
+
 
 EVENT_TOPICS = (
     Topic(
