@@ -9,7 +9,7 @@ costs nobody anything. After it, the answers of the server decide:
 - broken or silent after the final dot: `unknown`, and never sent again.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
@@ -17,6 +17,7 @@ from typing import assert_never
 from dunning.domain import ids
 from dunning.domain.decision import Errand, Postpone
 from dunning.domain.events import ErrandReport
+from dunning.runtime.service import Begin
 from notification_dispatcher.channels.addresses import Address, AddressError
 from notification_dispatcher.channels.mail import Sender, compose
 from notification_dispatcher.channels.payload import NoticeOrder, PayloadError
@@ -27,8 +28,6 @@ from notification_dispatcher.channels.smtp_pool import SmtpPool
 from notification_dispatcher.templates import Letterhead, RenderingError, render
 
 _PROVIDER = "smtp"
-
-Begin = Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ class EmailChannel:
 
     async def _send(self, connection: SmtpConnection, mail: _Mail) -> _Outcome | Postpone:
         """The conversation about one mail. Raises Unavailable while nothing can have been accepted."""
-        utf8 = mail.recipient.needs_smtputf8 or self._sender.address.needs_smtputf8
+        utf8 = mail.recipient.needs_smtputf8
         if utf8 and not connection.offers("smtputf8"):
             return _Outcome("bounced", reason="smtputf8_not_offered")
         options = (b"SMTPUTF8", b"BODY=8BITMIME") if utf8 else ()
@@ -124,7 +123,7 @@ class EmailChannel:
 
     def _report(self, errand: Errand, outcome: _Outcome) -> ErrandReport:
         return ErrandReport(
-            event_id=ids.event_id("errand.report", errand.errand_id, outcome.word),
+            event_id=ids.event_id("errand", errand.errand_id, outcome.word),
             account_id=errand.account_id,
             invoice_id=errand.invoice_id,
             errand_id=errand.errand_id,

@@ -49,7 +49,7 @@ class SmtpServer:
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         unknown = sorted(set(options) - {"starttls", "ca_file"})
         if unknown:
-            raise ValueError(f'DUNNING_SMTP_URL: unknown option "{unknown[0]}"; allowed are starttls and ca_file')
+            raise ValueError(f'unknown option "{unknown[0]}"; allowed are starttls and ca_file')
         implicit_tls = parts.scheme == "smtps"
         username = unquote(parts.username) if parts.username else None
         return cls(
@@ -64,49 +64,59 @@ class SmtpServer:
 
 
 def _split(url: str) -> SplitResult:
-    parts = urlsplit(url)
+    """The URL's parts, if they are those of an SMTP server. An odd character in a password has to be %-encoded."""
     try:
-        port_is_fine = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_fine = False
-    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or not port_is_fine or parts.path not in ("", "/"):
-        raise ValueError(f"DUNNING_SMTP_URL is not the address of an SMTP server; {_EXAMPLE}")
+        parts = urlsplit(url)
+        is_server = parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0
+    except ValueError:  # brackets that do not match, a port that is no number
+        is_server = False
+    if not is_server or parts.path not in ("", "/") or parts.fragment:
+        raise ValueError(f"not the address of an SMTP server; {_EXAMPLE}")
     return parts
 
 
 def _starttls(option: str | None, *, implicit_tls: bool, logs_in: bool) -> StartTls:
     if implicit_tls:
         if option is not None:
-            raise ValueError("DUNNING_SMTP_URL: smtps is encrypted from the start; leave starttls out")
+            raise ValueError("smtps is encrypted from the start; leave starttls out")
         return StartTls.NEVER
     if option is None:
         return StartTls.ALWAYS if logs_in else StartTls.AUTO
     try:
         return StartTls(option)
     except ValueError:
-        raise ValueError(f'DUNNING_SMTP_URL: starttls is auto, always or never, not "{option}"') from None
+        raise ValueError(f'starttls is auto, always or never, not "{option}"') from None
 
 
 class EmailSettings(BaseSettings):
-    """What the email channel needs; without `smtp_url` the channel counts as not configured."""
+    """What the email channel needs, to be mixed into a service's settings. Without `smtp_url` it is not configured."""
 
-    model_config = SettingsConfigDict(env_prefix="DUNNING_", extra="ignore", frozen=True, hide_input_in_errors=True)
-
-    smtp_url: SecretStr | None = Field(None, description="smtp://user:password@host:587?starttls=auto|always|never")
-    mail_sender_address: str = Field("billing@localhost", description="From address, also of the envelope")
-    mail_sender_name: str = Field("Billing", description="From name, and the name under every mail")
-    mail_reply_to: str | None = Field(None, description="where answers go; left out: to the sender")
-    mail_footer: str = Field("", description="lines below every mail: who you are and how to reach you")
-    mail_message_id_domain: str | None = Field(
-        None, description="right side of Message-ID, and our name towards the server; left out: the sender's domain"
+    model_config = SettingsConfigDict(
+        env_prefix="DUNNING_", extra="ignore", frozen=True, env_ignore_empty=True, hide_input_in_errors=True
     )
-    smtp_connections_max: int = Field(4, ge=1, le=100, description="open at the same time, per instance")
-    smtp_mails_per_connection_max: int = Field(100, ge=1, description="then a new connection")
-    smtp_idle_seconds_max: float = Field(30, gt=0, description="an unused connection is closed after this")
-    smtp_connect_timeout_seconds: float = Field(10, gt=0, description="for TCP, TLS, greeting and login together")
-    smtp_command_timeout_seconds: float = Field(30, gt=0, description="for each command, and for passing on the mail")
+
+    smtp_url: SecretStr | None = Field(
+        default=None, description="smtp://user:password@host:587?starttls=auto|always|never"
+    )
+    mail_sender_address: str = Field(default="billing@localhost", description="From address, also of the envelope")
+    mail_sender_name: str = Field(default="Billing", description="From name, and the name under every mail")
+    mail_reply_to: str | None = Field(default=None, description="where answers go; left out: to the sender")
+    mail_footer: str = Field(default="", description="lines below every mail: who you are and how to reach you")
+    mail_message_id_domain: str | None = Field(
+        default=None,
+        description="right side of Message-ID, and our name towards the server; left out: the sender's domain",
+    )
+    smtp_connections_max: int = Field(default=4, ge=1, le=100, description="open at the same time, per instance")
+    smtp_mails_per_connection_max: int = Field(default=100, ge=1, description="then a new connection")
+    smtp_idle_seconds_max: float = Field(default=30, gt=0, description="an unused connection is closed after this")
+    smtp_connect_timeout_seconds: float = Field(
+        default=10, gt=0, description="for TCP, TLS, greeting and login together"
+    )
+    smtp_command_timeout_seconds: float = Field(
+        default=15, gt=0, description="for each command, and for passing on the mail"
+    )
     smtp_answer_timeout_seconds: float = Field(
-        120, gt=0, description="for the answer to a whole mail; too short a time makes accepted mails `unknown`"
+        default=40, gt=0, description="for the answer to a whole mail; too short a time makes accepted mails `unknown`"
     )
 
     @field_validator("smtp_url")
@@ -121,9 +131,11 @@ class EmailSettings(BaseSettings):
     def _address_is_one(cls, address: str | None) -> str | None:
         if address is not None:
             try:
-                Address.parse(address)
+                ours = Address.parse(address)
             except AddressError as error:
-                raise ValueError(f'"{address}" is not a mail address: {error}') from None
+                raise ValueError(f"not a mail address: {error}") from None
+            if ours.needs_smtputf8:  # else every mail would bounce at servers without that extension
+                raise ValueError("the part before the @ has to be ASCII")
         return address
 
     @field_validator("mail_message_id_domain")
@@ -133,7 +145,7 @@ class EmailSettings(BaseSettings):
             try:
                 Address.parse(f"postmaster@{domain}")
             except AddressError:
-                raise ValueError(f'"{domain}" is not a domain') from None
+                raise ValueError("not a domain") from None
         return domain
 
     @property
@@ -149,9 +161,11 @@ class EmailSettings(BaseSettings):
 
     @property
     def perform_seconds_max(self) -> float:
-        """What sending one mail takes at most, not counting `begin`: a lease should be longer.
+        """What sending one mail takes at most, not counting `begin`: an errand's lease has to be longer, or a mail that
+        is under way would be given up as `unknown`.
 
-        Waiting for a connection, the RSET of a used one, a new connection, MAIL, RCPT, DATA, the mail, its answer.
+        Waiting for a connection, the RSET of a used one, a new one; then MAIL, RCPT, DATA, the mail, its answer.
         """
-        before = 2 * self.smtp_connect_timeout_seconds + self.smtp_command_timeout_seconds
-        return before + 4 * self.smtp_command_timeout_seconds + self.smtp_answer_timeout_seconds
+        until_ready = 2 * self.smtp_connect_timeout_seconds + self.smtp_command_timeout_seconds
+        conversation = 4 * self.smtp_command_timeout_seconds + self.smtp_answer_timeout_seconds
+        return until_ready + conversation

@@ -69,7 +69,7 @@ class SmtpConnection:
         except (aiosmtplib.SMTPException, OSError) as error:
             self.abort()
             raise _broken(error) from error
-        self._between_commands = True
+        self._between_commands = _ends_an_exchange(code)
         return Answer(code, text)
 
     async def hand_over(self, mail: bytes, answer_timeout_seconds: float) -> Answer:
@@ -92,7 +92,7 @@ class SmtpConnection:
         except (aiosmtplib.SMTPException, OSError) as error:
             self.abort()
             raise AnswerLost(_broken(error).reason) from error
-        self._between_commands = code != 421
+        self._between_commands = _ends_an_exchange(code)
         return Answer(code, text)
 
     async def leave(self) -> None:
@@ -169,6 +169,15 @@ async def _log_in(smtp: aiosmtplib.SMTP, server: SmtpServer) -> None:
         raise
     except aiosmtplib.SMTPException as error:
         raise Unavailable("smtp_login_refused", _SECONDS_UNTIL_SOMEBODY_MENDED_IT) from error
+
+
+def _ends_an_exchange(code: int) -> bool:
+    """Whether the connection may be used again after this answer.
+
+    421 says that it is closing. What is not an answer at all could be followed by the real one, which the next mail
+    would then take for its own.
+    """
+    return code // 100 in (2, 4, 5) and code != 421
 
 
 def _broken(error: Exception) -> Unavailable:

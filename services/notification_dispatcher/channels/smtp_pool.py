@@ -5,6 +5,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator
 
+from dunning.runtime.problem import SETTING_WRONG, Problem
 from notification_dispatcher.channels.settings import EmailSettings, SmtpServer
 from notification_dispatcher.channels.smtp_connection import SmtpConnection, Unavailable, open_connection
 
@@ -15,7 +16,7 @@ class SmtpPool:
     """Hands out one connection per mail. Never more than `smtp_connections_max` are open, idle ones included."""
 
     def __init__(self, server: SmtpServer, settings: EmailSettings) -> None:
-        """Raises ValueError when the server's `ca_file` cannot be read."""
+        """Raises Problem when the server's `ca_file` cannot be used."""
         self._server = server
         self._settings = settings
         self._tls = _tls_context(server)
@@ -112,7 +113,7 @@ def _tls_context(server: SmtpServer) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=server.ca_file)
     except OSError as error:
-        raise ValueError(f"DUNNING_SMTP_URL: ca_file {server.ca_file} cannot be read: {error}") from None
+        raise Problem(SETTING_WRONG, f"DUNNING_SMTP_URL: the ca_file cannot be used: {error}") from error
     if not server.checks_certificate:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
