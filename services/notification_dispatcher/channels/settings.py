@@ -113,7 +113,7 @@ class EmailSettings(BaseSettings):
         default=10, gt=0, description="for TCP, TLS, greeting and login together"
     )
     smtp_command_timeout_seconds: float = Field(
-        default=15, gt=0, description="for each command, and for passing on the mail"
+        default=8, gt=0, description="for each command, and for passing on the mail"
     )
     smtp_answer_timeout_seconds: float = Field(
         default=40, gt=0, description="for the answer to a whole mail; too short a time makes accepted mails `unknown`"
