@@ -1,18 +1,19 @@
 """Starting a supervisor that goes on when the command has returned."""
 
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from dunning_cli.stack.errors import PART_NOT_READY, StackError, from_os_error
 from dunning_cli.stack.layout import Layout
 from dunning_cli.stack.processes import POLL_SECONDS
 from dunning_cli.stack.report import Report
-from dunning_cli.stack.run import READY, UpOptions, is_ready
-from dunning_cli.stack.scopes import ALL_SCOPES, is_running
-
-_READY_SECONDS_MAX = 900  # The first start downloads a broker.
+from dunning_cli.stack.run import READY, UpOptions
+from dunning_cli.stack.scopes import ALL_SCOPES, READY_SECONDS_MAX, is_running, wait_until_ready
 
 
 def up_in_background(options: UpOptions, report: Report) -> None:
@@ -43,26 +44,30 @@ def _launch(options: UpOptions, log: Path) -> "subprocess.Popen[bytes]":
 
 
 def _repeat_until_ready(supervisor: "subprocess.Popen[bytes]", log: Path, heard: int, report: Report) -> None:
-    deadline = time.monotonic() + _READY_SECONDS_MAX
+    deadline = time.monotonic() + READY_SECONDS_MAX
     with log.open("rb") as file:
         file.seek(heard)
         while time.monotonic() < deadline:
             exit_code = supervisor.poll()
-            for line in file.read().decode(errors="replace").splitlines():
+            for line in _whole_lines(file):
                 report.say(line)
                 if line == READY:
                     return
             if exit_code is not None:
                 raise SystemExit(exit_code or 1)
             time.sleep(POLL_SECONDS)
-    raise StackError(PART_NOT_READY, f"not ready after {_READY_SECONDS_MAX} s; {log} tells more")
+    raise StackError(PART_NOT_READY, f"not ready after {READY_SECONDS_MAX} s; {log} tells more")
+
+
+def _whole_lines(file: BinaryIO) -> Iterator[str]:
+    """The lines since last time; one that is still being written is left for the next time."""
+    while (line := file.readline()).endswith(b"\n"):
+        yield line.decode(errors="replace").rstrip()
+    file.seek(-len(line), os.SEEK_CUR)
 
 
 def _wait_for_the_running(layout: Layout, options: UpOptions, report: Report) -> None:
     report.say(f"{layout.root} is running already")
-    deadline = time.monotonic() + _READY_SECONDS_MAX
-    while not is_ready(layout, options.scopes):
-        if time.monotonic() > deadline or not all(is_running(layout, scope) for scope in options.scopes):
-            raise StackError(PART_NOT_READY, f"what runs there did not get ready; {layout.log_of('up')} tells more")
-        time.sleep(POLL_SECONDS)
+    if not wait_until_ready(layout, options.scopes):
+        raise StackError(PART_NOT_READY, f"what runs there did not get ready; {layout.log_of('up')} tells more")
     report.say(READY)

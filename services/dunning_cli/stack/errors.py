@@ -1,6 +1,7 @@
 """The codes of everything that can go wrong with the local stack."""
 
 import errno
+from collections.abc import Sequence
 from pathlib import Path
 
 from dunning_cli.errors import CommandError
@@ -38,11 +39,15 @@ def from_os_error(error: OSError) -> StackError:
 
 def cause_in_log(log: Path) -> str:
     """What the end of a dead part's log says, in one line: a known cause by its name, else its last words."""
-    tail = _last_lines(log)
+    return cause_in_words(_last_lines(log))
+
+
+def cause_in_words(lines: Sequence[str]) -> str:
+    """What a program said before it gave up, in one line."""
     for sign, meaning in _KNOWN_CAUSES.items():
-        if any(sign in line for line in tail):
+        if any(sign in line for line in lines):
             return meaning
-    return tail[-1] if tail else "it left no word"
+    return lines[-1] if lines else "it left no word"
 
 
 _KNOWN_CAUSES = {

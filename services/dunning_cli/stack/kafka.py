@@ -7,7 +7,7 @@ import subprocess
 import uuid
 from pathlib import Path
 
-from dunning_cli.stack.errors import PACKAGES_MISSING, PART_DIED, StackError
+from dunning_cli.stack.errors import PACKAGES_MISSING, PART_DIED, StackError, cause_in_words
 from dunning_cli.stack.jars import class_path
 from dunning_cli.stack.layout import Layout, deploy_dir
 from dunning_cli.stack.parts import Part
@@ -93,8 +93,8 @@ class LocalBroker:
                 PART_DIED, "formatting the broker's storage takes too long: is this machine busy?"
             ) from error
         if done.returncode != 0:
-            words = (done.stderr or done.stdout).strip().splitlines() or ["it left no word"]
-            raise StackError(PART_DIED, f"cannot format the broker's storage: {words[-1]}")
+            cause = cause_in_words((done.stderr or done.stdout).splitlines())
+            raise StackError(PART_DIED, f"cannot format the broker's storage: {cause}")
 
 
 def why_unreachable(address: str) -> str | None:

@@ -12,7 +12,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from dunning_cli.stack.errors import PACKAGES_MISSING, PART_DIED, StackError
+from dunning_cli.stack.errors import PACKAGES_MISSING, PART_DIED, StackError, cause_in_words
 from dunning_cli.stack.layout import Layout
 from dunning_cli.stack.parts import Part
 from dunning_cli.stack.ports import HOST, Ports
@@ -139,8 +139,7 @@ class LocalDatabase:
         except subprocess.TimeoutExpired as error:
             raise StackError(PART_DIED, "making the database takes too long: is this machine busy?") from error
         if done.returncode != 0:
-            words = [line for line in done.stderr.splitlines() if "error" in line] or ["initdb left no word"]
-            raise StackError(PART_DIED, f"cannot make the database: {words[0]}")
+            raise StackError(PART_DIED, f"cannot make the database: {cause_in_words(done.stderr.splitlines())}")
 
     def _hand_over(self, path: Path) -> None:
         if self._account is not None:

@@ -14,7 +14,7 @@ from dunning_cli.stack.leftovers import stop_leftovers
 from dunning_cli.stack.ports import Ports
 from dunning_cli.stack.prepare import prepare
 from dunning_cli.stack.report import Report
-from dunning_cli.stack.scopes import Scope, held
+from dunning_cli.stack.scopes import Scope, held, mark_ready, unmark_ready, wait_until_ready
 from dunning_cli.stack.services import SERVICES, LocalService
 from dunning_cli.stack.supervisor import StopAsked, Supervisor
 
@@ -52,19 +52,20 @@ class _Run:
         self._supervisor = Supervisor(layout, self._env_file, report, stopping)
 
     def run(self, scopes: frozenset[Scope]) -> None:
-        name = max(scopes, key=lambda scope: scope is Scope.INFRA).supervisor
+        name = (Scope.INFRA if Scope.INFRA in scopes else Scope.SERVICES).supervisor
+        unmark_ready(self._layout, scopes)
         for scope in sorted(scopes, reverse=True):
             stop_leftovers(self._layout, scope, self._report)
         self._sign_in(name)
         try:
             self._start(scopes)
-            _mark_ready(self._layout, scopes)
+            mark_ready(self._layout, scopes)
             self._report.say(READY)
             self._supervisor.watch()
         except StopAsked:
             self._report.say("stopping before everything was ready")
         finally:
-            _unmark_ready(self._layout, scopes)
+            unmark_ready(self._layout, scopes)
             self._supervisor.stop()
             self._env_file.set_pid(name, None)
 
@@ -82,8 +83,7 @@ class _Run:
         return plan.infra()
 
     def _find_infra(self) -> Infra:
-        runs_here = is_ready(self._layout, frozenset({Scope.INFRA}))
-        infra = infra_in_use(self._layout, runs_here=runs_here)
+        infra = infra_in_use(self._layout, runs_here=wait_until_ready(self._layout, frozenset({Scope.INFRA})))
         self._env_file.update(infra.as_settings())
         return infra
 
@@ -98,25 +98,6 @@ class _Run:
     def _sign_in(self, name: str) -> None:
         self._layout.record_of(name).write_text(Path("/proc/self/stat").read_text())
         self._env_file.set_pid(name, os.getpid())
-
-
-def is_ready(layout: Layout, scopes: frozenset[Scope]) -> bool:
-    """Whether those who run the scopes have said `ready`."""
-    return all(_ready_mark(layout, scope).exists() for scope in scopes)
-
-
-def _mark_ready(layout: Layout, scopes: frozenset[Scope]) -> None:
-    for scope in scopes:
-        _ready_mark(layout, scope).touch()
-
-
-def _unmark_ready(layout: Layout, scopes: frozenset[Scope]) -> None:
-    for scope in scopes:
-        _ready_mark(layout, scope).unlink(missing_ok=True)
-
-
-def _ready_mark(layout: Layout, scope: Scope) -> Path:
-    return layout.records / f"{scope}.ready"
 
 
 def _require_free_disk(layout: Layout) -> None:

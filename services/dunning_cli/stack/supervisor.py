@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from dunning_cli.stack.env_file import EnvFile
-from dunning_cli.stack.errors import PART_DIED, PART_NOT_READY, StackError, cause_in_log
+from dunning_cli.stack.errors import PART_DIED, PART_NOT_READY, StackError, cause_in_log, from_os_error
 from dunning_cli.stack.layout import Layout
 from dunning_cli.stack.parts import Part
 from dunning_cli.stack.processes import spawn
@@ -36,8 +36,8 @@ class Child:
 
     def launch(self) -> int:
         record, log = self._layout.record_of(self.part.name), self._layout.log_of(self.part.name)
-        self._popen = spawn(self.part.command(), record=record, log=log)
         self._launched_at = time.monotonic()
+        self._popen = spawn(self.part.command(), record=record, log=log)
         self.restart_at = None
         return self._popen.pid
 
@@ -80,6 +80,7 @@ class Supervisor:
         self._report = report
         self._stopping = stopping
         self._children: list[Child] = []
+        self._unwritten_pids: dict[str, int | None] = {}
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # A broker that is not up yet is no news.
 
     def start(self, parts: Iterable[Part]) -> None:
@@ -105,7 +106,7 @@ class Supervisor:
         self._raise_if_stopping()
         child = Child(part, self._layout)
         self._children.append(child)
-        self._env_file.set_pid(part.name, child.launch())
+        self._note_pid(child, child.launch())
         return child
 
     def _wait_until_ready(self, child: Child) -> None:
@@ -122,6 +123,7 @@ class Supervisor:
         self._report.say(f"{child.part.name} is ready")
 
     def _look_after_children(self) -> None:
+        self._write_pids()
         for child in self._children:
             if child.restart_at is not None:
                 if time.monotonic() >= child.restart_at:
@@ -131,13 +133,19 @@ class Supervisor:
 
     def _plan_restart(self, child: Child, exit_code: int) -> None:
         child.plan_restart()
-        self._env_file.set_pid(child.part.name, None)
+        self._note_pid(child, None)
         how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with {exit_code}: {child.last_words()}"
         self._report.event(f"{child.part.name} {how}; starting it again in {child.pause_seconds:.1f} s")
 
     def _launch_again(self, child: Child) -> None:
-        pid = child.launch()
-        self._env_file.set_pid(child.part.name, pid)
+        try:
+            pid = child.launch()
+        except OSError as error:
+            child.plan_restart()
+            cause = from_os_error(error)
+            self._report.event(f"cannot start {child.part.name}: {cause}; again in {child.pause_seconds:.1f} s")
+            return
+        self._note_pid(child, pid)
         self._report.event(f"{child.part.name} started again, pid {pid}")
 
     def _stop_together(self, children: list[Child]) -> None:
@@ -145,8 +153,21 @@ class Supervisor:
             child.send_stop()
         for child in children:
             was_killed = child.wait_or_kill()
-            self._env_file.set_pid(child.part.name, None)
+            self._note_pid(child, None)
             self._report.say(f"{child.part.name} {'had to be killed' if was_killed else 'stopped'}")
+
+    def _note_pid(self, child: Child, pid: int | None) -> None:
+        self._unwritten_pids[child.part.name] = pid
+        self._write_pids()
+
+    def _write_pids(self) -> None:
+        """A full disk keeps nobody from being watched and stopped; what could not be written is tried again."""
+        try:
+            for part, pid in list(self._unwritten_pids.items()):
+                self._env_file.set_pid(part, pid)
+                del self._unwritten_pids[part]
+        except OSError as error:
+            self._report.say_once(f"{self._layout.env_file} is out of date: {from_os_error(error)}")
 
     def _raise_if_stopping(self) -> None:
         if self._stopping.is_set():
