@@ -1,20 +1,24 @@
 """Takes a record out of its wrapping: CloudEvents in binary mode, in structured mode, or plain JSON (contracts.md).
 
 A careful reader and this one may differ on odd bodies. So there are two refusals: `Unwanted` for what nobody can read,
-and `doubt` for what may be read or refused; the checks demand something only where there is no doubt.
+and `doubts` for what may be read or refused; the checks demand something only where there is no doubt.
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from dunning_verifier.clock import instant
 from dunning_verifier.values import INPUT_TOPICS, OUTPUT_TOPICS, Envelope, Record
 
-_TYPE = re.compile(r"(.+)\.v(\d+)\Z")
+_TYPE = re.compile(r"(.+?)(?:\.v(\d+))?\Z")
 _DIGITS = re.compile(r"(?<!\w)[2-6](?:[ -]?\d){12,18}(?!\w)")
+_MANY_DIGITS = re.compile(r"\d(?:[^0-9A-Za-z]{0,3}\d){12}")
+_ODD_TEXT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|\x00")
+_USUAL_BYTES_MAX = 32 * 1024
+_USUAL_NESTING_MAX = 40
 _NOT_A_CARD = {"id", "number", "fingerprint", "phone", "last4"}
 _KNOWN_TOPICS = frozenset(INPUT_TOPICS) | frozenset(OUTPUT_TOPICS)
 
@@ -67,8 +71,8 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _envelope(record: Record, attributes: Mapping[str, Any], data: Mapping[str, Any]) -> Envelope:
-    _check_type(record.where.topic, attributes.get("type"))
-    if holds_card_number(data):
+    doubts = [*_doubts_of_type(record.where.topic, attributes.get("type")), *_doubts_of_body(record.value or b"", data)]
+    if _any_text(data, text_holds_card_number):
         raise Unwanted("holds a card number")
     return Envelope(
         where=record.where,
@@ -79,19 +83,34 @@ def _envelope(record: Record, attributes: Mapping[str, Any], data: Mapping[str, 
         source=_text(attributes.get("source")),
         time=_instant_or_none(attributes.get("time")),
         sequence=_whole_number(attributes.get("sequence")),
-        correlation_id=_text(attributes.get("correlationid")),
-        causation_id=_text(attributes.get("causationid")),
+        doubts=tuple(doubts),
     )
 
 
-def _check_type(topic: str, event_type: Any) -> None:
+def _doubts_of_type(topic: str, event_type: Any) -> Iterator[str]:
     if event_type is None:
         return
     found = _TYPE.match(str(event_type))
-    if not found or found.group(1) not in _KNOWN_TOPICS:
+    base, version = found.groups() if found else ("", None)
+    if base not in _KNOWN_TOPICS:
         raise PassedOver(str(event_type))
-    if found.group(1) == topic and int(found.group(2)) > 1:
+    if base != topic:
+        yield f"{event_type} is of another topic"
+    elif version is None:
+        yield "its type has no version"
+    elif int(version) > 1:
         raise Unwanted(f"a future version: {event_type}")
+
+
+def _doubts_of_body(value: bytes, data: Mapping[str, Any]) -> Iterator[str]:
+    if len(value) > _USUAL_BYTES_MAX:
+        yield "it is large"
+    if value.count(b"[") + value.count(b"{") > _USUAL_NESTING_MAX:
+        yield "it may be nested deep"
+    if _ODD_TEXT.search(value):
+        yield "it holds odd characters"
+    if _any_text(data, lambda text: bool(_MANY_DIGITS.search(text))):
+        yield "it may hold a card number"
 
 
 def _text(value: Any) -> str | None:
@@ -112,17 +131,17 @@ def _instant_or_none(value: Any) -> datetime | None:
         return None
 
 
-def holds_card_number(value: Any, name: str = "") -> bool:
-    """Whether a body holds what could be a card's number, in the places where the card guard looks (rule 6)."""
+def _any_text(value: Any, test: Callable[[str], bool], name: str = "") -> bool:
+    """Whether a text or a number passes, in the places where the card guard looks (rule 6)."""
     if isinstance(value, Mapping):
-        return any(holds_card_number(part, str(key)) for key, part in value.items())
+        return any(_any_text(part, test, str(key)) for key, part in value.items())
     if isinstance(value, list):
-        return any(holds_card_number(part, name) for part in value)
+        return any(_any_text(part, test, name) for part in value)
     if name in _NOT_A_CARD or name.endswith(("_id", "_url")) or isinstance(value, bool):
         return False
     if isinstance(value, str):
-        return not value.startswith(("http://", "https://")) and text_holds_card_number(value)
-    return isinstance(value, int) and not name.endswith("_minor") and text_holds_card_number(str(value))
+        return not value.startswith(("http://", "https://")) and test(value)
+    return isinstance(value, int) and not name.endswith("_minor") and test(str(value))
 
 
 def text_holds_card_number(text: str) -> bool:

@@ -30,6 +30,24 @@ from dunning_verifier.values import (
 )
 
 _AHEAD = timedelta(hours=1)
+_USUAL_LENGTH_MAX = 120
+_USUAL_NUMBER_MAX = 10**12
+_USUAL_YEARS = (1990, 2100)
+_OPTIONAL = {
+    "metadata": dict,
+    "processor": dict,
+    "payment_method": dict,
+    "subscription_id": str,
+    "segment": str,
+    "update_payment_url": str,
+    "receipt_url": str,
+    "initiated_by": str,
+    "retry_id": str,
+    "value_minor": int,
+    "livemode": bool,
+}
+_OPTIONAL_OF_METHOD = {"id": str, "type": str, "brand": str, "last4": str, "fingerprint": str, "country": str}
+_OPTIONAL_OF_FAILURE = {"message": str, "network": str, "network_decline_code": str, "network_advice_code": str}
 _CURRENCY_CODES = """
 AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF
 CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD
@@ -59,8 +77,8 @@ class _Fields:
         value = self._required(name)
         if not isinstance(value, str):
             raise Unwanted(f"{self._path}{name} is not text")
-        if not value:
-            self.doubts.append(f"{self._path}{name} is empty")
+        if not value or len(value) > _USUAL_LENGTH_MAX or value != value.strip():
+            self.doubts.append(f"{self._path}{name} is empty, long or padded")
         return value
 
     def text_or_none(self, name: str) -> str | None:
@@ -83,7 +101,7 @@ class _Fields:
             raise Unwanted(f"{self._path}{name} is not a number")
         if value < 0:
             raise Unwanted(f"{self._path}{name} is negative")
-        if not at_least <= value < 2**53:
+        if not at_least <= value < _USUAL_NUMBER_MAX:
             self.doubts.append(f"{self._path}{name} is out of the usual range")
         return value
 
@@ -92,9 +110,13 @@ class _Fields:
         if not isinstance(value, str):
             raise Unwanted(f"{self._path}{name} is not a time")
         try:
-            return instant(value)
+            found = instant(value)
         except (ValueError, OverflowError):
             pass
+        else:
+            if not _USUAL_YEARS[0] <= found.year <= _USUAL_YEARS[1] or "T" not in value:
+                self.doubts.append(f"{self._path}{name} is an unusual time")
+            return found
         try:
             found = instant(value + "Z")
         except (ValueError, OverflowError):
@@ -134,6 +156,13 @@ class _Fields:
             self.doubts.append(f"{self._path}{name} is not an object")
         return _Fields(value if isinstance(value, dict) else {}, self.doubts, f"{self._path}{name}.")
 
+    def of_types(self, types: Mapping[str, type]) -> None:
+        """Doubt optional fields of another type."""
+        for name, expected in types.items():
+            value = self.data.get(name)
+            if value is not None and not isinstance(value, expected):
+                self.doubts.append(f"{self._path}{name} is of another type")
+
 
 class _InputParts(TypedDict):
     where: Any
@@ -154,11 +183,12 @@ def _input_parts(
     customer = fields.optional_part("customer")
     for name in ("id", "name", "email", "phone", "locale", "timezone", "country"):
         customer.text_or_none(name)
+    fields.of_types(_OPTIONAL)
+    fields.optional_part("payment_method").of_types(_OPTIONAL_OF_METHOD)
+    fields.optional_part("failure").of_types(_OPTIONAL_OF_FAILURE)
+    fields.doubts.extend(envelope.doubts)
     if time > envelope.logged_at + _AHEAD:
         fields.doubts.append("its time is more than an hour ahead")
-    livemode = fields.data.get("livemode")
-    if livemode is not None and not isinstance(livemode, bool):
-        fields.doubts.append("livemode is not true or false")
     return _InputParts(
         where=envelope.where,
         logged_at=envelope.logged_at,
@@ -166,7 +196,7 @@ def _input_parts(
         identity=identity,
         content=content,
         event=(envelope.source, envelope.id) if envelope.source and envelope.id else None,
-        livemode=livemode is not False,
+        livemode=fields.data.get("livemode") is not False,
         doubtful="; ".join(fields.doubts) or None,
         customer=customer.data,
         time=time,

@@ -97,8 +97,7 @@ class Envelope:
     source: str | None = None
     time: datetime | None = None
     sequence: int | None = None
-    correlation_id: str | None = None
-    causation_id: str | None = None
+    doubts: tuple[str, ...] = ()  # why a careful reader might refuse it all the same
 
 
 @dataclass(frozen=True, slots=True)
