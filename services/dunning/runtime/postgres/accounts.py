@@ -62,17 +62,12 @@ class Accounts(Generic[A]):
         }
 
     async def _load_cases(self, known: list[str], wanted: Mapping[str, Collection[str]]) -> dict[str, list[bytes]]:
-        named = [(account_id, invoice_id) for account_id in known for invoice_id in set(wanted[account_id])]
-        rows = await self._connection.fetch(
-            QUERIES["load_cases"],
-            known,
-            [account_id for account_id, _ in named],
-            [invoice_id for _, invoice_id in named],
-        )
+        named = sorted({invoice_id for account_id in known for invoice_id in wanted[account_id]})
         cases: dict[str, list[bytes]] = {}
-        for account_id, invoice_id, state in rows:
-            self._stored_cases.add((account_id, invoice_id))
-            cases.setdefault(account_id, []).append(state)
+        for account_id, invoice_id, is_open, state in await self._connection.fetch(QUERIES["load_cases"], known, named):
+            if is_open or invoice_id in wanted[account_id]:
+                self._stored_cases.add((account_id, invoice_id))
+                cases.setdefault(account_id, []).append(state)
         return cases
 
     def _revive(self, account_id: str, state: bytes | None, cases: Collection[bytes]) -> A:

@@ -89,15 +89,11 @@ order by account_id
 for update;
 
 -- name: load_cases
--- The open cases of the locked accounts ($1), and those that the inputs name ($2, $3) even where they are closed.
-select account_id, invoice_id, state
+-- The open cases of the locked accounts ($1), and closed ones that inputs name ($2), in one walk along the key. An
+-- invoice that is named of another account comes along, rarely, and is dropped by the reader.
+select account_id, invoice_id, is_open, state
 from cases
-where account_id = any($1::text[]) and is_open
-union all
-select c.account_id, c.invoice_id, c.state
-from unnest($2::text[], $3::text[]) as named (account_id, invoice_id)
-join cases c using (account_id, invoice_id)
-where not c.is_open
+where account_id = any($1::text[]) and (is_open or invoice_id = any($2::text[]))
 order by account_id, invoice_id;
 
 -- name: save_accounts

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 from ssl import SSLContext
+from typing import Literal
+
+TlsMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,4 +22,4 @@ class PostgresSettings:
     statement_timeout_seconds: float = 30
     lock_timeout_seconds: float = 10
     idle_in_transaction_timeout_seconds: float = 30
-    ssl: SSLContext | str | None = None
+    ssl: SSLContext | TlsMode | None = None
