@@ -14,7 +14,8 @@ from pathlib import Path
 from dunning_verifier import reader
 from dunning_verifier.checks import verify
 from dunning_verifier.clock import Span, instant
-from dunning_verifier.history import History, counts
+from dunning_verifier.counts import counts
+from dunning_verifier.history import History
 from dunning_verifier.policy_file import BadPolicy, Policies
 from dunning_verifier.simulation import BadLines, read_simulation
 from dunning_verifier.values import Tolerance, Violation

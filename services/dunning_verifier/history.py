@@ -4,15 +4,13 @@ Made from records as a log has them (`History.of`), or from plain dicts that say
 that tests and other tools can feed it.
 """
 
-import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
-from dunning_verifier.clock import instant
 from dunning_verifier.customers import Customers
 from dunning_verifier.envelope import PassedOver, Unwanted, open_record
 from dunning_verifier.invoices import Ledger
@@ -242,50 +240,3 @@ def _dead_letter(record: Record) -> DeadLetter:
         reason=record.header("dlq-reason"),
         value=record.value,
     )
-
-
-_ATTRIBUTES = ("id", "source", "type", "sequence", "correlationid", "causationid")
-
-
-def record_of(event: Mapping[str, Any], offset: int) -> Record:
-    """A record from `{"at", "topic", "data"}` and, where they matter, `key`, `partition`, `offset`, `headers`, `value`
-    (raw bytes in place of `data`), and the CloudEvent's attributes by name."""
-    headers = [(f"ce_{name}", str(event[name]).encode()) for name in _ATTRIBUTES if event.get(name) is not None]
-    if headers:
-        headers.append(("ce_time", str(event["at"]).encode()))
-    headers.extend((str(name), str(value).encode()) for name, value in event.get("headers", {}).items())
-    return Record(
-        where=Where(event["topic"], int(event.get("partition", 0)), int(event.get("offset", offset))),
-        logged_at=instant(event["at"]),
-        key=event["key"] if "key" in event else event.get("data", {}).get("account_id"),
-        value=event["value"] if "value" in event else json.dumps(event["data"]).encode(),
-        headers=tuple(headers),
-    )
-
-
-def counts(history: History) -> dict[str, int]:
-    """What there was to look at."""
-    results = Counter(result.outcome for result in once(history.results))
-    stages = Counter(move.to_stage for move in once(history.transitions) if move.track == "account")
-    outputs: tuple[list[Any], ...] = (history.transitions, history.requests, history.results, history.statuses)
-    published = sum(len(records) for records in outputs)
-    return {
-        "failures": sum(isinstance(event, Failure) for event in history.inputs),
-        "successes": sum(isinstance(event, Success) for event in history.inputs),
-        "signals": sum(isinstance(event, Signal) for event in history.inputs),
-        "inputs repeated": history.repeated,
-        "inputs unreadable": len(history.unreadable) + len(history.conflicts),
-        "dead letters": len(history.dead_letters),
-        "accounts": len({event.account_id for event in history.inputs}),
-        "invoices": len(history.ledger.invoices),
-        "cases": len(history.by_case),
-        "transitions": len(once(history.transitions)),
-        "suspensions and terminations": stages["suspended"] + stages["terminated"],
-        "charges requested": len(once(history.requests)),
-        "charges made": len(history.charges or ()),
-        "notices sent": results["sent"],
-        "mails": len(history.mails or ()),
-        "account statuses": len(once(history.statuses)),
-        "published again": published - sum(len(once(records)) for records in outputs),
-        "policies": len(history.policies.by_ref),
-    }

@@ -172,7 +172,8 @@ def _ndjson(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CannotRead(f"{path}: {error}") from None
-    for number, line in enumerate(text.splitlines(), 1):
+    whole, newline, unfinished = text.rpartition("\n")  # whoever writes it may have been killed in its last line
+    for number, line in enumerate((whole + newline if newline else unfinished).splitlines(), 1):
         if not line.strip():
             continue
         try:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from dunning_verifier.clock import instant
-from dunning_verifier.history import History, record_of
+from dunning_verifier.history import History
 from dunning_verifier.policy_file import Policies
+from dunning_verifier.records import record_of
 from dunning_verifier.values import FAILED, RETRY_REQUESTED, STAGE_CHANGED, SUCCEEDED, Tolerance
 
 EXACT = Tolerance(skew=timedelta(0), lag=timedelta(0))

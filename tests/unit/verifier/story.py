@@ -10,9 +10,9 @@ from typing import Any
 
 from dunning_verifier import History, Violation, verify
 from dunning_verifier.clock import instant
-from dunning_verifier.history import record_of
 from dunning_verifier.invoices import case_id_of
 from dunning_verifier.policy_file import Policies
+from dunning_verifier.records import record_of
 from dunning_verifier.values import Charge, Mail
 
 STANDARD: dict[str, Any] = {
