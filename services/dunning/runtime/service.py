@@ -4,14 +4,16 @@ The kernel is generic: everything that it knows of a service is this.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from dunning.domain.account import AccountState
-from dunning.domain.decision import Decision, Errand
+from dunning.domain.decision import Decision, Errand, Postpone
 from dunning.domain.events import ErrandReport, Input
 
+Connect = Callable[[], AbstractAsyncContextManager[Any]]  # to the service's schema, outside of turns
 A = TypeVar("A", bound=AccountState[Any])
 
 
@@ -47,7 +49,27 @@ class Repository(Protocol[A]):
     def encode_case(self, account: A, invoice_id: str) -> bytes: ...
 
 
-Perform = Callable[[Errand], Awaitable[ErrandReport]]
+Begin = Callable[[], Awaitable[bool]]
+"""The last word before the world is touched; False: the errand was withdrawn or is in other hands, leave it be."""
+
+Perform = Callable[[Errand, Begin], Awaitable[ErrandReport | Postpone]]
+"""Does an errand: prepares it, awaits `begin`, then touches the world and says what became of it.
+
+After `begin` said False the answer is not looked at. An exception before `begin` counts as `Postpone`; one after it
+means that nobody knows what became of the errand: it is reported as `unknown`.
+"""
+
+
+class Keeper(Protocol):
+    """Something that a service keeps up to date beside the work, such as its policies."""
+
+    name: str
+
+    async def start(self, connect: Connect) -> None:
+        """Before anything is read. Raises Problem when the service cannot work without it."""
+
+    async def run(self) -> None:
+        """Beside the work, for as long as it lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +81,4 @@ class Service(Generic[A]):
     decide: Decide[A]
     repository: Repository[A]
     wanted: Callable[[Input], bool]  # of the inputs on its topics, those that can matter (e.g. stages of one track)
+    keepers: tuple[Keeper, ...] = ()

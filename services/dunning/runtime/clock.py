@@ -1,0 +1,48 @@
+"""The database's clock, as far as this process knows it, and whether this host agrees with it (rule 3)."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+
+def host_now() -> datetime:
+    """The only place that reads the host's clock for comparison."""
+    return datetime.now(UTC)
+
+
+class DatabaseClock:
+    """Remembers the last reading of the database's clock and counts on from there.
+
+    What is due is always decided with a reading of the transaction itself. This estimate serves where a few
+    milliseconds do not matter: to refuse events from the future, to see whether a horizon is fresh, and to compare.
+    """
+
+    def __init__(
+        self,
+        skew_seconds_max: float,
+        *,
+        host: Callable[[], datetime] = host_now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._skew_seconds_max = skew_seconds_max
+        self._host = host
+        self._monotonic = monotonic
+        self._reading: tuple[datetime, float] | None = None
+        self.skew_seconds = 0.0
+
+    def read(self, database_now: datetime) -> None:
+        """Note what the database said just now."""
+        self._reading = (database_now, self._monotonic())
+        self.skew_seconds = (self._host() - database_now).total_seconds()
+
+    def now(self) -> datetime:
+        """The database's present time, estimated; the host's before the first reading."""
+        if self._reading is None:
+            return self._host()
+        then, at = self._reading
+        return then + timedelta(seconds=self._monotonic() - at)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether host and database are close enough to take in events and to fire timers."""
+        return abs(self.skew_seconds) <= self._skew_seconds_max

@@ -1,0 +1,209 @@
+"""Work on the outside world: leased, begun at most once, and reported back to the service that gave it.
+
+It is done outside every transaction and never in an event handler. Nothing is begun before the news up to its time was
+read (rule 40), so that what was paid in the meantime is withdrawn first.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+from uuid import NAMESPACE_URL, uuid5
+
+from dunning.domain.account import AccountState
+from dunning.domain.decision import Errand, Postpone
+from dunning.domain.events import ErrandReport
+from dunning.runtime.broker_log import KAFKA_TROUBLES
+from dunning.runtime.clock import DatabaseClock
+from dunning.runtime.crash_points import crash_point
+from dunning.runtime.fold import Outcome, Write, fold
+from dunning.runtime.health import Health
+from dunning.runtime.logs import log_for, told
+from dunning.runtime.metrics import Metrics
+from dunning.runtime.pauses import Pauses
+from dunning.runtime.problem import DATABASE_UNREACHABLE, Problem
+from dunning.runtime.read_through import Horizon
+from dunning.runtime.service import Perform, Service
+from dunning.runtime.settings import Settings
+from dunning.runtime.store import Fenced, LeasedErrand, Store, StoreUnavailable
+from dunning.runtime.turn import concerns_the_input
+
+A = TypeVar("A", bound=AccountState[Any])
+_NEWS_LOOKS_MAX = 50
+_log = log_for("errands")
+
+
+class _Hold(Exception):
+    """The news is not read far enough to begin this now."""
+
+
+class Errands(Generic[A]):
+    """Does the errands of one service, several at a time."""
+
+    def __init__(
+        self,
+        service: Service[A],
+        store: Store[A],
+        perform: Perform,
+        horizon: Horizon,
+        write: Write,
+        *,
+        settings: Settings,
+        clock: DatabaseClock,
+        metrics: Metrics,
+        health: Health,
+        committed: Callable[[Outcome], None],
+    ) -> None:
+        self._service = service
+        self._store = store
+        self._perform = perform
+        self._horizon = horizon
+        self._write = write
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._health = health
+        self._committed = committed
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._at_work: set[asyncio.Task[None]] = set()
+
+    def wake(self) -> None:
+        """There may be a new errand."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Lease nothing more; what is at work goes on to its end."""
+        self._stopping = True
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Lease as many as there are free hands."""
+        pauses = Pauses()
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                leased = await self._lease()
+                pauses.reset()
+                self._health.well("errands")
+            except (StoreUnavailable, Problem, *KAFKA_TROUBLES) as error:
+                self._metrics.retries.labels("errands").inc()
+                if pauses.tries >= 2:
+                    self._health.trouble("errands", DATABASE_UNREACHABLE, f"errands wait: {error}")
+                await asyncio.sleep(pauses.next_seconds())
+                continue
+            for each in leased:
+                task = asyncio.create_task(self._do(each))
+                self._at_work.add(task)
+                task.add_done_callback(self._at_work.discard)
+            if not leased:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), self._settings.errand_poll_seconds)
+        if self._at_work:
+            await asyncio.wait(self._at_work)
+
+    async def _lease(self) -> list[LeasedErrand]:
+        free = self._settings.errand_concurrency - len(self._at_work)
+        if free <= 0 or await self._horizon.get() is None:
+            return []
+        return await self._store.lease_errands(free, self._settings.errand_lease_seconds)
+
+    async def _do(self, leased: LeasedErrand) -> None:
+        """One errand from the lease to the report; whatever goes wrong concerns this one only."""
+        crash_point("errand.leased")
+        try:
+            answer = await self._answer(leased)
+            if isinstance(answer, Postpone):
+                await self._postpone(leased, answer)
+            else:
+                await self._report_until_stored(leased, answer)
+        except Fenced:
+            _log.warning("the errand is in other hands now", errand=leased.errand.errand_id)
+        except Exception as error:  # noqa: BLE001 - the lease runs out, and the next worker goes on from what is stored
+            _log.error("an errand failed; it is leased again", errand=leased.errand.errand_id, **told(error))
+
+    async def _answer(self, leased: LeasedErrand) -> ErrandReport | Postpone:
+        if leased.begun:
+            return self._report(leased.errand, "unknown", "the worker vanished")
+        if leased.withdrawn:
+            return self._report(leased.errand, "withdrawn", None)
+        return await self._performed(leased)
+
+    async def _performed(self, leased: LeasedErrand) -> ErrandReport | Postpone:
+        """Let the service do it, within the time of the lease."""
+        begun: bool | None = None
+
+        async def begin() -> bool:
+            nonlocal begun
+            await self._wait_for_the_news(leased.errand)
+            begun = await self._store.begin_errand(leased)
+            crash_point("errand.begun")
+            return begun
+
+        try:
+            async with asyncio.timeout(self._settings.errand_lease_seconds * 0.9):
+                answer = await self._perform(leased.errand, begin)
+        except _Hold:
+            return Postpone("the news is not read yet", 0)
+        except Exception as error:  # noqa: BLE001 - whatever the service's worker raises is an answer too
+            _log.error("an errand raised", errand=leased.errand.errand_id, begun=begun, **told(error))
+            if begun:
+                return self._report(leased.errand, "unknown", type(error).__name__)
+            answer = Postpone(type(error).__name__, self._settings.errand_pause_seconds)
+        crash_point("errand.performed")
+        return self._report(leased.errand, "withdrawn", None) if begun is False else answer
+
+    async def _wait_for_the_news(self, errand: Errand) -> None:
+        """Usually it is there already. Waiting is bounded: the lease would run out."""
+        for _ in range(_NEWS_LOOKS_MAX):
+            horizon = await self._horizon.get()
+            if horizon is not None and horizon >= errand.not_before:
+                return
+            await asyncio.sleep(self._settings.read_through_seconds)
+        raise _Hold
+
+    async def _postpone(self, leased: LeasedErrand, answer: Postpone) -> None:
+        """Later, and longer every time; after many tries it has failed."""
+        if leased.tries >= self._settings.errand_tries_max and answer.seconds_min > 0:
+            return await self._report_until_stored(leased, self._report(leased.errand, "failed", answer.reason))
+        grown = self._settings.errand_pause_seconds * 2.0 ** min(leased.tries - 1, 20)
+        seconds = max(answer.seconds_min, min(grown, self._settings.errand_pause_seconds_max))
+        self._metrics.errands_postponed.labels(leased.errand.kind).inc()
+        later = self._clock.now() + timedelta(seconds=seconds if answer.seconds_min > 0 else 1)
+        return await self._store.postpone_errand(leased, later)
+
+    async def _report_until_stored(self, leased: LeasedErrand, report: ErrandReport) -> None:
+        """What happened in the world is known only here until it is stored, so a database that is away is waited for.
+        If the lease runs out first, the next worker reports `unknown`, and we learn that we came too late."""
+        pauses = Pauses()
+        while True:
+            try:
+                return await self._store_report(leased, report)
+            except Exception as error:
+                if isinstance(error, Fenced) or concerns_the_input(error):
+                    raise
+                self._metrics.retries.labels("errands").inc()
+                await asyncio.sleep(pauses.next_seconds())
+
+    async def _store_report(self, leased: LeasedErrand, report: ErrandReport) -> None:
+        async with self._store.transaction() as tx:
+            accounts = await tx.load({report.account_id: [report.invoice_id]})
+            await tx.finish_errand(leased)
+            outcome = fold(self._service.decide, self._write, accounts, [report], await tx.now())
+            await outcome.record(tx, accounts)
+        crash_point("errand.reported")
+        self._committed(outcome)
+        outcome.count(self._metrics)
+        self._metrics.errands.labels(leased.errand.kind, report.outcome).inc()
+
+    def _report(self, errand: Errand, outcome: str, reason: str | None) -> ErrandReport:
+        return ErrandReport(
+            event_id=str(uuid5(NAMESPACE_URL, f"errand/{errand.errand_id}/{outcome}")),
+            account_id=errand.account_id,
+            invoice_id=errand.invoice_id,
+            errand_id=errand.errand_id,
+            outcome=outcome,
+            at=self._clock.now(),
+            reason=reason,
+        )

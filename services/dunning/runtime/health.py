@@ -1,0 +1,100 @@
+"""What is wrong right now, and who may ask: `/healthz`, `/readyz` and `/metrics`.
+
+A trouble is told once when it begins and once when it is over, counts as an alarm, and makes the service not ready as
+long as it lasts. Nothing here decides anything: the parts wait and go on by themselves.
+"""
+
+import errno
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from dunning.runtime.logs import log_for
+from dunning.runtime.metrics import Metrics
+from dunning.runtime.problem import METRICS_PORT_TAKEN, SETTING_WRONG, Problem
+
+_log = log_for("health")
+
+
+class Health:
+    """The troubles of this process by the part that has them; a part that has not begun yet is one."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._troubles: dict[str, tuple[str, str]] = {}
+
+    def starting(self, part: str) -> None:
+        """Not ready until this part says `well`; no alarm."""
+        self._troubles[part] = ("", "starting")
+        self._metrics.ready.set(0)
+
+    def trouble(self, part: str, code: str, message: str) -> None:
+        """Something is wrong with a part. Saying the same again changes nothing."""
+        known = self._troubles.get(part)
+        self._troubles[part] = (code, message)
+        self._metrics.ready.set(0)
+        if known is None or known[0] != code:
+            self._metrics.alarms.labels(code).inc()
+            _log.error("trouble begins", about=part, code=code, message=message)
+
+    def well(self, part: str) -> None:
+        """The part works."""
+        known = self._troubles.pop(part, None)
+        self._metrics.ready.set(0 if self._troubles else 1)
+        if known is not None and known[0]:
+            _log.info("trouble is over", about=part, code=known[0])
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """What is wrong, in words, by part; empty when ready."""
+        return {part: f"{message}  [{code}]" if code else message for part, (code, message) in self._troubles.items()}
+
+
+class HealthServer:
+    """The three pages over HTTP."""
+
+    def __init__(self, health: Health, metrics: Metrics, alive: Callable[[], bool]) -> None:
+        self._health = health
+        self._metrics = metrics
+        self._alive = alive
+        self._runner: web.AppRunner | None = None
+        self.port = 0
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen; port 0 is any free one. Raises Problem when the port is taken."""
+        app = web.Application()
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics_page)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise _cannot_listen(host, port, error) from error
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        alive = self._alive()
+        return web.json_response({"alive": alive}, status=200 if alive else 503)
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        troubles = self._health.troubles
+        return web.json_response({"ready": not troubles, "troubles": troubles}, status=503 if troubles else 200)
+
+    async def _metrics_page(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> Problem:
+    if error.errno == errno.EADDRINUSE:
+        free = "give DUNNING_METRICS_PORT another value, 0 takes any free one"
+        return Problem(METRICS_PORT_TAKEN, f"{host}:{port} is in use by another process: {free}")
+    return Problem(SETTING_WRONG, f"DUNNING_METRICS_HOST: cannot listen on {host}:{port} ({error.strerror or error})")

@@ -1,0 +1,72 @@
+"""Logs: one fact a line, with its ids, and never a name, an address or a body.
+
+What is known of a turn, a case or an account is bound with `structlog.contextvars` and appears on every line below it.
+Lines of libraries go the same way.
+"""
+
+import logging
+import sys
+import traceback
+from typing import Any, Literal
+
+import structlog
+from structlog.typing import Processor
+
+Log = structlog.stdlib.BoundLogger
+_FRAMES_WITHOUT_LOCALS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # locals hold whole events
+
+
+def configure_logs(log_format: Literal["json", "console"], level: str, service: str, instance_id: str) -> None:
+    """Set up once, at the start of the process. Lines go to standard error."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    last: list[Processor] = (
+        [structlog.processors.ExceptionRenderer(_FRAMES_WITHOUT_LOCALS), structlog.processors.JSONRenderer()]
+        if log_format == "json"
+        else [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("aiokafka", "asyncio", "aiohttp"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    structlog.contextvars.bind_contextvars(service=service, instance=instance_id)
+
+
+def log_for(part: str) -> Log:
+    """The logger of a part of the kernel or of a service."""
+    log: Log = structlog.stdlib.get_logger(part).bind(part=part)
+    return log
+
+
+def told(error: BaseException) -> dict[str, Any]:
+    """An error that was raised over someone's data: what it is and where, without its message, which may quote them
+    (a database shows the whole row that breaks a constraint)."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = [f"{frame.filename.rpartition('/services/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
+    named = {"constraint": getattr(error, "constraint_name", None), "sqlstate": getattr(error, "sqlstate", None)}
+    kind = type(error)
+    return {
+        "error": f"{kind.__module__}.{kind.__qualname__}",
+        "where": where,
+        **{name: value for name, value in named.items() if value},
+    }

@@ -1,0 +1,96 @@
+"""The kernel's metrics (contracts.md, "Metrics"). Services add their own to the same registry.
+
+Counters in the hot path are added to once a batch. There are no ids in labels, ever: a topic, a partition, a reason, a
+stage are few.
+"""
+
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from dunning.domain.decision import MoneyMoved
+from dunning.domain.events import Output
+
+_LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
+_DELAY = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
+
+
+class Metrics:
+    """One set per process; a test may have many, each with its own registry."""
+
+    def __init__(self, service: str, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry or CollectorRegistry()
+        self._what_comes_in()
+        self._what_is_due()
+        self._what_goes_out()
+        self._how_it_is()
+        self.build.labels(service, _version()).set(1)
+
+    def _what_comes_in(self) -> None:
+        self.consumed = self._counter("events_consumed_total", "Records read, whatever became of them.", "topic")
+        self.passed_over = self._counter("events_passed_over_total", "Records that are not for us.", "topic", "reason")
+        self.duplicates = self._counter("duplicates_total", "The same event again, dropped (rule 1).", "topic")
+        self.conflicts = self._counter("conflicts_total", "The same key with another content: an alarm.", "topic")
+        self.dead_letters = self._counter("dead_letters_total", "Messages set aside.", "topic", "reason")
+        self.noted = self._counter("noted_total", "What was odd or remarkable and accepted all the same.", "what")
+        self.handling = self._histogram("handling_seconds", "One turn: from records in hand to the commit.", _LATENCY)
+        self.batch = self._histogram("batch_records", "Records of one turn.", (1, 10, 50, 100, 250, 500, 1000, 2000))
+        self.end_to_end = self._histogram(
+            "end_to_end_seconds", "From a record's own time to the commit; oldest and newest of a turn.", _DELAY
+        )
+        self.lag = self._gauge("lag_records", "Records behind the end of the log.", "topic", "partition")
+        self.lag_seconds = self._gauge("lag_seconds", "Since all news was last read.", "topic", "partition")
+
+    def _what_is_due(self) -> None:
+        self.fired = self._counter("timers_fired_total", "Timers that fired.")
+        self.fire_delay = self._histogram("timers_fire_delay_seconds", "From due to fired.", _DELAY)
+        self.timers_failed = self._counter("timers_failed_total", "Timers whose decision failed: an alarm.")
+        self.timers_pending = self._gauge("timers_pending", "Cases that want to be woken some day.")
+        self.timers_overdue = self._gauge("timers_overdue", "Cases whose time has come.")
+        self.timers_overdue_age = self._gauge("timers_oldest_overdue_age_seconds", "How long the oldest one waits.")
+        self.horizon_age = self._gauge("horizon_age_seconds", "Since all inputs of the service were read (rule 40).")
+        self.errands = self._counter(
+            "errands_total", "Work on the outside world by what became of it.", "kind", "outcome"
+        )
+        self.errands_postponed = self._counter("errands_postponed_total", "Errands to be tried later.", "kind")
+
+    def _what_goes_out(self) -> None:
+        self.published = self._counter("events_published_total", "Records acknowledged by Kafka.", "topic")
+        self.transitions = self._counter("transitions_total", "Transitions decided.", "track", "stage")
+        self.outbox_pending = self._gauge("outbox_pending", "Rows on their way to Kafka.")
+        self.outbox_age = self._gauge("outbox_oldest_age_seconds", "Age of the oldest such row.")
+        self.outbox_parked = self._gauge("outbox_parked", "Rows that Kafka refuses, and those behind them.", "shard")
+        self.publish_delay = self._histogram(
+            "publish_seconds", "From recorded to acknowledged; oldest of a batch.", _DELAY
+        )
+        self.shards = self._gauge("outbox_shards_owned", "Shards that this instance publishes.")
+
+    def _how_it_is(self) -> None:
+        self.ready = self._gauge("ready", "1 when nothing is wrong.")
+        self.alarms = self._counter("alarms_total", "Troubles by their code.", "code")
+        self.clock_skew = self._gauge("clock_skew_seconds", "Host minus database.")
+        self.partitions = self._gauge("partitions_owned", "Input partitions that this instance reads.")
+        self.retries = self._counter(
+            "retries_total", "What had to be tried again, by what could not be reached.", "what"
+        )
+        self.build = self._gauge("build_info", "Always 1.", "service", "version")
+
+    def observe(self, outputs: Sequence[Output], money: Sequence[MoneyMoved]) -> None:
+        """What was committed, for metrics of a service's own: called once per transaction."""
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"dunning_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"dunning_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"dunning_{name}", text, buckets=buckets, registry=self.registry)
+
+
+def _version() -> str:
+    try:
+        return version("dunning")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,24 @@
+"""What the kernel says when it cannot go on and a person can help: one line, a stable code, never a traceback."""
+
+SETTING_WRONG = "DUN-R001"
+KAFKA_UNREACHABLE = "DUN-R002"
+DATABASE_UNREACHABLE = "DUN-R003"
+TOPIC_MISSING = "DUN-R005"
+TOPIC_DIFFERS = "DUN-R006"
+METRICS_PORT_TAKEN = "DUN-R007"
+OFFSET_OUTSIDE_LOG = "DUN-R008"
+CLOCKS_DISAGREE = "DUN-R009"
+PART_DIED = "DUN-R010"
+ROW_UNPUBLISHABLE = "DUN-R011"
+PARTITION_UNREAD = "DUN-R012"
+TIMER_FAILED = "DUN-R013"
+SCHEMA_MISSING = "DUN-R014"
+POLICIES_UNUSABLE = "DUN-R020"
+
+
+class Problem(Exception):
+    """A failure that the person who runs the service can do something about; the message says what."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{message}  [{code}]")
+        self.code = code

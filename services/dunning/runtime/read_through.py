@@ -1,0 +1,179 @@
+"""Up to when the news was read, per partition and over all of them (rule 40).
+
+Nothing due is done before the horizon has passed its due time: an invoice that was paid while we were down is read
+about before anything is charged, written or restricted.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from dunning.runtime.broker_log import KAFKA_TROUBLES, BrokerLog
+from dunning.runtime.clock import DatabaseClock
+from dunning.runtime.health import Health
+from dunning.runtime.logs import log_for
+from dunning.runtime.metrics import Metrics
+from dunning.runtime.pauses import Pauses
+from dunning.runtime.problem import CLOCKS_DISAGREE, PARTITION_UNREAD, Problem
+from dunning.runtime.settings import Settings
+from dunning.runtime.store import Store, StoreUnavailable, TopicPartition
+
+_log = log_for("read_through")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How far a partition is stored: everything below `offset` is, under our `epoch`."""
+
+    epoch: int
+    offset: int
+
+
+class Reading(Protocol):
+    """Who reads: the intake."""
+
+    async def done(self) -> Mapping[TopicPartition, Done]:
+        """The partitions that this instance reads, and how far each is stored."""
+
+
+class ReadThrough:
+    """Notes for each partition that is read here the last instant of which all news is known."""
+
+    def __init__(
+        self,
+        reading: Reading,
+        store: Store[Any],
+        log: BrokerLog,
+        *,
+        settings: Settings,
+        clock: DatabaseClock,
+        metrics: Metrics,
+        health: Health,
+    ) -> None:
+        self._reading = reading
+        self._store = store
+        self._log = log
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._health = health
+        self._goals: dict[TopicPartition, tuple[int, int, datetime]] = {}  # epoch, end, the instant asked for it
+        self._through: dict[TopicPartition, datetime] = {}
+
+    async def run(self) -> None:
+        """Look again and again, for ever; whatever is away is waited for."""
+        pauses = Pauses()
+        while True:
+            try:
+                await self.look()
+                pauses.reset()
+                await asyncio.sleep(self._settings.read_through_seconds)
+            except (StoreUnavailable, Problem, *KAFKA_TROUBLES) as error:
+                self._metrics.retries.labels("read_through").inc()
+                _log.warning("cannot tell what was read", error=str(error))
+                await asyncio.sleep(pauses.next_seconds())
+
+    async def look(self) -> None:
+        """One look. The clock is read first: what the broker says afterwards holds at that instant or later."""
+        asked_at = await self._database_now()
+        owned = await self._reading.done()
+        if not owned:
+            return
+        ends = await self._log.ends(list(owned))
+        reached = self._compare(await self._reading.done(), ends, asked_at)
+        if reached:
+            await self._store.note_read_through(reached)
+
+    def _compare(
+        self, owned: Mapping[TopicPartition, Done], ends: Mapping[TopicPartition, int], asked_at: datetime
+    ) -> dict[TopicPartition, tuple[int, datetime]]:
+        """What was reached: the present end, or at least a former one. A partition under steady load never reaches the
+        present end, but it passes each former one soon."""
+        reached: dict[TopicPartition, tuple[int, datetime]] = {}
+        for tp, end in ends.items():
+            done = owned.get(tp)
+            if done is None:
+                continue
+            goal = self._goals.get(tp)
+            if done.offset >= end:
+                reached[tp] = done.epoch, asked_at
+                self._goals.pop(tp, None)
+            elif goal is None or goal[0] != done.epoch:
+                self._goals[tp] = done.epoch, end, asked_at
+            elif done.offset >= goal[1]:
+                reached[tp] = done.epoch, goal[2]
+                self._goals[tp] = done.epoch, end, asked_at
+            self._measure(tp, max(0, end - done.offset), reached.get(tp), asked_at)
+        return reached
+
+    def _measure(
+        self, tp: TopicPartition, behind: int, reached: tuple[int, datetime] | None, asked_at: datetime
+    ) -> None:
+        if reached is not None:
+            self._through[tp] = reached[1]
+        since = self._through.setdefault(tp, asked_at)
+        partition = str(tp.partition)
+        self._metrics.lag.labels(tp.topic, partition).set(behind)
+        self._metrics.lag_seconds.labels(tp.topic, partition).set((asked_at - since).total_seconds())
+
+    async def _database_now(self) -> datetime:
+        async with self._store.transaction() as tx:
+            now = await tx.now()
+        self._clock.read(now)
+        self._metrics.clock_skew.set(self._clock.skew_seconds)
+        if self._clock.agrees:
+            self._health.well("clock")
+        else:
+            ahead = f"this host's clock is {self._clock.skew_seconds:+.1f} seconds off the database's"
+            self._health.trouble("clock", CLOCKS_DISAGREE, f"{ahead}: intake and timers wait until they agree")
+        return now
+
+
+class Horizon:
+    """Up to when all inputs of the service were read, by whichever instances read them."""
+
+    def __init__(
+        self,
+        store: Store[Any],
+        log: BrokerLog,
+        *,
+        settings: Settings,
+        clock: DatabaseClock,
+        metrics: Metrics,
+        health: Health,
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._age_max = timedelta(seconds=settings.horizon_age_seconds_max)
+        self._alarm_after = timedelta(seconds=settings.unread_alarm_seconds)
+        self._clock = clock
+        self._metrics = metrics
+        self._health = health
+        self._waiting_since: datetime | None = None
+
+    async def get(self) -> datetime | None:
+        """The horizon, or None while it is too old to act on: something is in the way of the news."""
+        partitions = await self._log.partitions()
+        horizon = await self._store.horizon(partitions)
+        now = self._clock.now()
+        self._watch(horizon, now, partitions)
+        if horizon is None or now - horizon > self._age_max or not self._clock.agrees:
+            return None
+        return horizon
+
+    def _watch(self, horizon: datetime | None, now: datetime, partitions: Collection[TopicPartition]) -> None:
+        """An alarm after a while: at the start, and after a rebalance, some waiting is as it should be."""
+        fresh = horizon is not None and now - horizon <= self._age_max
+        if horizon is not None:
+            self._metrics.horizon_age.set((now - horizon).total_seconds())
+        if fresh:
+            self._waiting_since = None
+            self._health.well("horizon")
+            return
+        self._waiting_since = self._waiting_since or now
+        if now - self._waiting_since > self._alarm_after:
+            since = "not yet" if horizon is None else f"not since {horizon.isoformat(timespec='seconds')}"
+            of = f"of the {len(partitions)} input partitions, at least one is read by nobody or lags"
+            self._health.trouble("horizon", PARTITION_UNREAD, f"{of}: {since}; everything that is due waits for it")

@@ -1,0 +1,220 @@
+"""From the outbox to Kafka: in order, once, by one owner per shard (architecture, section 3; rule 41)."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from time import monotonic
+from typing import Any
+
+from dunning.runtime.broker_log import KAFKA_TROUBLES
+from dunning.runtime.clock import DatabaseClock
+from dunning.runtime.crash_points import crash_point
+from dunning.runtime.health import Health
+from dunning.runtime.logs import log_for
+from dunning.runtime.metrics import Metrics
+from dunning.runtime.pauses import Pauses
+from dunning.runtime.problem import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, ROW_UNPUBLISHABLE
+from dunning.runtime.progress import NOTE_LENGTH_MAX, note_of
+from dunning.runtime.publisher import FENCED, REFUSED, Publisher
+from dunning.runtime.settings import Settings
+from dunning.runtime.shard_lock import LOCK_TROUBLES, ShardLocks
+from dunning.runtime.store import PendingRow, Store, StoreUnavailable
+
+_ACQUIRE_SECONDS = 1.0
+_PARKED_SECONDS = 60.0
+_PARKED_ROWS_MAX = 20_000
+
+_log = log_for("relay")
+
+
+class Relay:
+    """Publishes one shard while it is ours.
+
+    Exactly once: what Kafka committed last is known from Kafka itself (`progress`), so rows that a dead owner published
+    and could not finish are finished, not published again. The next batch goes out only when the last one is finished.
+    """
+
+    def __init__(
+        self,
+        shard: int,
+        service: str,
+        store: Store[Any],
+        locks: ShardLocks,
+        marker_topic: str,
+        *,
+        settings: Settings,
+        clock: DatabaseClock,
+        metrics: Metrics,
+        health: Health,
+    ) -> None:
+        self._shard = shard
+        self._service = service
+        self._part = f"outbox shard {shard}"
+        self._store = store
+        self._locks = locks
+        self._marker_topic = marker_topic
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._health = health
+        self._woken = asyncio.Event()
+        self._draining = False
+        self._parked: dict[tuple[str, str], float] = {}  # topic and key of a row that Kafka refuses, until when
+        self._parked_rows = 0
+
+    def wake(self) -> None:
+        """Something was committed to the outbox."""
+        self._woken.set()
+
+    def drain(self) -> None:
+        """Publish what is there, then end."""
+        self._draining = True
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Get the shard, publish it, and get it again when it was lost; end when drained."""
+        pauses = Pauses()
+        while True:
+            try:
+                if await self._locks.acquire(self._shard):
+                    await self._own(pauses)
+                if self._draining:
+                    return
+                await self._pause(_ACQUIRE_SECONDS)
+            except FENCED:
+                _log.warning("another instance publishes this shard now", shard=self._shard)
+                await self._locks.give_up(self._shard)
+                await self._pause(pauses.next_seconds())
+            except (*KAFKA_TROUBLES, StoreUnavailable, *LOCK_TROUBLES) as error:
+                self._tell(error)
+                if self._draining:
+                    return
+                await self._pause(pauses.next_seconds())
+
+    async def _own(self, pauses: Pauses) -> None:
+        """Publish until something fails. A broken publisher is replaced as long as the lock is ours."""
+        self._metrics.shards.inc()
+        try:
+            while await self._locks.holds(self._shard):
+                async with Publisher(self._settings, self._service, self._shard, self._marker_topic) as publisher:
+                    published = await publisher.last_committed()
+                    pauses.reset()
+                    self._health.well(self._part)
+                    refused = await self._publish_all(publisher, published)
+                if refused is None:
+                    return
+                await self._isolate(refused)
+        finally:
+            self._metrics.shards.dec()
+
+    async def _publish_all(self, publisher: Publisher, published: frozenset[int]) -> list[PendingRow] | None:
+        """Batch after batch; returns rows that the broker refused, or None when drained."""
+        while True:
+            self._woken.clear()
+            pending = await self._store.pending(self._shard, self._settings.outbox_batch_rows + self._parked_rows)
+            done = [row for row in pending if row.id in published]
+            if done:
+                await self._finish(done)
+            rows = self._unparked([row for row in pending if row.id not in published])
+            if not rows:
+                if self._draining:
+                    return None
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), self._settings.outbox_poll_seconds)
+                continue
+            rows = _as_many_as_a_note_holds(rows)
+            try:
+                await publisher.publish(rows)
+            except REFUSED:
+                return rows
+            crash_point("relay.published")
+            published = frozenset(row.id for row in rows)
+            await self._finish(rows)
+            crash_point("relay.finished")
+            self._count(rows)
+            if not self._parked:
+                self._health.well(f"{self._part} row")
+
+    async def _finish(self, rows: Sequence[PendingRow]) -> None:
+        """They are in Kafka for good; nothing else is published before the database knows it too."""
+        pauses = Pauses()
+        while True:
+            try:
+                return await self._store.finish(rows)
+            except StoreUnavailable as error:
+                if pauses.tries >= 2:
+                    self._tell(error)
+                await asyncio.sleep(pauses.next_seconds())
+
+    # -- rows that Kafka refuses
+
+    async def _isolate(self, rows: Sequence[PendingRow]) -> None:
+        """Find the row that is too large by publishing halves; each try needs a producer of its own."""
+        if len(rows) == 1:
+            return self._park(rows[0])
+        middle = len(rows) // 2
+        for half in (rows[:middle], rows[middle:]):
+            free = [row for row in half if (row.row.topic, row.row.key) not in self._parked]
+            if not free:
+                continue
+            async with Publisher(self._settings, self._service, self._shard, self._marker_topic) as publisher:
+                try:
+                    await publisher.publish(free)
+                except REFUSED:
+                    refused = True
+                else:
+                    refused = False
+                    await self._finish(free)
+                    self._count(free)
+            if refused:
+                await self._isolate(free)
+        return None
+
+    def _park(self, row: PendingRow) -> None:
+        """Nothing is dropped: the row stays, and so does what follows it under the same key in the same topic, for a
+        gap in an account's story would be worse than a wait. All others go on. It is tried again from time to time,
+        in case the topic was given more room."""
+        self._parked[row.row.topic, row.row.key] = monotonic() + _PARKED_SECONDS
+        about = f"outbox row {row.id} for {row.row.topic} ({len(row.row.value)} bytes) is refused by Kafka"
+        message = f"{about}: raise the topic's max.message.bytes; it and what follows it wait"
+        self._health.trouble(f"{self._part} row", ROW_UNPUBLISHABLE, message)
+
+    def _unparked(self, rows: Sequence[PendingRow]) -> list[PendingRow]:
+        """The rows that may go now."""
+        if not self._parked:
+            return list(rows)
+        now = monotonic()
+        self._parked = {key: until for key, until in self._parked.items() if until > now}
+        free = [row for row in rows if (row.row.topic, row.row.key) not in self._parked]
+        self._parked_rows = min(len(rows) - len(free), _PARKED_ROWS_MAX)
+        self._metrics.outbox_parked.labels(str(self._shard)).set(self._parked_rows)
+        return free[: self._settings.outbox_batch_rows]
+
+    # -- telling
+
+    def _tell(self, error: Exception) -> None:
+        database = isinstance(error, (StoreUnavailable, *LOCK_TROUBLES)) and not isinstance(error, KAFKA_TROUBLES)
+        code, what = (DATABASE_UNREACHABLE, "the database") if database else (KAFKA_UNREACHABLE, "Kafka")
+        self._metrics.retries.labels("relay").inc()
+        self._health.trouble(self._part, code, f"publishing waits for {what} ({error!r})")
+
+    def _count(self, rows: Sequence[PendingRow]) -> None:
+        now = self._clock.now()
+        self._metrics.publish_delay.observe(max(timedelta(), now - rows[0].recorded_at).total_seconds())
+        topics: dict[str, int] = {}
+        for row in rows:
+            topics[row.row.topic] = topics.get(row.row.topic, 0) + 1
+        for topic, times in topics.items():
+            self._metrics.published.labels(topic).inc(times)
+
+    async def _pause(self, seconds: float) -> None:
+        """Draining does not wait."""
+        if not self._draining:
+            await asyncio.sleep(seconds)
+
+
+def _as_many_as_a_note_holds(rows: list[PendingRow]) -> list[PendingRow]:
+    while len(rows) > 1 and len(note_of([row.id for row in rows])) > NOTE_LENGTH_MAX:
+        rows = rows[: len(rows) // 2]
+    return rows

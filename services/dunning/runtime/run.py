@@ -1,0 +1,160 @@
+"""Running a service as a process: waits for what it needs, works until told to stop, says in one line why it ended."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from time import monotonic
+from typing import Any, TypeVar
+
+from dunning.domain.account import AccountState
+from dunning.runtime.backlog import watch_backlog
+from dunning.runtime.broker_log import KAFKA_TROUBLES, BrokerLog
+from dunning.runtime.health import Health, HealthServer
+from dunning.runtime.instance import Instance
+from dunning.runtime.logs import configure_logs, log_for
+from dunning.runtime.metrics import Metrics
+from dunning.runtime.pauses import Pauses
+from dunning.runtime.postgres import PostgresSettings, PostgresStore, SchemaMissing
+from dunning.runtime.problem import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, SCHEMA_MISSING, Problem
+from dunning.runtime.service import Perform, Service
+from dunning.runtime.settings import Settings
+from dunning.runtime.store import StoreUnavailable
+
+A = TypeVar("A", bound=AccountState[Any])
+_log = log_for("run")
+
+
+async def run(
+    service: Service[A], settings: Settings, *, perform: Perform | None = None, metrics: Metrics | None = None
+) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code. `metrics` is given when the service has some of its own."""
+    configure_logs(settings.log_format, settings.log_level, service.name, settings.instance_id)
+    try:
+        await _run(service, settings, perform, metrics or Metrics(service.name))
+    except Problem as problem:
+        print(problem, file=sys.stderr)  # noqa: T201 - the one line for whoever started it
+        return 1
+    return 0
+
+
+async def _run(service: Service[A], settings: Settings, perform: Perform | None, metrics: Metrics) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    health = Health(metrics)
+    health.starting("instance")
+    server = HealthServer(health, metrics, alive=lambda: True)
+    await server.start(settings.metrics_host, settings.metrics_port)
+    _log.info("listening", host=settings.metrics_host, port=server.port)
+    try:
+        working = asyncio.create_task(_work(service, settings, perform, metrics, health, stop))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        await asyncio.wait([working], timeout=settings.stop_timeout_seconds)
+        if not working.done():
+            _log.error("did not stop in time")
+            working.cancel()
+            await asyncio.wait([working], timeout=1)
+        elif not working.cancelled():
+            working.result()
+    finally:
+        await server.stop()
+
+
+async def _work(
+    service: Service[A],
+    settings: Settings,
+    perform: Perform | None,
+    metrics: Metrics,
+    health: Health,
+    stop: asyncio.Event,
+) -> None:
+    async with AsyncExitStack() as stack:
+        deadline = monotonic() + settings.start_timeout_seconds
+        store = await _opened_store(stack, service, settings, deadline, stop)
+        log = await _opened_log(stack, service, settings, deadline, stop)
+        if store is None or log is None:
+            return
+        for keeper in service.keepers:
+            await keeper.start(store.connection)
+        instance = Instance(service, store, log, settings, perform=perform, metrics=metrics, health=health)
+        health.well("instance")
+        ending = asyncio.create_task(_stop_when(stop, instance))
+        try:
+            kept = {keeper.name: keeper.run for keeper in service.keepers}
+            await instance.run(beside={"backlog": lambda: watch_backlog(store.connection, metrics), **kept})
+        finally:
+            ending.cancel()
+
+
+async def _stop_when(stop: asyncio.Event, instance: Instance[Any]) -> None:
+    await stop.wait()
+    instance.stop()
+
+
+async def _opened_store(
+    stack: AsyncExitStack, service: Service[A], settings: Settings, deadline: float, stop: asyncio.Event
+) -> PostgresStore[A] | None:
+    """The store, waited for; None when told to stop in the meantime."""
+    pauses = Pauses(seconds_first=0.25, seconds_max=3)
+    while not stop.is_set():
+        try:
+            return await stack.enter_async_context(PostgresStore.open(postgres_settings(settings), service))
+        except SchemaMissing as error:
+            problem = Problem(SCHEMA_MISSING, str(error))
+        except StoreUnavailable as error:
+            hint = "is it running, and is DUNNING_DATABASE_URL right?"
+            problem = Problem(DATABASE_UNREACHABLE, f"cannot reach PostgreSQL ({error}): {hint}")
+        await _wait_or_give_up(problem, deadline, pauses, stop)
+    return None
+
+
+async def _opened_log(
+    stack: AsyncExitStack, service: Service[Any], settings: Settings, deadline: float, stop: asyncio.Event
+) -> BrokerLog | None:
+    """The broker with all topics of the service, waited for; None when told to stop in the meantime."""
+    pauses = Pauses(seconds_first=0.25, seconds_max=3)
+    topics = [settings.topic_prefix + topic for topic in service.topics]
+    while not stop.is_set():
+        try:
+            return await stack.enter_async_context(_log_with_topics(settings, topics))
+        except Problem as error:
+            problem = error
+        except KAFKA_TROUBLES as error:
+            at = settings.kafka_bootstrap_servers
+            hint = "is it running? `dunning up --only infra` starts one"
+            problem = Problem(KAFKA_UNREACHABLE, f"cannot reach Kafka at {at} ({error}): {hint}")
+        await _wait_or_give_up(problem, deadline, pauses, stop)
+    return None
+
+
+@asynccontextmanager
+async def _log_with_topics(settings: Settings, topics: list[str]) -> AsyncIterator[BrokerLog]:
+    async with BrokerLog(settings, topics) as log:
+        await log.partitions()
+        yield log
+
+
+async def _wait_or_give_up(problem: Problem, deadline: float, pauses: Pauses, stop: asyncio.Event) -> None:
+    """Tell what is waited for; after a while it is time for whoever started us to know."""
+    if monotonic() > deadline:
+        raise problem
+    _log.warning("waiting", code=problem.code, message=str(problem))
+    try:
+        await asyncio.wait_for(stop.wait(), pauses.next_seconds())
+    except TimeoutError:
+        return
+
+
+def postgres_settings(settings: Settings) -> PostgresSettings:
+    """The store's settings out of the service's."""
+    return PostgresSettings(
+        url=settings.database_url.get_secret_value(),
+        pool_size=settings.database_connections,
+        statement_timeout_seconds=settings.database_statement_timeout_seconds,
+        ssl=settings.database_tls(),
+    )

@@ -1,0 +1,152 @@
+"""Settings of a service, from the environment: `DUNNING_` and the name in capitals.
+
+Everything that a deployment may want to turn is here with its unit last in its name; what is fixed by the contracts is
+not. Secrets are masked wherever settings are shown.
+"""
+
+import socket
+import ssl
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dunning.runtime.problem import SETTING_WRONG, Problem
+
+S = TypeVar("S", bound="Settings")
+
+
+class Settings(BaseSettings):
+    """What is in force for one process; services add their own in a subclass."""
+
+    model_config = SettingsConfigDict(env_prefix="DUNNING_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    kafka_bootstrap_servers: str
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_tls_ca_file: Path | None = None
+    kafka_tls_cert_file: Path | None = None
+    kafka_tls_key_file: Path | None = None
+    kafka_tls_check_hostname: bool = True
+    kafka_request_timeout_seconds: float = Field(30, gt=0)
+    kafka_session_timeout_seconds: float = Field(10, ge=6)
+    kafka_metadata_max_age_seconds: float = Field(30, gt=0)
+    kafka_transaction_timeout_seconds: float = Field(15, gt=1)
+    topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$")
+    topic_replication_factor: int = Field(1, ge=1)
+
+    database_url: SecretStr
+    database_tls_ca_file: Path | None = None
+    database_connections: int = Field(8, ge=4)
+    database_statement_timeout_seconds: float = Field(30, gt=0)
+
+    policy_dir: Path | None = None
+    smtp_url: SecretStr | None = None
+
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(0, ge=0, le=65535)
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    instance_id: str = Field(default_factory=lambda: socket.gethostname().split(".", 1)[0], pattern=r"^[\w.-]{1,200}$")
+
+    lanes: int = Field(2, ge=1, le=16)
+    batch_records: int = Field(1000, ge=1, le=10_000)
+    timer_batch_accounts: int = Field(500, ge=1, le=5_000)
+    timer_poll_seconds: float = Field(0.1, gt=0)
+    read_through_seconds: float = Field(0.1, gt=0)
+    horizon_age_seconds_max: float = Field(15, gt=0)
+    unread_alarm_seconds: float = Field(30, gt=0)
+    clock_skew_seconds_max: float = Field(5, gt=0)
+    outbox_batch_rows: int = Field(2000, ge=1, le=10_000)
+    outbox_poll_seconds: float = Field(0.05, gt=0)
+    errand_lease_seconds: float = Field(360, ge=1)
+    errand_concurrency: int = Field(16, ge=1)
+    errand_tries_max: int = Field(10, ge=1)
+    errand_pause_seconds: float = Field(5, gt=0)
+    errand_pause_seconds_max: float = Field(900, gt=0)
+    errand_poll_seconds: float = Field(0.1, gt=0)
+    start_timeout_seconds: float = Field(60, gt=0)
+    stop_timeout_seconds: float = Field(10, gt=0)
+
+    @model_validator(mode="after")
+    def _credentials_are_complete(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL") and not (
+            self.kafka_sasl_username and self.kafka_sasl_password
+        ):
+            raise ValueError("kafka_security_protocol with SASL needs kafka_sasl_username and kafka_sasl_password")
+        if (self.kafka_tls_cert_file is None) != (self.kafka_tls_key_file is None):
+            raise ValueError("kafka_tls_cert_file and kafka_tls_key_file come together")
+        return self
+
+    def kafka_connection(self) -> dict[str, Any]:
+        """What every Kafka client of this process is given: where to connect, and how."""
+        secret = self.kafka_sasl_password
+        return {
+            "bootstrap_servers": self.kafka_bootstrap_servers,
+            "security_protocol": self.kafka_security_protocol,
+            "ssl_context": self._kafka_tls(),
+            "sasl_mechanism": self.kafka_sasl_mechanism,
+            "sasl_plain_username": self.kafka_sasl_username,
+            "sasl_plain_password": secret.get_secret_value() if secret else None,
+            "request_timeout_ms": int(self.kafka_request_timeout_seconds * 1000),
+            "metadata_max_age_ms": int(self.kafka_metadata_max_age_seconds * 1000),
+        }
+
+    def _kafka_tls(self) -> ssl.SSLContext | None:
+        if not self.kafka_security_protocol.endswith("SSL"):
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.kafka_tls_ca_file)
+            if self.kafka_tls_cert_file is not None:
+                context.load_cert_chain(self.kafka_tls_cert_file, self.kafka_tls_key_file)
+        except OSError as error:
+            raise Problem(SETTING_WRONG, f"the TLS files of DUNNING_KAFKA_TLS_* cannot be used: {error}") from error
+        context.check_hostname = self.kafka_tls_check_hostname
+        return context
+
+    def database_tls(self) -> ssl.SSLContext | None:
+        """Trust in an own authority; without one the URL says what is wanted (`?sslmode=verify-full`)."""
+        if self.database_tls_ca_file is None:
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.database_tls_ca_file)
+        except OSError as error:
+            raise Problem(SETTING_WRONG, f"DUNNING_DATABASE_TLS_CA_FILE cannot be used: {error}") from error
+
+
+def load_settings(kind: type[S], **given: Any) -> S:
+    """The settings in force; a missing or wrong one is a `Problem` that names its environment variable."""
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        raise Problem(SETTING_WRONG, "; ".join(_said(found) for found in error.errors())) from None
+
+
+def shown(settings: Settings) -> str:
+    """What `--print-settings` prints: one `NAME=value` a line, with what is secret masked."""
+    values = {name: getattr(settings, name) for name in sorted(type(settings).model_fields)}
+    return "\n".join(f"DUNNING_{name.upper()}={_masked(value)}" for name, value in values.items() if value is not None)
+
+
+def _said(found: Any) -> str:
+    """One wrong setting in words; the value itself is left out, for it may be a secret."""
+    if not found["loc"]:
+        return str(found["msg"]).removeprefix("Value error, ")
+    name = f"DUNNING_{str(found['loc'][0]).removeprefix('DUNNING_').upper()}"
+    return f"{name} is not set" if found["type"] == "missing" else f"{name}: {found['msg'].lower()}"
+
+
+def _masked(value: Any) -> str:
+    """A secret that is a URL keeps what is no secret: one wants to see which database it is."""
+    if not isinstance(value, SecretStr):
+        return str(value)
+    parts = urlsplit(value.get_secret_value())
+    if not parts.scheme or not parts.hostname:
+        return str(value)
+    user = f"{parts.username}:***@" if parts.password else f"{parts.username}@" if parts.username else ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{user}{parts.hostname}{port}{parts.path}"

@@ -1,0 +1,219 @@
+"""Waking cases up when their time has come, and never before the news up to then was read (rule 40)."""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any, Generic, TypeVar
+from uuid import NAMESPACE_URL, uuid5
+
+from dunning.domain.account import AccountState
+from dunning.domain.events import TimerDue
+from dunning.runtime.broker_log import KAFKA_TROUBLES
+from dunning.runtime.clock import DatabaseClock
+from dunning.runtime.crash_points import crash_point
+from dunning.runtime.fold import DecisionsFailed, Outcome, Write, fold
+from dunning.runtime.health import Health
+from dunning.runtime.logs import log_for, told
+from dunning.runtime.metrics import Metrics
+from dunning.runtime.pauses import Pauses
+from dunning.runtime.problem import DATABASE_UNREACHABLE, TIMER_FAILED, Problem
+from dunning.runtime.read_through import Horizon
+from dunning.runtime.service import Service
+from dunning.runtime.settings import Settings
+from dunning.runtime.store import Store, StoreUnavailable
+from dunning.runtime.turn import concerns_the_input
+
+A = TypeVar("A", bound=AccountState[Any])
+_STUCK_SECONDS = 60.0
+_log = log_for("timers")
+
+Due = Mapping[str, Collection[tuple[str, datetime]]]
+
+
+class Timers(Generic[A]):
+    """Fires what is due, oldest first, in batches; any number of instances may do so at once.
+
+    An account whose wake-up cannot be decided or stored is passed over for a while and told about; a timer is never
+    dropped, and the others do not wait for it.
+    """
+
+    def __init__(
+        self,
+        service: Service[A],
+        store: Store[A],
+        horizon: Horizon,
+        write: Write,
+        *,
+        settings: Settings,
+        clock: DatabaseClock,
+        metrics: Metrics,
+        health: Health,
+        committed: Callable[[Outcome], None],
+    ) -> None:
+        self._service = service
+        self._store = store
+        self._horizon = horizon
+        self._write = write
+        self._settings = settings
+        self._clock = clock
+        self._metrics = metrics
+        self._health = health
+        self._committed = committed
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._stuck: dict[str, float] = {}  # account id, until when it is passed over
+
+    def due_by(self, due_at: datetime | None) -> None:
+        """Something was planned; if its time has come already, look at once."""
+        if due_at is not None and due_at <= self._clock.now():
+            self._woken.set()
+
+    def stop(self) -> None:
+        """End after the batch at hand."""
+        self._stopping = True
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Look, fire, look again: at once while there was plenty."""
+        pauses = Pauses()
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                full = await self.fire()
+                pauses.reset()
+                self._health.well("timers")
+            except (StoreUnavailable, Problem, *KAFKA_TROUBLES) as error:
+                self._metrics.retries.labels("timers").inc()
+                if pauses.tries >= 2:
+                    self._health.trouble("timers", DATABASE_UNREACHABLE, f"timers wait: {error}")
+                await self._wait(pauses.next_seconds())
+                continue
+            if not full:
+                await self._wait(self._settings.timer_poll_seconds)
+
+    async def fire(self) -> bool:
+        """Fire one batch of what is due up to the horizon; says whether there may be more."""
+        horizon = await self._horizon.get()
+        if horizon is None:
+            return False
+        try:
+            return await self._fire(horizon, only=None)
+        except _AccountsFailed as failed:
+            self._pass_over(failed.accounts, failed)
+            return True
+        except Exception as error:
+            if not concerns_the_input(error):
+                raise StoreUnavailable(type(error).__name__) from error
+            await self._fire_one_by_one(horizon, error)
+            return True
+
+    async def _fire(self, horizon: datetime, only: str | None) -> bool:
+        limit = self._settings.timer_batch_accounts
+        async with self._store.transaction() as tx:
+            now = await tx.now()
+            locked = await tx.lock_due_accounts(min(now, horizon), limit + len(self._stuck))
+            due = self._chosen(locked, only)
+            if not due:
+                return False
+            accounts = await tx.load(
+                {account_id: [invoice for invoice, _ in cases] for account_id, cases in due.items()}
+            )
+            inputs = _in_order(due)
+            outcome = self._fold(accounts, inputs, now)
+            self._notice_idle_ones(accounts, inputs)
+            await outcome.record(tx, accounts)
+        crash_point("timers.committed")
+        self._committed(outcome)
+        self._count(inputs, now, outcome)
+        again = outcome.earliest_due_at is not None and outcome.earliest_due_at <= horizon
+        return again or sum(len(cases) for cases in locked.values()) >= limit
+
+    def _chosen(self, locked: Due, only: str | None) -> dict[str, Collection[tuple[str, datetime]]]:
+        now = monotonic()
+        self._stuck = {account_id: until for account_id, until in self._stuck.items() if until > now}
+        if not self._stuck:
+            self._health.well("stuck timers")
+        return {
+            account_id: cases
+            for account_id, cases in locked.items()
+            if account_id not in self._stuck and (only is None or account_id == only)
+        }
+
+    def _fold(self, accounts: Mapping[str, A], inputs: list[TimerDue], now: datetime) -> Outcome:
+        try:
+            return fold(self._service.decide, self._write, accounts, inputs, now)
+        except DecisionsFailed as failed:
+            raise _AccountsFailed({inputs[at].account_id for at in failed.culprits}) from failed
+
+    def _notice_idle_ones(self, accounts: Mapping[str, A], inputs: list[TimerDue]) -> None:
+        """A case that still wants the very same wake-up would be fired again and again without a pause."""
+        idle = {
+            timer.account_id
+            for timer in inputs
+            if timer.invoice_id in (cases := accounts[timer.account_id].cases)
+            and cases[timer.invoice_id].due_at == timer.due_at
+        }
+        if idle:
+            self._pass_over(idle, None)
+
+    async def _fire_one_by_one(self, horizon: datetime, error: Exception) -> None:
+        """Something cannot be stored, and nobody says whose it is: each account in a transaction of its own."""
+        async with self._store.transaction() as tx:
+            locked = await tx.lock_due_accounts(horizon, self._settings.timer_batch_accounts + len(self._stuck))
+        _log.warning("timers are fired one by one", **told(error))
+        for account_id in self._chosen(locked, None):
+            if self._stopping:
+                return
+            try:
+                await self._fire(horizon, only=account_id)
+            except _AccountsFailed as failed:
+                self._pass_over(failed.accounts, failed)
+            except Exception as own_error:
+                if not concerns_the_input(own_error):
+                    raise StoreUnavailable(type(own_error).__name__) from own_error
+                self._pass_over({account_id}, own_error)
+
+    def _pass_over(self, accounts: Collection[str], error: Exception | None) -> None:
+        why = told(error) if error is not None else {"error": "the case still wants the same wake-up"}
+        for account_id in accounts:
+            self._stuck[account_id] = monotonic() + _STUCK_SECONDS
+            _log.error("a timer cannot be acted on; it is tried again later", account=account_id, **why)
+        self._metrics.timers_failed.inc(len(accounts))
+        message = f"the timers of {len(self._stuck)} accounts cannot be acted on; the log names them"
+        self._health.trouble("stuck timers", TIMER_FAILED, message)
+
+    def _count(self, inputs: list[TimerDue], now: datetime, outcome: Outcome) -> None:
+        self._metrics.fired.inc(len(inputs))
+        for timer in (inputs[0], inputs[-1]):
+            self._metrics.fire_delay.observe(max(timedelta(), now - timer.due_at).total_seconds())
+        outcome.count(self._metrics)
+
+    async def _wait(self, seconds: float) -> None:
+        if not self._stopping:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), seconds)
+
+
+class _AccountsFailed(Exception):
+    """The wake-ups of these accounts made `decide` raise."""
+
+    def __init__(self, accounts: set[str]) -> None:
+        super().__init__(f"{len(accounts)} accounts")
+        self.accounts = accounts
+
+
+def _in_order(due: Due) -> list[TimerDue]:
+    """Oldest first over all accounts. The id is the same whenever this wake-up is tried."""
+    timers = [
+        TimerDue(
+            event_id=str(uuid5(NAMESPACE_URL, f"timer/{account_id}/{invoice_id}/{due_at.isoformat()}")),
+            account_id=account_id,
+            invoice_id=invoice_id,
+            due_at=due_at,
+        )
+        for account_id, cases in due.items()
+        for invoice_id, due_at in cases
+    ]
+    return sorted(timers, key=lambda timer: (timer.due_at, timer.account_id, timer.invoice_id))

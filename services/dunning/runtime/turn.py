@@ -1,0 +1,298 @@
+"""One turn of the consumer: a batch of records of several partitions, in one transaction (architecture, section 3)."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+import asyncpg
+from aiokafka import ConsumerRecord
+
+from dunning.contracts.decoded import Decoded, PassedOver, Readable, Unreadable
+from dunning.domain.account import AccountState
+from dunning.domain.decision import CannotDecideYet
+from dunning.runtime.clock import DatabaseClock
+from dunning.runtime.crash_points import crash_point
+from dunning.runtime.dead_letters import CONFLICTING_DUPLICATE, DECISION_FAILED, dead_letter
+from dunning.runtime.fold import DecisionsFailed, Outcome, Write, fold
+from dunning.runtime.health import Health
+from dunning.runtime.logs import log_for, told
+from dunning.runtime.metrics import Metrics
+from dunning.runtime.pauses import Pauses
+from dunning.runtime.problem import DATABASE_UNREACHABLE
+from dunning.runtime.service import Service
+from dunning.runtime.store import Fenced, OutboxRow, Store, StoreUnavailable, TopicPartition, Transaction, Verdict
+
+A = TypeVar("A", bound=AccountState[Any])
+Decode = Callable[[str, bytes | None, bytes | None, Sequence[tuple[str, bytes]], datetime], Decoded]
+Place = tuple[str, int, int]  # topic, partition, offset
+
+_CULPRITS_OF_THE_DATABASE = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+)
+_LETTERS_LOGGED_MAX = 20  # of one turn: a topic full of rubbish must not fill the disk with log lines
+DATABASE = "database"
+_log = log_for("turn")
+
+
+class _RecordsFailed(Exception):
+    """These records made `decide` raise; the turn is to be taken again without them."""
+
+    def __init__(self, places: dict[Place, str]) -> None:
+        super().__init__(f"{len(places)} records cannot be decided")
+        self.places = places
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records in hand, each partition's in order, with the right to them and where their partitions stand after them.
+
+    Positions may lie beyond the last record: markers of transactions take up offsets and hold nothing.
+    """
+
+    owned: Mapping[TopicPartition, int]  # epochs
+    records: Sequence[ConsumerRecord]
+    positions: Mapping[TopicPartition, int]
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """A batch, sorted by what is to be done with each record."""
+
+    readable: list[tuple[ConsumerRecord, Readable]] = field(default_factory=list)
+    letters: list[tuple[ConsumerRecord, str, str, bytes | None]] = field(default_factory=list)  # reason, detail, masked
+    consumed: Counter[str] = field(default_factory=Counter)
+    passed_over: Counter[tuple[str, str]] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)
+    duplicates: Counter[str] = field(default_factory=Counter)
+    conflicts: Counter[str] = field(default_factory=Counter)
+
+
+def concerns_the_input(error: BaseException) -> bool:
+    """Whether an error came from what was read, so that trying again would only fail again.
+
+    Everything that may pass, or that an operator must mend (a database that is away, a missing table), does not:
+    setting messages aside for that would empty the topics into the dead letters.
+    """
+    if isinstance(error, _CULPRITS_OF_THE_DATABASE):
+        return True
+    environment = (
+        CannotDecideYet,
+        StoreUnavailable,
+        Fenced,
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        MemoryError,
+    )
+    return isinstance(error, Exception) and not isinstance(error, environment)
+
+
+class Turn(Generic[A]):
+    """Takes batches until they are stored; lanes share one, for it keeps nothing between batches."""
+
+    def __init__(
+        self,
+        service: Service[A],
+        store: Store[A],
+        decode: Decode,
+        write: Write,
+        *,
+        topic_prefix: str,
+        clock: DatabaseClock,
+        metrics: Metrics,
+        health: Health,
+        committed: Callable[[Outcome], None],
+    ) -> None:
+        self._service = service
+        self._store = store
+        self._decode = decode
+        self._write = write
+        self._prefix_length = len(topic_prefix)
+        self._clock = clock
+        self._metrics = metrics
+        self._health = health
+        self._committed = committed
+
+    async def take(self, batch: Batch) -> None:
+        """Store a batch with all that follows from it. Raises Fenced; waits for ever for a database that is away."""
+        await self._take(batch, {})
+
+    async def _take(self, batch: Batch, aside: dict[Place, str]) -> None:
+        pauses = Pauses()
+        while True:
+            try:
+                await self._once(batch, aside)
+            except Fenced:
+                raise
+            except _RecordsFailed as failed:
+                aside |= failed.places
+            except Exception as error:  # noqa: BLE001 - told apart below, and never dropped
+                if concerns_the_input(error) and any(_place(record) not in aside for record in batch.records):
+                    return await self._take_apart(batch, aside, error)
+                await self._wait_for_the_database(error, pauses)
+            else:
+                return self._health.well(DATABASE)
+
+    async def _take_apart(self, batch: Batch, aside: dict[Place, str], error: Exception) -> None:
+        """Something in the batch cannot be stored, and nobody says which record: halve until it is alone."""
+        records = batch.records
+        if len(records) == 1:
+            _log.error("a record cannot be stored and is set aside", **_ids(records[0]), **told(error))
+            aside[_place(records[0])] = f"storing failed: {type(error).__name__}"
+            return await self._take(batch, aside)
+        middle = len(records) // 2
+        reached = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records[:middle]}
+        first = Batch({tp: batch.owned[tp] for tp in reached}, records[:middle], reached)
+        await self._take(first, aside)
+        return await self._take(Batch(batch.owned, records[middle:], batch.positions), aside)
+
+    async def _wait_for_the_database(self, error: Exception, pauses: Pauses) -> None:
+        """A deadlock or a dropped connection is gone the next time; what lasts longer is a trouble."""
+        if pauses.tries >= 2:
+            said = (str(error).splitlines() or [type(error).__name__])[0]  # what follows the first line quotes rows
+            self._health.trouble(DATABASE, DATABASE_UNREACHABLE, f"the database does not store what was read: {said}")
+        self._metrics.retries.labels(DATABASE).inc()
+        await asyncio.sleep(pauses.next_seconds())
+
+    async def _once(self, batch: Batch, aside: Mapping[Place, str]) -> None:
+        """The recipe. The clock is asked once the accounts are locked: time never runs backwards for an account."""
+        began = monotonic()
+        async with self._store.transaction() as tx:
+            stored = {tp: offset or 0 for tp, offset in (await tx.lock_offsets(batch.owned)).items()}
+            fresh = [r for r in batch.records if r.offset >= stored[TopicPartition(r.topic, r.partition)]]
+            found = self._sort(fresh, aside)
+            first = await self._first_sightings(tx, found)
+            accounts = await tx.load(_wanted(first))
+            outcome = self._fold(accounts, first, await tx.now())
+            self._set_aside_rejected(found, first, outcome)
+            outcome.rows += self._letters(found)
+            await outcome.record(tx, accounts)
+            await tx.advance_offsets({tp: max(at, stored[tp]) for tp, at in batch.positions.items()})
+            crash_point("turn.saved")
+        crash_point("turn.committed")
+        self._committed(outcome)
+        self._count(found, outcome, fresh, monotonic() - began)
+
+    def _fold(
+        self, accounts: Mapping[str, A], first: Sequence[tuple[ConsumerRecord, Readable]], now: datetime
+    ) -> Outcome:
+        try:
+            return fold(self._service.decide, self._write, accounts, [readable.input for _, readable in first], now)
+        except DecisionsFailed as failed:
+            for at, error in failed.culprits.items():
+                _log.error("a decision failed; its record is set aside", **_ids(first[at][0]), **told(error))
+            reasons = {at: f"deciding failed: {type(error).__name__}" for at, error in failed.culprits.items()}
+            raise _RecordsFailed({_place(first[at][0]): reason for at, reason in reasons.items()}) from failed
+
+    def _sort(self, records: Sequence[ConsumerRecord], aside: Mapping[Place, str]) -> _Sorted:
+        """Decode; tell what can be used from what is set aside and from what is not for us."""
+        found = _Sorted()
+        now = self._clock.now()
+        decode, wanted, prefix_length = self._decode, self._service.wanted, self._prefix_length
+        found.consumed.update([record.topic for record in records])
+        for record in records:
+            decoded = decode(record.topic[prefix_length:], record.key, record.value, record.headers, now)
+            match decoded:
+                case Readable():
+                    failure = aside.get((record.topic, record.partition, record.offset)) if aside else None
+                    if failure is not None:
+                        found.letters.append((record, DECISION_FAILED, failure, None))
+                    elif wanted(decoded.input):
+                        found.readable.append((record, decoded))
+                        if decoded.noted:
+                            found.noted.update(decoded.noted)
+                    else:
+                        found.passed_over[record.topic, "not_wanted"] += 1
+                case Unreadable():
+                    found.letters.append((record, decoded.reason, decoded.detail, decoded.masked_body))
+                case PassedOver():
+                    found.passed_over[record.topic, decoded.reason] += 1
+        return found
+
+    async def _first_sightings(self, tx: Transaction[A], found: _Sorted) -> list[tuple[ConsumerRecord, Readable]]:
+        """Of the readable ones, those that were not seen before under any of their names (rule 1)."""
+        sightings = [(s.key, s.content) for _, readable in found.readable for s in readable.sightings]
+        if not sightings:
+            return found.readable
+        verdicts = iter(await tx.first_sightings(sightings))
+        first = []
+        for record, readable in found.readable:
+            said = [next(verdicts) for _ in readable.sightings]
+            if Verdict.CONFLICT in said:
+                found.conflicts[record.topic] += 1
+                what = readable.sightings[said.index(Verdict.CONFLICT)].what
+                detail = f"another message with the same {what} key and another content came before"
+                found.letters.append((record, CONFLICTING_DUPLICATE, detail, None))
+            elif Verdict.DUPLICATE in said:
+                found.duplicates[record.topic] += 1
+            else:
+                first.append((record, readable))
+        return first
+
+    @staticmethod
+    def _set_aside_rejected(found: _Sorted, first: Sequence[tuple[ConsumerRecord, Readable]], outcome: Outcome) -> None:
+        for place, reason in outcome.rejected:
+            found.letters.append((first[place][0], reason, "", None))
+
+    def _letters(self, found: _Sorted) -> list[OutboxRow]:
+        return [
+            dead_letter(record, self._service.name, reason, detail, masked)
+            for record, reason, detail, masked in found.letters
+        ]
+
+    def _count(self, found: _Sorted, outcome: Outcome, fresh: Sequence[ConsumerRecord], seconds: float) -> None:
+        """Metrics, once a turn; latencies of the oldest and the newest record stand for all."""
+        metrics = self._metrics
+        if not fresh:
+            return
+        metrics.handling.observe(seconds)
+        metrics.batch.observe(len(fresh))
+        now_ms = self._clock.now().timestamp() * 1000
+        for record in (fresh[0], fresh[-1]):
+            metrics.end_to_end.observe(max(0.0, now_ms - record.timestamp) / 1000)
+        for topic, times in found.consumed.items():
+            metrics.consumed.labels(topic).inc(times)
+        for (topic, reason), times in found.passed_over.items():
+            metrics.passed_over.labels(topic, reason).inc(times)
+        for word, times in found.noted.items():
+            metrics.noted.labels(word).inc(times)
+        for topic, times in found.duplicates.items():
+            metrics.duplicates.labels(topic).inc(times)
+        outcome.count(metrics)
+        self._tell_of_letters(found)
+
+    def _tell_of_letters(self, found: _Sorted) -> None:
+        for topic, times in found.conflicts.items():
+            self._metrics.conflicts.labels(topic).inc(times)
+            _log.error("the same key came again with another content", topic=topic, times=times)
+        reasons = Counter((record.topic, reason) for record, reason, _, _ in found.letters)
+        for (topic, reason), times in reasons.items():
+            self._metrics.dead_letters.labels(topic, reason).inc(times)
+        for record, reason, detail, _ in found.letters[:_LETTERS_LOGGED_MAX]:
+            _log.warning("set aside", reason=reason, detail=detail, **_ids(record))
+
+
+def _wanted(first: Sequence[tuple[ConsumerRecord, Readable]]) -> dict[str, set[str]]:
+    """The accounts to lock, each with the invoices that its inputs name."""
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for _, readable in first:
+        event = readable.input
+        invoices = wanted[event.account_id]
+        if event.invoice_id is not None:
+            invoices.add(event.invoice_id)
+    return wanted
+
+
+def _place(record: ConsumerRecord) -> Place:
+    return record.topic, record.partition, record.offset
+
+
+def _ids(record: ConsumerRecord) -> dict[str, Any]:
+    """What a log line may say of a record: never its key or its body."""
+    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}
