@@ -1,30 +1,31 @@
 """Account enforcement as the kernel runs it."""
 
-from collections.abc import Callable
-
 from account_enforcement.case import AccountCase, EnforcedAccount
 from account_enforcement.decide import AccountTrack
 from dunning.contracts.topics import ACCOUNT_ENFORCEMENT, NOTICE_RESULT, PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS
 from dunning.domain.events import Input, NoticeResult
-from dunning.domain.policy import Policies
 from dunning.domain.words import Outcome
+from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.repository import StateRepository
-from dunning.runtime.service import Service
+from dunning.runtime.service import Keeper, Service
 
 TOPICS = (PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS, NOTICE_RESULT)
 
 
 def wanted(event: Input) -> bool:
     """Of the notices' results, what arrived and what came back."""
+    if getattr(event, "livemode", True) is False:  # acts only in test mode, which is not built yet (rule 4)
+        return False
     return not isinstance(event, NoticeResult) or event.outcome in (Outcome.DELIVERED, Outcome.BOUNCED)
 
 
-def account_enforcement(policies: Callable[[], Policies]) -> Service[EnforcedAccount]:
-    """The service; `policies` gives those in force."""
+def account_enforcement(policies: PolicyShelf, *keepers: Keeper) -> Service[EnforcedAccount]:
+    """The service; `policies` are kept up to date beside the work."""
     return Service(
         name=ACCOUNT_ENFORCEMENT,
         topics=TOPICS,
-        decide=AccountTrack(policies).decide,
+        decide=AccountTrack(policies.in_force).decide,
         repository=StateRepository(EnforcedAccount, AccountCase),
         wanted=wanted,
+        keepers=(policies, *keepers),
     )

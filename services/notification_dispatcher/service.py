@@ -1,11 +1,9 @@
 """The notification dispatcher as the kernel runs it."""
 
-from collections.abc import Callable
-
 from dunning.contracts.topics import NOTIFICATION_DISPATCHER, PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS, STAGE_CHANGED
 from dunning.domain.events import Input, StageChanged
-from dunning.domain.policy import Policies
 from dunning.domain.words import AccountStage, Channel, Track
+from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.repository import StateRepository
 from dunning.runtime.service import Service
 from notification_dispatcher.case import NoticeAccount, NoticeCase
@@ -17,17 +15,20 @@ _RESTRICTING = frozenset(stage.value for stage in AccountStage if stage.restrict
 
 def wanted(event: Input) -> bool:
     """Of the stages, only the account's that take something away matter here."""
+    if getattr(event, "livemode", True) is False:  # acts only in test mode, which is not built yet (rule 4)
+        return False
     if isinstance(event, StageChanged):
         return event.track == Track.ACCOUNT and event.to_stage in _RESTRICTING
     return True
 
 
-def notification_dispatcher(policies: Callable[[], Policies], configured: frozenset[Channel]) -> Service[NoticeAccount]:
-    """The service; `policies` gives those in force, `configured` are the channels that can send."""
+def notification_dispatcher(policies: PolicyShelf, configured: frozenset[Channel]) -> Service[NoticeAccount]:
+    """The service; `policies` are kept up to date beside the work, `configured` are the channels that can send."""
     return Service(
         name=NOTIFICATION_DISPATCHER,
         topics=TOPICS,
-        decide=NoticeTrack(policies, configured).decide,
+        decide=NoticeTrack(policies.in_force, configured).decide,
         repository=StateRepository(NoticeAccount, NoticeCase),
         wanted=wanted,
+        keepers=(policies,),
     )

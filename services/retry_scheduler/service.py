@@ -1,12 +1,11 @@
 """The retry scheduler as the kernel runs it."""
 
-from collections.abc import Callable
 from typing import Any
 
 from dunning.contracts.topics import PAYMENT_FAILED, PAYMENT_SUCCEEDED, RETRY_SCHEDULER, SIGNALS, STAGE_CHANGED
 from dunning.domain.events import Input, StageChanged
-from dunning.domain.policy import Policies
 from dunning.domain.words import AccountStage, Track
+from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.repository import StateRepository
 from dunning.runtime.service import Column, Service
 from retry_scheduler.case import RetryAccount, RetryCase
@@ -20,17 +19,20 @@ COLUMNS: tuple[Column[Any], ...] = (
 
 def wanted(event: Input) -> bool:
     """Of the stages, only that an account was terminated matters here."""
+    if getattr(event, "livemode", True) is False:  # acts only in test mode, which is not built yet (rule 4)
+        return False
     if isinstance(event, StageChanged):
         return event.track == Track.ACCOUNT and event.to_stage == AccountStage.TERMINATED
     return True
 
 
-def retry_scheduler(policies: Callable[[], Policies]) -> Service[RetryAccount]:
-    """The service; `policies` gives those in force."""
+def retry_scheduler(policies: PolicyShelf) -> Service[RetryAccount]:
+    """The service; `policies` are kept up to date beside the work."""
     return Service(
         name=RETRY_SCHEDULER,
         topics=TOPICS,
-        decide=RetryTrack(policies).decide,
+        decide=RetryTrack(policies.in_force).decide,
         repository=StateRepository(RetryAccount, RetryCase, COLUMNS),
         wanted=wanted,
+        keepers=(policies,),
     )

@@ -40,6 +40,19 @@ class CannotDecideYet(Exception):
     file. Nothing may be decided, nothing is wrong with the input: the turn is taken again later."""
 
 
+@dataclass(frozen=True, slots=True)
+class MoneyMoved:
+    """Money of a case that was recovered (`kind` is `recovered`) or given up (`lost`), for metrics.
+
+    `seconds_open` is how long the case was open by then; None for a part of the money, after which it goes on.
+    """
+
+    kind: str
+    currency: str
+    amount_minor: int
+    seconds_open: float | None
+
+
 @dataclass(slots=True)
 class Decision:
     """The consequences of one input for one account, in order. The account's new state is the account itself."""
@@ -48,4 +61,5 @@ class Decision:
     errands: list[Errand] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)  # errand ids that should not be begun any more
     rejected: str | None = None  # a reason: the input is a dead letter and changed nothing
+    money: list[MoneyMoved] = field(default_factory=list)
     counted: list[str] = field(default_factory=list)  # words for the `dunning_noted_total` metric, e.g. "late_failure"

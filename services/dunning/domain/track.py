@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from dunning.domain import ids
 from dunning.domain.book import Attempt
 from dunning.domain.case import Account, Case
-from dunning.domain.decision import Decision
+from dunning.domain.decision import Decision, MoneyMoved
 from dunning.domain.events import (
     ErrandReport,
     Input,
@@ -246,8 +246,12 @@ class Track(Generic[A, C]):
     def _part_paid(
         self, turn: Turn[A], case: C, at: datetime, remaining_minor: int, event: PaymentSucceeded | Signal
     ) -> None:
+        before = case.book.amount_minor
         case.book.note_remaining(at, remaining_minor)
         if case.open:
+            paid = before - case.book.amount_minor
+            if paid > 0 and isinstance(event, PaymentSucceeded):
+                turn.decision.money.append(MoneyMoved("recovered", case.book.currency, paid, None))
             self.amount_changed(turn, case, event)
 
     def _paid(self, turn: Turn[A], case: C, at: datetime, event: PaymentSucceeded | Signal) -> None:
@@ -278,6 +282,10 @@ class Track(Generic[A, C]):
     def _close(self, turn: Turn[A], case: C, closing: Closing) -> None:
         case.open = False
         case.closed_reason = closing.reason
+        kind = "recovered" if closing.by_money else "lost"
+        seconds = (turn.now - case.opened_at).total_seconds() if case.opened_at else None
+        if not closing.inherited:
+            turn.decision.money.append(MoneyMoved(kind, case.book.currency, closing.amount_minor, seconds))
         turn.touch(case)
         self.closed(turn, case, closing)
 

@@ -7,6 +7,7 @@ read (rule 40), so that what was paid in the meantime is withdrawn first.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 from uuid import NAMESPACE_URL, uuid5
@@ -152,7 +153,10 @@ class Errands(Generic[A]):
                 return self._report(leased.errand, "unknown", type(error).__name__)
             answer = Postpone(type(error).__name__, self._settings.errand_pause_seconds)
         crash_point("errand.performed")
-        return self._report(leased.errand, "withdrawn", None) if begun is False else answer
+        if begun is False:
+            return self._report(leased.errand, "withdrawn", None)
+        # The database's clock dates what warnings are counted from, whatever clock the channel has.
+        return replace(answer, at=self._clock.now()) if isinstance(answer, ErrandReport) else answer
 
     async def _wait_for_the_news(self, errand: Errand) -> None:
         """Usually it is there already. Waiting is bounded: the lease would run out."""

@@ -4,30 +4,32 @@ New cases take what the files say. A version that was ever in force stays on fil
 be read for as long as it lives, also after the file is gone.
 """
 
+import asyncio
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
-
-import structlog
 
 from dunning.domain.events import PolicyRef
 from dunning.domain.policy import Policies, Policy
-from dunning.domain.policy_file import load_policies, load_policy
 from dunning.domain.policy_file import Problem as FileProblem
+from dunning.domain.policy_file import load_policies, load_policy
+from dunning.runtime.logs import log_for
 from dunning.runtime.policy_directory import read_policy_files
 from dunning.runtime.postgres import policies as table
-from dunning.runtime.postgres.store import PostgresStore
-from dunning.runtime.problem import Problem
+from dunning.runtime.problem import POLICIES_UNUSABLE, Problem
+from dunning.runtime.service import Connect
+from dunning.runtime.store import StoreUnavailable
 
-POLICIES_UNUSABLE = "DUN-R020"
-LOG = structlog.get_logger(__name__)
+REFRESH_SECONDS = 2.0
+_log = log_for("policies")
 
 
 class PolicyShelf:
-    """What `decide` asks for policies. A reload that fails leaves the last good state in force, with one clear error."""
+    """What `decide` asks for policies. A reload that fails leaves the last good ones in force, with one clear error."""
+
+    name = "policies"
 
     def __init__(self, directory: Path | None, templates: Collection[str]) -> None:
-        self._store: PostgresStore[Any] | None = None
+        self._connect: Connect | None = None
         self._directory = directory
         self._templates = templates
         self._policies = Policies({})
@@ -38,14 +40,20 @@ class PolicyShelf:
         """The policies at this moment; a reload swaps them as a whole."""
         return self._policies
 
-    async def start(self, store: PostgresStore[Any]) -> None:
+    async def start(self, connect: Connect) -> None:
         """Read everything once. Raises Problem where the files cannot be used: a service does not start half."""
-        self._store = store
+        self._connect = connect
         if self._directory is None:
             raise Problem(POLICIES_UNUSABLE, "DUNNING_POLICY_DIR is not set: it names the directory of policy files")
         await self._load(self._read())
         if not len(self._policies):
             raise Problem(POLICIES_UNUSABLE, f"no policy file (*.yaml, *.yml) in {self._directory}")
+
+    async def run(self) -> None:
+        """Look again every few seconds, for ever."""
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            await self.refresh()
 
     async def refresh(self) -> None:
         """Look at the files again, and at versions that other instances put on file. Never raises for a bad file."""
@@ -58,8 +66,12 @@ class PolicyShelf:
                 await self._use(files, load_policies(files, templates=self._templates).policies)
         except Problem as problem:
             if str(problem) != self._complaint:  # said once, not every few seconds
-                LOG.error("policies not reloaded, the last good ones stay in force", problem=str(problem))
+                _log.error(
+                    "policies not reloaded, the last good ones stay in force", code=problem.code, message=str(problem)
+                )
             self._complaint = str(problem)
+        except StoreUnavailable as error:
+            _log.warning("policies not looked at", reason=str(error))
 
     def _read(self) -> list[tuple[str, bytes]]:
         assert self._directory is not None, "checked at the start"
@@ -75,13 +87,13 @@ class PolicyShelf:
             raise Problem(POLICIES_UNUSABLE, _listed(loaded.errors))
         await self._use(files, loaded.policies)
         self._files = files
-        LOG.info("policies in force", policies=[f"{policy.id} v{policy.version}" for policy in self._policies])
+        _log.info("policies in force", policies=[f"{policy.id} v{policy.version}" for policy in self._policies])
 
     async def _use(self, files: list[tuple[str, bytes]], policies: Policies) -> None:
         """Put new versions on file, refuse changed ones, and add those that only the database knows."""
-        assert self._store is not None, "started"
+        assert self._connect is not None, "started"
         bodies = dict(files)
-        async with self._store.connection() as connection, connection.transaction():
+        async with self._connect() as connection, connection.transaction():
             for policy in policies:
                 body = bodies[policy.source].decode()
                 try:

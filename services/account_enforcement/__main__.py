@@ -1,0 +1,28 @@
+"""Run account enforcement."""
+
+import sys
+from collections.abc import Sequence
+
+from account_enforcement.metrics import AccountMetrics, Standing
+from account_enforcement.service import account_enforcement
+from dunning.domain.policy_file import SHIPPED_TEMPLATES
+from dunning.runtime.main import start
+from dunning.runtime.policies import PolicyShelf
+from dunning.runtime.run import run
+from dunning.runtime.settings import Settings
+
+
+async def serve(settings: Settings) -> int:
+    """Serve until told to stop."""
+    shelf = PolicyShelf(settings.policy_dir, SHIPPED_TEMPLATES)
+    metrics = AccountMetrics()
+    return await run(account_enforcement(shelf, Standing(metrics)), settings, metrics=metrics)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of the process."""
+    return start(Settings, serve, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

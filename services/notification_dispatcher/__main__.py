@@ -1,0 +1,46 @@
+"""Run the notification dispatcher."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from dunning.domain.words import Channel
+from dunning.runtime.main import start
+from dunning.runtime.policies import PolicyShelf
+from dunning.runtime.problem import SETTING_WRONG, Problem
+from dunning.runtime.run import run
+from notification_dispatcher.channels.email import EmailChannel
+from notification_dispatcher.metrics import NoticeMetrics
+from notification_dispatcher.service import notification_dispatcher
+from notification_dispatcher.settings import DispatcherSettings
+from notification_dispatcher.templates import template_names
+
+LEASE_SHARE = 0.9  # of a lease's time, which the kernel leaves to a worker
+
+
+async def serve(settings: DispatcherSettings) -> int:
+    """Serve until told to stop. Without an SMTP server every mail is `suppressed`, reason `channel_not_configured`."""
+    shelf = PolicyShelf(settings.policy_dir, template_names())
+    if settings.server is None:
+        return await run(notification_dispatcher(shelf, frozenset()), settings, metrics=NoticeMetrics())
+    email = EmailChannel(settings, lambda: datetime.now(UTC))
+    if email.perform_seconds_max > settings.errand_lease_seconds * LEASE_SHARE:
+        raise Problem(
+            SETTING_WRONG,
+            f"DUNNING_ERRAND_LEASE_SECONDS is {settings.errand_lease_seconds:g}, but one mail may take "
+            f"{email.perform_seconds_max:g}: give it at least {email.perform_seconds_max / LEASE_SHARE:.0f}",
+        )
+    service = notification_dispatcher(shelf, frozenset({Channel.EMAIL}))
+    try:
+        return await run(service, settings, perform=email.perform, metrics=NoticeMetrics())
+    finally:
+        await email.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of the process."""
+    return start(DispatcherSettings, serve, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
