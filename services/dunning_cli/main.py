@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from dunning.runtime.problem import Problem
 from dunning_cli import policy, simulate, up
 from dunning_cli.errors import CommandError
 
@@ -38,6 +39,9 @@ def main() -> None:
     except CommandError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

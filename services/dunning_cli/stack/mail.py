@@ -33,7 +33,9 @@ class LocalMail:
 
     def command(self) -> Command:
         arguments = ["--port", str(self._port), "--dir", str(self._layout.mail_dir)]
-        return Command([sys.executable, "-m", "dunning_cli.stack.mail_sink", *arguments], working_dir=self._layout.root)
+        return Command(
+            [sys.executable, "-P", "-m", "dunning_cli.stack.mail_sink", *arguments], working_dir=self._layout.root
+        )
 
     def why_not_ready(self) -> str | None:
         try:

@@ -1,10 +1,33 @@
 """What has to be there before a service starts: its topics and its tables."""
 
+import asyncio
+
 from dunning_cli.stack.errors import PREPARATION_FAILED, StackError
 from dunning_cli.stack.infra import Infra
-from dunning_cli.stack.layout import Layout
+from dunning_cli.stack.report import Report
+from dunning_cli.stack.services import SERVICES
 
 
-def prepare(layout: Layout, infra: Infra) -> None:  # noqa: ARG001
-    """Create the topics and migrate each service's schema."""
-    raise StackError(PREPARATION_FAILED, "topics and migrations are not built yet: `dunning up --only infra` works")
+def prepare(infra: Infra, report: Report) -> None:
+    """Create the topics that are missing and bring each service's schema up to date; safe to do again."""
+    asyncio.run(_prepare(infra, report))
+
+
+async def _prepare(infra: Infra, report: Report) -> None:
+    import asyncpg
+
+    from dunning.runtime.migrate import MigrationError, migrate
+    from dunning.runtime.settings import Settings, load_settings
+    from dunning.runtime.topics import create_topics
+
+    # The other settings (TLS, the topic prefix) are read from the environment, as the services do.
+    given = {"kafka_bootstrap_servers": infra.kafka_bootstrap_servers, "database_url": infra.database_url}
+    topics = await create_topics(load_settings(Settings, **given))
+    for difference in topics.differences:
+        report.say(f"left as it is: {difference}")
+    try:
+        applied = [step for service in SERVICES for step in await migrate(infra.database_url, service)]
+    except (MigrationError, asyncpg.PostgresError) as error:
+        raise StackError(PREPARATION_FAILED, f"cannot migrate: {error}") from error
+    if topics.created or applied:
+        report.say(f"created {len(topics.created)} topics, applied {len(applied)} migrations")

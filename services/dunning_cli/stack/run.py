@@ -91,7 +91,7 @@ class _Run:
         services = [
             LocalService(name, self._layout, ports, infra, self._options.policy_dir.resolve()) for name in SERVICES
         ]
-        prepare(self._layout, infra)
+        prepare(infra, self._report)
         self._supervisor.start([service.part() for service in services])
         self._env_file.update(dict(service.metrics_setting for service in services))
 

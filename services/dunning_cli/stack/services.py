@@ -46,7 +46,9 @@ class LocalService:
             "DUNNING_INSTANCE_ID": f"{self._name}-1",
         }
         shared = {name: value for name, value in self._infra.as_settings().items() if value is not None}
-        return Command([sys.executable, "-m", self._name], working_dir=self._layout.root, environment={**shared, **own})
+        # -P: the folders of the data directory are no packages.
+        program = [sys.executable, "-P", "-m", self._name]
+        return Command(program, working_dir=self._layout.root, environment={**shared, **own})
 
     def why_not_ready(self) -> str | None:
         try:
