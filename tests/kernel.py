@@ -19,6 +19,7 @@ from dunning.runtime.postgres import PostgresStore
 from dunning.runtime.run import postgres_settings
 from dunning.runtime.service import Perform, Service
 from dunning.runtime.settings import Settings, load_settings
+from dunning.runtime.store import TopicPartition
 from dunning.testing.toy import TOPICS, ToyAccount, migrate_toy, toy_service
 
 PARTITIONS = 2
@@ -122,6 +123,16 @@ class Kernel:
             return await _read(reader, count, name)
         finally:
             await reader.stop()
+
+    async def published_at_least(self, count: int, name: str = STAGE_CHANGED) -> None:
+        """Until a topic holds so many records, counting markers too: for tests that interrupt what goes on."""
+
+        async def enough() -> bool:
+            partitions = [TopicPartition(self.topic(name), number) for number in range(PARTITIONS)]
+            async with BrokerLog(self.settings, [self.topic(name)]) as log:
+                return sum((await log.ends(partitions)).values()) >= count
+
+        await eventually(enough, f"{count} records in {name}")
 
     async def transitions(self, count: int) -> dict[str, list[int]]:
         """The sequences that were published per account, in the order of the topic."""

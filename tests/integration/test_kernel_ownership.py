@@ -1,0 +1,94 @@
+"""Who may read a partition: one instance at a time, from where it was stored, whatever happens to the others."""
+
+import asyncio
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.structs import TopicPartition as KafkaPartition
+
+from dunning.runtime.store import Fenced, TopicPartition
+from tests.kernel import Kernel, eventually
+
+
+async def test_a_restart_goes_on_where_it_was_stored(kernel: Kernel) -> None:
+    await kernel.fails("acc-1", "pay-1")
+    async with kernel.instance():
+        await kernel.published(1)
+    await kernel.fails("acc-1", "pay-2")
+    async with kernel.instance() as again:
+        assert await kernel.transitions(2) == {"acc-1": [1, 2]}
+        assert again.metrics.consumed.labels(kernel.topic("payment.failed"))._value.get() == 1
+
+
+async def test_an_instance_that_was_cut_off_is_followed_without_loss(kernel: Kernel) -> None:
+    async with kernel.running() as (instance, task):
+        await kernel.ready(instance)
+        sending = [asyncio.create_task(kernel.fails(f"acc-{n % 7}", f"pay-{n}", partition=n % 2)) for n in range(100)]
+        await kernel.published_at_least(5)
+        task.cancel()
+    await asyncio.gather(*sending)
+    async with kernel.instance():
+        found = await kernel.transitions(100)
+
+    assert {account: sequences == list(range(1, len(sequences) + 1)) for account, sequences in found.items()} == {
+        f"acc-{n}": True for n in range(7)
+    }
+
+
+async def test_two_instances_share_the_partitions_and_lose_nothing_on_the_way(kernel: Kernel) -> None:
+    async with kernel.instance("one") as one:
+        await kernel.ready(one)
+        for number in range(20):
+            await kernel.fails(f"acc-{number % 4}", f"pay-{number}", partition=number % 2)
+        async with kernel.instance("two") as two:
+
+            async def both_read() -> bool:
+                return bool(await one.intake.done()) and bool(await two.intake.done())
+
+            await eventually(both_read, "both instances read")
+            for number in range(20, 40):
+                await kernel.fails(f"acc-{number % 4}", f"pay-{number}", partition=number % 2)
+            found = await kernel.transitions(40)
+
+    assert found == {f"acc-{n}": list(range(1, 11)) for n in range(4)}
+
+
+async def test_whoever_was_replaced_writes_nothing_any_more(kernel: Kernel) -> None:
+    tp = TopicPartition(kernel.topic("payment.failed"), 0)
+    async with kernel.instance() as instance, kernel.store() as store:
+        await kernel.ready(instance)
+        replaced = (await instance.intake.done())[tp].epoch
+        await store.take_over([tp])
+
+        with pytest.raises(Fenced):
+            async with store.transaction() as tx:
+                await tx.lock_offsets({tp: replaced})
+        await kernel.fails("acc-1")  # Kafka says the partition is still ours, so it is taken over again
+
+        assert await kernel.transitions(1) == {"acc-1": [1]}
+        assert (await instance.intake.done())[tp].epoch > replaced + 1
+
+
+async def test_records_that_are_gone_stop_the_partition_with_an_alarm(kernel: Kernel) -> None:
+    topic = kernel.topic("payment.failed")
+    await kernel.fails("acc-1", "pay-1")
+    async with kernel.instance():
+        await kernel.published(1)
+    for number in range(2, 5):
+        await kernel.fails("acc-1", f"pay-{number}")
+    admin = AIOKafkaAdminClient(bootstrap_servers=kernel.settings.kafka_bootstrap_servers)
+    await admin.start()
+    await admin.delete_records({KafkaPartition(topic, 0): RecordsToDelete(before_offset=3)})
+    await admin.close()
+
+    async with kernel.instance() as instance:
+
+        async def alarmed() -> str:
+            return instance.health.troubles.get("offsets", "")
+
+        said = await eventually(alarmed, "an alarm")
+        await kernel.fails("acc-2", partition=1)
+
+        assert await kernel.transitions(2) == {"acc-1": [1], "acc-2": [1]}
+    assert f"we read {topic}[0] up to 1, but its log holds 3 to 4" in said
+    assert "DUN-R008" in said
