@@ -25,7 +25,7 @@ class DatabaseClock:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._skew_seconds_max = skew_seconds_max
-        self._host = host
+        self.host = host
         self._monotonic = monotonic
         self._reading: tuple[datetime, float] | None = None
         self.skew_seconds = 0.0
@@ -33,12 +33,12 @@ class DatabaseClock:
     def read(self, database_now: datetime) -> None:
         """Note what the database said just now."""
         self._reading = (database_now, self._monotonic())
-        self.skew_seconds = (self._host() - database_now).total_seconds()
+        self.skew_seconds = (self.host() - database_now).total_seconds()
 
     def now(self) -> datetime:
         """The database's present time, estimated; the host's before the first reading."""
         if self._reading is None:
-            return self._host()
+            return self.host()
         then, at = self._reading
         return then + timedelta(seconds=self._monotonic() - at)
 

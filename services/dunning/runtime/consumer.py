@@ -129,6 +129,10 @@ class Intake:
             for each in list(self._reading.values())
         }
 
+    def hold(self, partitions: Collection[TopicPartition]) -> None:
+        """Stop reading these until the next assignment."""
+        self._drop(partitions, float("inf"))
+
     @property
     def settled(self) -> bool:
         """Whether every partition that was assigned here is being read."""

@@ -54,13 +54,14 @@ class Instance(Generic[A]):
     ) -> None:
         self.metrics = metrics or Metrics(service.name)
         self.health = health or Health(self.metrics)
+        self.clock = clock or DatabaseClock(settings.clock_skew_seconds_max)
         self._settings = settings
         self._stop = asyncio.Event()
         self._locks = ShardLocks(settings, service.name)
         topics = [settings.topic_prefix + topic for topic in service.topics]
         common: dict[str, Any] = {
             "settings": settings,
-            "clock": clock or DatabaseClock(settings.clock_skew_seconds_max),
+            "clock": self.clock,
             "metrics": self.metrics,
             "health": self.health,
         }
@@ -73,7 +74,7 @@ class Instance(Generic[A]):
             decode,
             write,
             topic_prefix=settings.topic_prefix,
-            clock=common["clock"],
+            clock=self.clock,
             metrics=self.metrics,
             health=self.health,
             committed=self._committed,

@@ -1,0 +1,140 @@
+"""A process that dies at any point leaves nothing lost and nothing done twice; one that is asked to stop does so."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import pytest
+
+from tests.kernel import PATIENCE_SECONDS, Kernel, eventually
+
+
+@asynccontextmanager
+async def toy_process(kernel: Kernel, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The toy service as a process of its own; killed at the end if it still runs."""
+    settings = kernel.settings
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.toy_process",
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("DUNNING_")},
+            "DUNNING_KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+            "DUNNING_DATABASE_URL": settings.database_url.get_secret_value(),
+            "DUNNING_TOPIC_PREFIX": settings.topic_prefix,
+            "DUNNING_INSTANCE_ID": settings.instance_id,
+            "DUNNING_KAFKA_SESSION_TIMEOUT_SECONDS": "6",
+            **environment,
+        },
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def said(process: asyncio.subprocess.Process) -> str:
+    """What it wrote, once it has ended."""
+    _, text = await asyncio.wait_for(process.communicate(), PATIENCE_SECONDS)
+    return text.decode()
+
+
+@pytest.mark.parametrize(
+    "point", ["turn.saved", "turn.committed", "relay.sent", "relay.published", "relay.finished", "timers.committed"]
+)
+async def test_a_crash_changes_nothing(kernel: Kernel, point: str) -> None:
+    due_long_ago = datetime.now(UTC) - timedelta(days=1, hours=1)
+    for number in range(10):
+        await kernel.fails(f"acc-{number}", code="x", failed_at=due_long_ago, partition=number % 2)
+    async with toy_process(kernel, DUNNING_CRASH_AT=point) as process:
+        await said(process)
+        assert process.returncode == -signal.SIGKILL
+    async with kernel.instance():
+        assert await kernel.transitions(20) == {f"acc-{number}": [1, 2] for number in range(10)}
+
+
+async def test_asked_to_stop_it_stops_soon_and_nothing_is_left_or_repeated(kernel: Kernel) -> None:
+    async def send() -> None:
+        for number in range(200):
+            await kernel.fails(f"acc-{number % 5}", f"pay-{number}", partition=number % 2)
+
+    sending = asyncio.create_task(send())
+    async with toy_process(kernel) as process:
+        await kernel.published_at_least(10)
+        process.terminate()
+        asked_at = time.monotonic()
+        text = await said(process)
+        assert process.returncode == 0, text
+        assert time.monotonic() - asked_at < kernel.settings.stop_timeout_seconds
+        async with kernel.store() as store:
+            assert [await store.pending(shard, 10) for shard in range(store.shards)] == [[], []]
+    await sending
+    async with kernel.instance():
+        assert await kernel.transitions(200) == {f"acc-{number}": list(range(1, 41)) for number in range(5)}
+
+
+async def test_it_is_ready_when_it_says_so_and_shows_its_metrics(kernel: Kernel) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    await kernel.fails("acc-1")
+    async with toy_process(kernel, DUNNING_METRICS_PORT=str(port)), aiohttp.ClientSession() as session:
+
+        async def ready() -> bool:
+            try:
+                async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                    return answer.status == 200
+            except aiohttp.ClientError:
+                return False
+
+        await eventually(ready, "ready")
+        async with session.get(f"http://127.0.0.1:{port}/healthz") as answer:
+            assert answer.status == 200
+        await kernel.published(1)
+        async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+            text = await answer.text()
+    assert f'dunning_events_consumed_total{{topic="{kernel.topic("payment.failed")}"}} 1.0' in text
+    assert 'dunning_build_info{service="toy"' in text
+
+
+async def test_a_taken_port_is_one_clear_line(kernel: Kernel) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        async with toy_process(kernel, DUNNING_METRICS_PORT=str(taken.getsockname()[1])) as process:
+            last_line = (await said(process)).splitlines()[-1]
+    assert process.returncode == 1
+    assert last_line.endswith("[DUN-R007]")
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"DUNNING_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}, "DUN-R002"),
+        ({"DUNNING_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/nothing"}, "DUN-R003"),
+        ({"DUNNING_TOPIC_PREFIX": "no.such."}, "DUN-R005"),
+    ],
+)
+async def test_what_is_missing_is_told_in_one_line(kernel: Kernel, changed: dict[str, str], code: str) -> None:
+    async with toy_process(kernel, DUNNING_START_TIMEOUT_SECONDS="0.5", **changed) as process:
+        last_line = (await said(process)).splitlines()[-1]
+    assert process.returncode == 1
+    assert last_line.endswith(f"[{code}]")
+    assert not last_line.startswith("{")
+
+
+async def test_a_wrong_setting_is_told_in_one_line(kernel: Kernel) -> None:
+    async with toy_process(kernel, DUNNING_METRICS_PORT="high", DUNNING_DATABASE_URL="") as process:
+        lines = (await said(process)).splitlines()
+    assert process.returncode == 2
+    assert len(lines) == 1
+    assert "DUNNING_DATABASE_URL is not set" in lines[0]
+    assert "DUNNING_METRICS_PORT" in lines[0]
+    assert lines[0].endswith("[DUN-R001]")

@@ -1,0 +1,157 @@
+"""What goes out: once, in order, by one owner at a time (rule 41)."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from dunning.contracts.topics import STAGE_CHANGED
+from dunning.runtime import relay
+from dunning.runtime.broker_log import KAFKA_TROUBLES
+from dunning.runtime.publisher import Publisher
+from dunning.runtime.shard_lock import ShardLocks
+from dunning.runtime.sharding import shard_of
+from dunning.runtime.store import OutboxRow, PendingRow
+from tests.kernel import SHARDS, Kernel, eventually
+
+KEY = "acc-1"
+SHARD = shard_of(KEY, SHARDS)
+
+
+def publisher(kernel: Kernel) -> Publisher:
+    return Publisher(kernel.settings, "toy", SHARD, kernel.topic("payment.failed"))
+
+
+async def rows_for(kernel: Kernel, *values: str, key: str = KEY) -> None:
+    """Outbox rows without a turn."""
+    rows = [OutboxRow(kernel.topic(STAGE_CHANGED), key, value.encode(), (), None, key) for value in values]
+    async with kernel.store() as store, store.transaction() as tx:
+        await tx.publish(rows)
+
+
+async def pending(kernel: Kernel) -> list[PendingRow]:
+    async with kernel.store() as store:
+        return await store.pending(SHARD, 1000)
+
+
+async def values(kernel: Kernel, count: int) -> list[str]:
+    return [record.value.decode() for record in await kernel.published(count)]
+
+
+async def test_rows_go_out_in_their_order(kernel: Kernel) -> None:
+    sent = [str(number) for number in range(500)]
+    await rows_for(kernel, *sent)
+    async with kernel.instance(outbox_batch_rows=64):
+        assert await values(kernel, 500) == sent
+
+
+async def test_what_was_published_and_not_finished_is_not_published_again(kernel: Kernel) -> None:
+    await rows_for(kernel, "1", "2")
+    async with publisher(kernel) as died_before_finishing:
+        await died_before_finishing.publish(await pending(kernel))
+    await rows_for(kernel, "3")
+    async with kernel.instance():
+        assert await values(kernel, 3) == ["1", "2", "3"]
+
+
+async def test_what_was_sent_and_not_committed_is_published_by_the_successor(kernel: Kernel) -> None:
+    await rows_for(kernel, "1", "2")
+    async with publisher(kernel) as frozen:
+        producer = frozen._producer
+        assert producer is not None
+        await producer.begin_transaction()
+        await producer.send_and_wait(kernel.topic(STAGE_CHANGED), b"1", key=KEY.encode())
+        async with kernel.instance():
+            assert await values(kernel, 2) == ["1", "2"]
+            with pytest.raises(KAFKA_TROUBLES):
+                await producer.commit_transaction()
+            assert await values(kernel, 2) == ["1", "2"]
+
+
+async def test_whoever_was_replaced_publishes_nothing_any_more(kernel: Kernel) -> None:
+    await rows_for(kernel, "1")
+    async with publisher(kernel) as older:
+        stale = await pending(kernel)
+        async with publisher(kernel) as newer:
+            with pytest.raises(KAFKA_TROUBLES):
+                await older.publish(stale)
+            assert await newer.last_committed() == frozenset()
+            await newer.publish(stale)
+            assert await newer.last_committed() == {stale[0].id}
+
+    assert await values(kernel, 1) == ["1"]
+
+
+async def test_a_shard_has_one_owner_and_another_when_that_is_gone(kernel: Kernel) -> None:
+    first, second = ShardLocks(kernel.settings, "toy"), ShardLocks(kernel.settings, "toy")
+    try:
+        assert await first.acquire(0)
+        assert await first.acquire(0)
+        assert not await second.acquire(0)
+        assert await second.acquire(1)
+        await first.close()
+
+        async def got() -> bool:
+            return await second.acquire(0)
+
+        await eventually(got, "the shard of an owner that is gone")
+        assert not await first.holds(0)
+    finally:
+        await first.close()
+        await second.close()
+
+
+async def test_a_stopped_instance_leaves_its_shards_to_the_next(kernel: Kernel) -> None:
+    async with kernel.instance("two"):
+        async with kernel.instance("one") as one:
+            await kernel.ready(one)
+        await rows_for(kernel, "1")
+        await rows_for(kernel, "2", key="acc-2")
+        assert sorted(await values(kernel, 2)) == ["1", "2"]
+
+
+async def set_size(kernel: Kernel, bytes_max: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kernel.settings.kafka_bootstrap_servers)
+    await admin.start()
+    configs = {"max.message.bytes": str(bytes_max)}
+    await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, kernel.topic(STAGE_CHANGED), configs)])
+    await admin.close()
+
+
+async def test_a_row_that_kafka_refuses_holds_its_own_key_only(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "_PARKED_SECONDS", 0.5)
+    other = next(f"other-{n}" for n in range(99) if shard_of(f"other-{n}", SHARDS) == SHARD)
+    await set_size(kernel, 2000)
+    await rows_for(kernel, "before")
+    await rows_for(kernel, "x" * 5000, "after")
+    await rows_for(kernel, "not mine", key=other)
+    async with kernel.instance() as instance:
+        assert sorted(await values(kernel, 2)) == ["before", "not mine"]
+
+        async def alarmed() -> Any:
+            return instance.health.troubles.get(f"outbox shard {SHARD} row")
+
+        assert "DUN-R011" in await eventually(alarmed, "an alarm")
+        await set_size(kernel, 100_000)
+        await kernel.published_at_least(6)
+        mine = [record.value.decode() for record in await kernel.published(4) if record.key == KEY.encode()]
+        assert mine == ["before", "x" * 5000, "after"]
+        await kernel.ready(instance)
+
+
+async def test_a_key_keeps_its_order_while_instances_come_and_go(kernel: Kernel) -> None:
+    sent = [str(number) for number in range(120)]
+
+    async def fill() -> None:
+        for value in sent:
+            await rows_for(kernel, value)
+
+    filling = asyncio.create_task(fill())
+    for number in range(3):
+        async with kernel.running():
+            await kernel.published_at_least(20 * (number + 1))
+    async with kernel.instance():
+        await filling
+        assert await values(kernel, 120) == sent
