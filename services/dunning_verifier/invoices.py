@@ -103,7 +103,7 @@ class Invoice:
 
     def amounts_owed(self, number: int, read_before: datetime, read_at_most: datetime) -> set[int]:
         """What may have been left to pay on a case, as far as its service had to know and could know (rule 11)."""
-        started = self._after(number - 1, read_before)
+        started = self._after(number - 1, read_before, read_at_most)
         failures = [failure for failure in self._logged(self.failures, read_at_most) if started(failure.time)]
         words = [word for word in self.remainders if word.logged_at <= read_at_most and started(word.at)]
         certain = [word for word in words if word.logged_at < read_before]
@@ -116,10 +116,13 @@ class Invoice:
                 amounts.add(failure.amount_due_minor)
         return amounts
 
-    def _after(self, closings: int, read_before: datetime) -> After:
-        """What lies after so many closings, were all of them known; one that was perhaps unread excludes nothing."""
-        known = sorted(closing.at for closing in self.closings if closing.logged_at < read_before)
-        return After(known[min(closings, len(known)) - 1] if closings and known else None)
+    def _after(self, closings: int, read_before: datetime, read_at_most: datetime) -> After:
+        """What lies after so many closings. A case of the next number means that so many were read: the last of them is
+        no earlier than it would be if they were the first that could be, and no earlier than any that had to be."""
+        possible = sorted(closing.at for closing in self.closings if closing.logged_at <= read_at_most)
+        certain = sorted(closing.at for closing in self.closings if closing.logged_at < read_before)
+        bounds = [ordered[min(closings, len(ordered)) - 1] for ordered in (possible, certain) if closings and ordered]
+        return After(max(bounds, default=None))
 
     @staticmethod
     def _logged(failures: Iterable[Failure], until: datetime) -> list[Failure]:

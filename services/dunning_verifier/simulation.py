@@ -5,7 +5,7 @@ that moved on at the very instant it was made was answered then.
 """
 
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from itertools import pairwise
@@ -43,18 +43,18 @@ def simulated(inputs: Iterable[Line], outputs: Iterable[Line], policies: Policie
 
 def _answers(given: list[Line], made: list[Line]) -> Iterator[Line]:
     told = {line["data"].get("retry_id") for line in given if isinstance(line.get("data"), dict)}
-    asked: dict[tuple[str, str], Line] = {}
+    asked: dict[tuple[str, str], deque[Line]] = defaultdict(deque)
     moves: dict[str, list[Line]] = defaultdict(list)
     for line in made:
         if line["topic"] == RETRY_REQUESTED and line["data"]["retry_id"] not in told:
-            asked[line["data"]["case_id"], line["at"]] = line["data"]
+            asked[line["data"]["case_id"], line["at"]].append(line["data"])
         elif line["topic"] == STAGE_CHANGED and line["data"]["track"] == "retry":
             moves[line["data"]["case_id"]].append(line)
     for case_id, track in moves.items():
         for entered, left in pairwise(sorted(track, key=lambda move: int(move["sequence"]))):
-            request = asked.get((case_id, entered["at"]))
-            if request and entered["data"]["to_stage"] == "requested" and left["at"] == entered["at"]:
-                yield from _answer(left, request)
+            requests = asked.get((case_id, entered["at"]))
+            if requests and entered["data"]["to_stage"] == "requested" and left["at"] == entered["at"]:
+                yield from _answer(left, requests.popleft())
 
 
 def _answer(left: Line, request: Line) -> Iterator[Line]:
