@@ -1,0 +1,93 @@
+"""The words of a story: what each reason and outcome means, said to a person."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_REASONS = {
+    "payment_failed": "a payment failed",
+    "grace_period_expired": "the grace period is over",
+    "retries_exhausted": "all planned retries are used up",
+    "hard_declined": "this payment method was declined for good",
+    "needs_customer": "no charge can succeed before the customer acts",
+    "budget_exhausted": "the card network allows no further charge",
+    "paid": "it was paid",
+    "paid_elsewhere": "it was paid without a charge of ours",
+    "voided": "the invoice was voided",
+    "reinstated": "the account was reinstated",
+    "terminated": "the account was terminated",
+    "customer_unreachable": "the customer could not be reached",
+    "soft": "the refusal was a temporary one",
+    "hard": "the refusal was final",
+    "technical": "nothing was decided, a technical failure",
+    "unknown": "the refusal's code is not known",
+    "partially_paid": "a part was paid",
+    "payment_method_updated": "there is a new payment method",
+    "retry_now": "an operator asked for it",
+    "carried_over": "the case before it was there already",
+    "open_cases_changed": "its open cases changed",
+}
+_OF_TRACK = {("retry", "paid"): "the charge that we asked for went through"}
+_WHY_NOT_SENT = {
+    "no_address": "there is no address",
+    "address_bounced": "mail to this address came back before",
+    "channel_not_configured": "nobody is configured to deliver on this channel",
+    "superseded": "a later notice says more",
+    "paid": "it was paid",
+    "voided": "the invoice was voided",
+    "terminated": "the account was terminated",
+}
+_SIGNALS = {
+    "payment_method.updated": "The customer entered a new payment method",
+    "payment_method.expiring": "The payment method expires soon",
+    "customer.updated": "The customer's data changed",
+    "invoice.voided": "The invoice was voided",
+    "invoice.adjusted": "The invoice's amount was changed",
+    "case.closed": "An operator closed the case",
+    "retry.now": "An operator asked for a charge now",
+    "account.reinstated": "An operator reinstated the account",
+    "notice.delivered": "A receipt came back",
+    "notice.bounced": "A message came back",
+}
+
+
+def because(reason: str, track: str) -> str:
+    """A reason as the second half of a sentence. Words that nobody planned for, such as an operator's, are quoted."""
+    known = _OF_TRACK.get((track, reason)) or _REASONS.get(reason)
+    return known or (reason.replace("_", " ") if reason.replace("_", "").isalpha() else f'"{reason}"')
+
+
+def notice_outcome(data: Mapping[str, Any], *, delivered: bool) -> str:
+    """What became of a notice on its channel."""
+    channel, rung, reason = data["channel"], data["rung"], data.get("reason")
+    match data["outcome"]:
+        case "sent":
+            return f"{rung} went out by {channel}" + (" and was delivered." if delivered else ".")
+        case "delivered":
+            return f"{rung} was delivered by {channel}."
+        case "suppressed" | "superseded":
+            why = _WHY_NOT_SENT.get(reason or "", (reason or "nothing more was said").replace("_", " "))
+            return f"{rung} was not sent by {channel}: {why}."
+        case "bounced":
+            return f"{rung} came back undelivered by {channel}."
+        case outcome:
+            return f"{rung} by {channel}: {outcome}" + (f", {reason}." if reason else ".")
+
+
+def consequence(status: str, owed: str) -> str:
+    """What an account status means for whoever owes."""
+    if status == "terminated":
+        return " until it is reinstated, whatever is paid"
+    if status == "active" or not owed:
+        return ""
+    return f" until {owed} are paid"
+
+
+def signal_text(data: Mapping[str, Any]) -> str:
+    """A fact or an order from outside."""
+    text = _SIGNALS.get(data["kind"], f"Signal {data['kind']}")
+    method = data.get("payment_method") or {}
+    if "last4" in method:
+        text += f" ({method.get('brand', method.get('type', ''))} ending in {method['last4']})"
+    if "rung" in data:
+        text += f": {data['rung']} by {data['channel']}"
+    return f"{text}."
