@@ -59,7 +59,7 @@ class Errands(Generic[A]):
         self._service = service
         self._store = store
         self._perform = perform
-        self._horizon = horizon
+        self.horizon = horizon
         self._write = write
         self._settings = settings
         self._clock = clock
@@ -85,7 +85,7 @@ class Errands(Generic[A]):
         while not self._stopping:
             self._woken.clear()
             try:
-                leased = await self._lease()
+                leased = await self.lease()
                 pauses.reset()
                 self._health.well("errands")
             except (StoreUnavailable, Problem, *KAFKA_TROUBLES) as error:
@@ -104,9 +104,10 @@ class Errands(Generic[A]):
         if self._at_work:
             await asyncio.wait(self._at_work)
 
-    async def _lease(self) -> list[LeasedErrand]:
+    async def lease(self) -> list[LeasedErrand]:
+        """As many errands as there are free hands, and none while the news is not read."""
         free = self._settings.errand_concurrency - len(self._at_work)
-        if free <= 0 or await self._horizon.get() is None:
+        if free <= 0 or await self.horizon.get() is None:
             return []
         return await self._store.lease_errands(free, self._settings.errand_lease_seconds)
 
@@ -161,7 +162,7 @@ class Errands(Generic[A]):
     async def _wait_for_the_news(self, errand: Errand) -> None:
         """Usually it is there already. Waiting is bounded: the lease would run out."""
         for _ in range(_NEWS_LOOKS_MAX):
-            horizon = await self._horizon.get()
+            horizon = await self.horizon.get()
             if horizon is not None and horizon >= errand.not_before:
                 return
             await asyncio.sleep(self._settings.read_through_seconds)
