@@ -11,25 +11,22 @@ the bytes hold something that could be a card.
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from itertools import accumulate
+from collections.abc import Iterator
+from itertools import accumulate, islice
 from typing import Any
 
-DIGITS_MIN, DIGITS_MAX = 13, 19
+from dunning.contracts.luhn import DIGITS_MAX, DIGITS_MIN, LONG_RUN_DIGITS, Span, luhn_windows, passes_luhn
 
 _DASHES = "-\u00ad\u2010-\u2015\u2212"
 _SPACES = " \u00a0\u2000-\u200a\u202f\u205f\u3000"
 _RUN = re.compile(rf"[0-9](?:[{_DASHES}{_SPACES}]*[0-9]){{12,}}")
 _GROUP = re.compile(r"[0-9]+")
 _UUID = re.compile(r"(?<!\w)[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}(?!\w)")
-_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 # The first look: every digit becomes `0`, everything that may stand between two digits goes, the rest becomes `x`.
 _SHAPE = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x78 for byte in range(256))
 _PLAIN = bytes(byte if 0x30 <= byte <= 0x39 else 0x78 for byte in range(256))
 _BETWEEN = b" -\x00" + bytes(range(0x80, 0xC0)) + b"\xc2\xe2\xe3"
-_VALUES = bytes(byte - 0x30 if 0x30 <= byte <= 0x39 else 0 for byte in range(256))
-_DOUBLED_DIGITS = bytes(_DOUBLED[byte - 0x30] if 0x30 <= byte <= 0x39 else 0 for byte in range(256))
 _ENOUGH_DIGITS = b"0" * DIGITS_MIN
 _ESCAPED_DIGIT_OR_SEPARATOR = re.compile(rb"\\u(?:00[23aA]|20|22|30)")
 _SHORT_RUN = 40
@@ -41,8 +38,6 @@ _EXEMPT_MEMBER = re.compile(
 _EXEMPT_NAMES = frozenset({"id", "number", "fingerprint", "phone", "last4"})
 _EXEMPT_ENDS = ("_id", "_url")
 _URL_STARTS = ("http://", "https://")
-
-Span = tuple[int, int]
 
 
 def looks_clean(raw: bytes) -> bool:
@@ -70,70 +65,11 @@ def _long_runs(raw: bytes, shape: bytes) -> Iterator[bytes]:
 def _may_be_card(run: bytes) -> bool:
     """Whether any 13 to 19 digits in a row could be one; a very long run is left to the closer look."""
     return len(run) > _SHORT_RUN or any(
-        _passes_luhn(run[start : start + length])
+        passes_luhn(run[start : start + length])
         for start in range(len(run) - DIGITS_MIN + 1)
         if run[start] in b"23456"
         for length in range(DIGITS_MIN, min(DIGITS_MAX, len(run) - start) + 1)
     )
-
-
-def _passes_luhn(number: bytes) -> bool:
-    single, doubled = number[-1::-2], number[-2::-2].translate(_DOUBLED_DIGITS)
-    return (sum(single) - 48 * len(single) + sum(doubled)) % 10 == 0
-
-
-def luhn_windows(digits: str, starts: Iterable[int], ends: Iterable[int]) -> list[Span]:
-    """Where card numbers lie among digits, given where one may start and end.
-
-    A number's Luhn sum is the difference of two running sums, so each length is one comparison of a row of running sums
-    with the same row moved by that length; done on whole rows as big integers, a megabyte of digits takes milliseconds.
-    """
-    size = len(digits) + 1
-    barred_start, barred_end = bytearray(b"\xff" * size), bytearray(b"\xff" * size)
-    for at in starts:
-        barred_start[at] = 0 if digits[at] in "23456" else 0xFF
-    for at in ends:
-        barred_end[at] = 0
-    rows = [(_running_luhn(digits, parity), _every_other_barred(barred_end, parity)) for parity in (0, 1)]
-    return sorted(
-        (start, start + length)
-        for length in range(DIGITS_MIN, min(DIGITS_MAX, len(digits)) + 1)
-        for row, no_end in rows
-        for start in _zeros(
-            _xor(row[length:], row[:-length]) | _number(no_end[length:]) | _number(barred_start[:-length]),
-            size - length,
-        )
-    )
-
-
-def _running_luhn(digits: str, parity: int) -> bytes:
-    """Luhn sums of the first n digits, modulo 10, with every digit doubled whose place is even (0) or odd (1)."""
-    values = bytearray(digits.encode().translate(_VALUES))
-    values[parity::2] = values[parity::2].translate(bytes(_DOUBLED) + bytes(246))
-    return bytes(total % 10 for total in accumulate(values, initial=0))
-
-
-def _every_other_barred(barred_end: bytearray, parity: int) -> bytearray:
-    """Bars the ends of the other parity: the last digit of a number is never doubled, the one before always is."""
-    barred = bytearray(barred_end)
-    barred[1 - parity :: 2] = b"\xff" * len(barred[1 - parity :: 2])
-    return barred
-
-
-def _number(row: bytes | bytearray) -> int:
-    return int.from_bytes(row, "big")
-
-
-def _xor(row: bytes, moved: bytes) -> int:
-    return _number(row) ^ _number(moved)
-
-
-def _zeros(row: int, length: int) -> Iterator[int]:
-    cells = row.to_bytes(length, "big")
-    at = cells.find(0)
-    while at >= 0:
-        yield at
-        at = cells.find(0, at + 1)
 
 
 def _is_word(text: str, at: int) -> bool:
@@ -141,13 +77,14 @@ def _is_word(text: str, at: int) -> bool:
 
 
 def _cards_in_run(text: str, run: re.Match[str]) -> Iterator[tuple[Span, str]]:
-    """Place and digits of every card number in one run of digits."""
+    """Place and digits of every card number in one run of digits; of an endless run the first says enough."""
     groups = [match.span() for match in _GROUP.finditer(text, *run.span())]
     digits = "".join(text[start:end] for start, end in groups)
     offsets = list(accumulate((end - start for start, end in groups), initial=0))
     first = 1 if _is_word(text, run.start() - 1) else 0
     last = len(groups) - (1 if _is_word(text, run.end()) else 0)
-    for start, end in luhn_windows(digits, offsets[first:-1], offsets[1 : last + 1]):
+    windows = luhn_windows(digits, offsets[first:-1], offsets[1 : last + 1])
+    for start, end in islice(windows, 1 if len(digits) > LONG_RUN_DIGITS else None):
         place = groups[bisect_left(offsets, start)][0], groups[bisect_left(offsets, end) - 1][1]
         yield place, digits[start:end]
 

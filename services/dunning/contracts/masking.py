@@ -6,10 +6,11 @@ digit but the last four becomes `*`, the spaces and dashes between them stay.
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from itertools import pairwise
 
-from dunning.contracts.card_guard import Span, cards_in_text, luhn_windows
+from dunning.contracts.card_guard import cards_in_text
+from dunning.contracts.luhn import LONG_RUN_DIGITS, Span, luhn_windows
 
 DIGITS_SHOWN = 4
 
@@ -46,16 +47,15 @@ def mask(raw: bytes, cards: frozenset[str] | None) -> bytes | None:
 def _mask_run(text: str, run: re.Match[str], cards: frozenset[str] | None) -> str:
     places = [match.span() for match in _EACH_DIGIT.finditer(text, *run.span()) if match[1]]
     digits = "".join(text[end - 1] for _, end in places)
-    hidden = {
-        at
-        for start, end in _spans(text, places, digits, every_place=cards is not None)
-        if cards is None or digits[start:end] in cards
-        for at in range(start, end - DIGITS_SHOWN)
-    }
+    spans = _spans(text, places, digits, every_place=cards is not None)
+    found: Iterator[Span] = ((start, end) for start, end in spans if cards is None or digits[start:end] in cards)
+    if len(digits) > LONG_RUN_DIGITS and next(found, None):
+        found = iter([(0, len(digits))])
+    hidden = {at for start, end in found for at in range(start, end - DIGITS_SHOWN)}
     return _rebuilt(text, run.span(), places, hidden)
 
 
-def _spans(text: str, places: list[Span], digits: str, every_place: bool) -> list[Span]:
+def _spans(text: str, places: list[Span], digits: str, every_place: bool) -> Iterator[Span]:
     """Where the card numbers lie: at the borders of groups and words, or anywhere when it is known which they are."""
     if every_place:
         return luhn_windows(digits, range(len(digits)), range(len(digits) + 1))
@@ -76,12 +76,11 @@ def _in_word_after(text: str, at: int) -> bool:
     return bool(re.match(r"[A-Za-z0-9_]", text[at : at + 1]))
 
 
-def _rebuilt(text: str, whole: Span, places: list[Span], hidden: Iterable[int]) -> str:
-    hide = set(hidden)
+def _rebuilt(text: str, whole: Span, places: list[Span], hidden: set[int]) -> str:
     pieces: list[str] = []
     done = whole[0]
     for at, (start, end) in enumerate(places):
-        pieces += (text[done:start], "*" if at in hide else text[start:end])
+        pieces += (text[done:start], "*" if at in hidden else text[start:end])
         done = end
     return "".join(pieces)
 

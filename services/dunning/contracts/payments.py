@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from dunning.contracts.fields import (
     Currency,
@@ -21,6 +21,10 @@ from dunning.contracts.fields import (
 from dunning.domain.words import DeclineClass
 
 FailureClass = Annotated[str, Known(word.value for word in DeclineClass)]
+PostalAddress = Annotated[
+    Annotated[Text, Tag("text")] | Annotated[SmallObject, Tag("object")],
+    Discriminator(lambda value: "object" if isinstance(value, dict) else "text"),
+]
 InitiatedBy = Annotated[str, Known(("customer", "merchant", "platform"))]
 
 
@@ -34,7 +38,7 @@ class Customer(Wire):
     locale: Line | None = Field(None, description="BCP 47 language tag: `de`, `de-AT`, `en-GB`.")
     timezone: Line | None = Field(None, description="IANA zone: `Europe/Berlin`. Quiet hours and dates follow it.")
     country: Line | None = Field(None, description="ISO 3166-1 alpha-2 code: `DE`.")
-    postal_address: Text | SmallObject | None = Field(
+    postal_address: PostalAddress | None = Field(
         None, description="Postal address as lines of text, or as an object of the platform's own shape."
     )
 

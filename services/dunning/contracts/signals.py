@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dunning.contracts.fields import Id, Instant, Known, Line, Metadata, Minor, Text, Wire
@@ -57,6 +57,10 @@ class ConsentChanged(_Signal):
 
 
 class _NoticeSignal(_Signal):
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["notice_id"]}, {"required": ["invoice_id", "rung"]}]}
+    )
+
     notice_id: Id | None = Field(None, description="The notice; or else `invoice_id` and `rung`.")
     invoice_id: Id | None = Field(None, description="The invoice whose notice it was.")
     rung: Line | None = Field(None, description="The rung whose notice it was.")
