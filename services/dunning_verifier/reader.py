@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from dunning_verifier.clock import instant
@@ -42,9 +43,9 @@ async def read_topics(bootstrap_servers: str, prefix: str = "") -> list[Record]:
     except KafkaError as error:
         raise CannotRead(f"cannot reach Kafka at {bootstrap_servers}: {error}") from None
     try:
-        topics = await consumer.topics()
+        partitions = await _partitions(bootstrap_servers)
         records: list[Record] = []
-        for group in _in_reading_order(topics, prefix):
+        for group in _in_reading_order(partitions, prefix):
             records.extend(await _read_to_the_end(consumer, group, prefix))
         return records
     except KafkaError as error:
@@ -53,18 +54,26 @@ async def read_topics(bootstrap_servers: str, prefix: str = "") -> list[Record]:
         await consumer.stop()
 
 
-def _in_reading_order(topics: set[str], prefix: str) -> Iterator[list[str]]:
-    bare = sorted(topic.removeprefix(prefix) for topic in topics if topic.startswith(prefix))
-    yield [prefix + topic for topic in bare if topic in OUTPUT_TOPICS]
+async def _partitions(bootstrap_servers: str) -> list[TopicPartition]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        topics = await admin.describe_topics()
+    finally:
+        await admin.close()
+    return [TopicPartition(topic["topic"], part["partition"]) for topic in topics for part in topic["partitions"]]
+
+
+def _in_reading_order(partitions: list[TopicPartition], prefix: str) -> Iterator[list[TopicPartition]]:
+    """Outputs, dead letters, inputs: each kind after what it may have caused."""
     ours = (*INPUT_TOPICS, *OUTPUT_TOPICS)
-    yield [prefix + topic for topic in bare if topic.endswith(".dlq") and topic.startswith(ours)]
-    yield [prefix + topic for topic in bare if topic in INPUT_TOPICS]
+    named = [(part.topic.removeprefix(prefix), part) for part in partitions if part.topic.startswith(prefix)]
+    yield [part for topic, part in named if topic in OUTPUT_TOPICS]
+    yield [part for topic, part in named if topic.endswith(".dlq") and topic.startswith(ours)]
+    yield [part for topic, part in named if topic in INPUT_TOPICS]
 
 
-async def _read_to_the_end(consumer: AIOKafkaConsumer, topics: list[str], prefix: str) -> list[Record]:
-    partitions = [
-        TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()
-    ]
+async def _read_to_the_end(consumer: AIOKafkaConsumer, partitions: list[TopicPartition], prefix: str) -> list[Record]:
     if not partitions:
         return []
     consumer.assign(partitions)
