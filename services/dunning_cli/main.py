@@ -3,12 +3,14 @@
 Modules of commands import what they need inside the command, so that `dunning simulate` never waits for a Kafka client.
 """
 
+import os
 import sys
 
 import typer
 
 from dunning.runtime.problem import Problem
-from dunning_cli import policy, simulate, up
+from dunning_cli import account, case, migrate, policy, run, simulate, up
+from dunning_cli.demo.demo import demo
 from dunning_cli.errors import CommandError
 
 app = typer.Typer(
@@ -23,8 +25,13 @@ app = typer.Typer(
 
 app.command("up")(up.up)
 app.command("down")(up.down)
+app.command("demo")(demo)
+app.command("run")(run.run)
+app.command("migrate")(migrate.migrate)
 app.command("simulate")(simulate.simulate)
 app.add_typer(policy.app, name="policy")
+app.add_typer(case.app, name="case")
+app.add_typer(account.app, name="account")
 
 
 @app.callback()
@@ -41,6 +48,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except Problem as problem:
         print(problem, file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:  # whoever read our lines, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
 

@@ -20,8 +20,8 @@ from dunning.contracts.topics import (
     kafka_name,
     registry_name,
 )
-from dunning_cli.demo.story import Told
 from dunning_cli.demo.tally import TOPICS_READ, Tally
+from dunning_cli.story import Told
 
 _STRUCTURED = b"application/cloudevents+json"
 _INPUTS = frozenset({PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS})

@@ -16,7 +16,6 @@ from dunning.runtime.policy_directory import read_policy_files
 from dunning_cli.demo.screen import figures, screen_for
 from dunning_cli.demo.show import Casting, Outcome, perform
 from dunning_cli.demo.stories import Choice, choose
-from dunning_cli.demo.story import next_steps, render, timeline
 from dunning_cli.demo.verification import Evidence, Judgement, judge
 from dunning_cli.errors import CommandError
 from dunning_cli.stack.background import up_in_background
@@ -27,6 +26,7 @@ from dunning_cli.stack.layout import Layout, deploy_dir
 from dunning_cli.stack.report import Report
 from dunning_cli.stack.run import UpOptions
 from dunning_cli.stack.scopes import ALL_SCOPES
+from dunning_cli.story import next_steps, render, timeline
 
 NOT_A_DEMO = "DUN-L020"
 _MARK = "made-by-dunning-demo"

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dunning.domain.words import AccountStage, RetryStage
-from dunning_cli.demo.money import money
 from dunning_cli.demo.tally import Snapshot
+from dunning_cli.money import money
 
 PLAIN_SECONDS = 5.0
 _NOTICE_ENDS = ("recovered", "closed")

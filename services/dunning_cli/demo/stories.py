@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from dunning.contracts.topics import ACCOUNT_STATUS, NOTICE_RESULT, RETRY_REQUESTED, STAGE_CHANGED
-from dunning_cli.demo.story import Told
+from dunning_cli.story import Told
 
 LINES_MAX = 60
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from dunning_cli.demo.money import money
-from dunning_cli.demo.story import Told, next_steps, render, timeline
+from dunning_cli.money import money
+from dunning_cli.story import Told, next_steps, render, timeline
 
 CASE = {"case_id": "case-1", "account_id": "acc_1", "invoice_id": "in_1", "amount_minor": 4900, "currency": "EUR"}
 

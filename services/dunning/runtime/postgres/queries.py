@@ -1,4 +1,4 @@
-"""The statements of `queries.sql`, by name."""
+"""The statements of a `queries.sql`, by name."""
 
 import re
 from importlib import resources
@@ -7,10 +7,11 @@ _BLOCK = re.compile(r"^-- name: (\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | r
 _COMMENT_LINE = re.compile(r"^--.*\n", re.MULTILINE)
 
 
-def _load() -> dict[str, str]:
-    text = resources.files(__package__).joinpath("queries.sql").read_text(encoding="utf-8")
+def load_queries(package: str) -> dict[str, str]:
+    """Those of the file that lies in a package, beside the code that uses them."""
+    text = resources.files(package).joinpath("queries.sql").read_text(encoding="utf-8")
     return {name: f"-- {name}\n{_COMMENT_LINE.sub('', body).strip()}" for name, body in _BLOCK.findall(text)}
 
 
-QUERIES = _load()
+QUERIES = load_queries(__package__)
 """Each begins with its name as a comment, so that the server's own views show which one runs."""

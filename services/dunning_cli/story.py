@@ -19,8 +19,8 @@ from dunning.contracts.topics import (
     SIGNALS,
     STAGE_CHANGED,
 )
-from dunning_cli.demo.money import money
-from dunning_cli.demo.story_words import because, consequence, notice_outcome, signal_text
+from dunning_cli.money import money
+from dunning_cli.story_words import because, consequence, notice_outcome, signal_text
 
 PAYMENT, STATUS = "payment", "status"
 _RESTRICTING = frozenset({"restricted", "suspended", "terminated"})
@@ -51,6 +51,13 @@ class Told:
         return instant(str(next(self.data[name] for name in _TIMES if name in self.data)))
 
     @property
+    def instants(self) -> list[datetime]:
+        """Every time that its sentence may name."""
+        upcoming = self.data.get("next")
+        named = [self.data.get("not_after"), upcoming["due_at"] if upcoming else None]
+        return [self.at, *(instant(str(at)) for at in named if at)]
+
+    @property
     def order(self) -> tuple[datetime, int, int, int]:
         """By time; at one instant causes before what they caused, and the tracks in the order of the contracts."""
         track = _TRACKS.index(self.data["track"]) if self.topic == STAGE_CHANGED else 0
@@ -70,7 +77,7 @@ class Line:
 def timeline(events: Iterable[Told]) -> list[Line]:
     """Every step in the order of time. The same event given twice is told once."""
     ordered = sorted(_once(events), key=lambda told: told.order)
-    teller = _Teller(ordered, Clock.covering([told.at for told in ordered]))
+    teller = _Teller(ordered, Clock.covering([at for told in ordered for at in told.instants]))
     return [Line(told.at, _track(told), _invoice_of(told), text) for told in ordered if (text := teller.tell(told))]
 
 
