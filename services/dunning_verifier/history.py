@@ -104,7 +104,7 @@ class History:
                 ledger.enter_success(event)
             elif isinstance(event, Signal):
                 ledger.enter_signal(event)
-        ledger.number_cases()
+        ledger.number_cases({(m.account_id, m.invoice_id) for m in self.transitions if m.to_stage == "terminated"})
         return ledger
 
     def _is_unsure(self, event: Input) -> bool:

@@ -6,7 +6,7 @@ what had to be known at an instant, and what could have been.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -151,10 +151,10 @@ class Ledger:
             self.invoices[key] = Invoice(account_id, invoice_id)
         return self.invoices[key]
 
-    def number_cases(self) -> None:
-        """Reckon all ids, when everything was entered."""
-        for invoice in self.invoices.values():
-            invoice.reinstatements = self.reinstated[invoice.account_id]
+    def number_cases(self, terminated: Set[tuple[str, str]]) -> None:
+        """Reckon all ids, when everything was entered. A reinstatement closes what was terminated (rule 8)."""
+        for key, invoice in self.invoices.items():
+            invoice.reinstatements = self.reinstated[invoice.account_id] if key in terminated else 0
             for number in invoice.numbers():
                 self.cases[invoice.case_id(number)] = CaseRef(invoice, number)
 
