@@ -25,7 +25,7 @@ class Attributes:
 
 def payment_failed(data: payments.PaymentFailedData, event_id: str, traceparent: str | None) -> events.PaymentFailed:
     """A failure."""
-    invoice, failure = data.invoice, data.failure
+    invoice = data.invoice
     return events.PaymentFailed(
         event_id=event_id,
         account_id=data.account_id,
@@ -36,14 +36,7 @@ def payment_failed(data: payments.PaymentFailedData, event_id: str, traceparent:
         amount_minor=data.amount_minor,
         currency=data.currency,
         failed_at=data.failed_at,
-        failure=events.Failure(
-            code=failure.code,
-            message=failure.message,
-            network=failure.network,
-            network_decline_code=failure.network_decline_code,
-            network_advice_code=failure.network_advice_code,
-            decline_class=failure.decline_class,
-        ),
+        failure=events.Failure(**data.failure.__dict__),
         customer=_customer(data.customer),
         payment_method=_payment_method(data.payment_method),
         invoice_number=invoice.number,
@@ -216,29 +209,11 @@ def account_status(
 def _customer(data: payments.Customer | None) -> events.Customer | None:
     if data is None:
         return None
-    address = data.postal_address
-    return events.Customer(
-        id=data.id,
-        name=data.name,
-        email=data.email,
-        phone=data.phone,
-        locale=data.locale,
-        timezone=data.timezone,
-        country=data.country,
-        postal_address=canonical_text(normalised(address)) if isinstance(address, dict) else address,
-    )
+    members = data.__dict__  # the same names on both sides
+    if isinstance(data.postal_address, dict):
+        members = {**members, "postal_address": canonical_text(normalised(data.postal_address))}
+    return events.Customer(**members)
 
 
 def _payment_method(data: payments.PaymentMethod | None) -> events.PaymentMethod | None:
-    if data is None:
-        return None
-    return events.PaymentMethod(
-        id=data.id,
-        type=data.type,
-        brand=data.brand,
-        last4=data.last4,
-        exp_month=data.exp_month,
-        exp_year=data.exp_year,
-        fingerprint=data.fingerprint,
-        country=data.country,
-    )
+    return None if data is None else events.PaymentMethod(**data.__dict__)
