@@ -185,11 +185,12 @@ async def test_what_is_due_comes_oldest_first_and_with_all_its_due_invoices(stor
 
 
 async def test_the_limit_takes_the_oldest(store: ToyStore) -> None:
-    for hour in (11, 9, 10):
-        await counted(store, f"acct-{hour:02}", "inv-1", due_at=at(hour))
+    await counted(store, "acct-a", "inv-1", due_at=at(11))
+    await counted(store, "acct-b", "inv-1", due_at=at(10))
+    await counted(store, "acct-c", "inv-1", due_at=at(9))
 
     async with store.transaction() as tx:
-        assert list(await tx.lock_due_accounts(NOON, 2)) == ["acct-09", "acct-10"]
+        assert list(await tx.lock_due_accounts(NOON, 2)) == ["acct-c", "acct-b"]
 
 
 async def test_due_accounts_that_somebody_holds_are_passed_over(store: ToyStore) -> None:

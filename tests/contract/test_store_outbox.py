@@ -79,6 +79,6 @@ async def test_a_row_that_is_committed_late_is_not_lost(store: ToyStore) -> None
         await published(store, [a_row("acct-1", "fast")])
         seen = await all_pending(store)
         assert [pending.row.value for pending in seen] == [b"fast"]
-        await store.finish(seen)
+    await store.finish(seen)
 
     assert await values_of(store, "acct-1") == ["slow"]

@@ -17,7 +17,7 @@ from dunning.runtime.postgres.queries import QUERIES
 from dunning.runtime.postgres.settings import PostgresSettings
 from dunning.runtime.postgres.transaction import PostgresTransaction
 from dunning.runtime.service import Repository, Service
-from dunning.runtime.store import LeasedErrand, Owned, PendingRow, StoreUnavailable, TopicPartition
+from dunning.runtime.store import LeasedErrand, Owned, PendingRow, TopicPartition
 
 _CLOSE_SECONDS_MAX = 5
 
@@ -75,12 +75,7 @@ class PostgresStore(Generic[A]):
         """A connection in the service's schema, for what is not part of a turn: policies, metrics, `case show`."""
         with driver_errors_translated():
             async with self._pool.acquire(timeout=self._acquire_timeout_seconds) as connection:
-                try:
-                    yield connection
-                except asyncpg.InterfaceError as error:  # a mistake of ours, unless the line broke
-                    if _is_gone(connection):
-                        raise StoreUnavailable("the database closed the connection") from error
-                    raise
+                yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresTransaction[A]]:
@@ -121,14 +116,6 @@ class PostgresStore(Generic[A]):
 
     def _given_now(self) -> datetime | None:
         return self._clock() if self._clock else None
-
-
-def _is_gone(connection: Connection) -> bool:
-    """The pool takes a broken connection back by itself, and then even this question is an error."""
-    try:
-        return connection.is_closed()
-    except asyncpg.InterfaceError:
-        return True
 
 
 async def _shards_of(pool: Pool, service: str) -> int:
