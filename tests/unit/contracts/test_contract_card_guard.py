@@ -198,18 +198,18 @@ def test_a_text_for_a_log_is_masked() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b'{"x": "' + b"4 " * 500_000 + b'"}',
-        b'{"x": "' + b"4" * 1_000_000 + b'"}',
-        b'{"x": "' + b"40000000000001 " * 66_000 + b'"}',
-        b"4-" * 500_000,
-        b"1" + b" " * 1_000_000 + b"1",
-        (b"1 " * 12 + b" " * 100) * 8_000,
-        b"\\u0034" * 170_000,
-        b'"a_' * 330_000,
+        b'{"x": "' + b"4 " * 125_000 + b'"}',
+        b'{"x": "' + b"4" * 250_000 + b'"}',
+        b'{"x": "' + b"40000000000001 " * 16_000 + b'"}',
+        b"4-" * 125_000,
+        b"1" + b" " * 250_000 + b"1",
+        (b"1 " * 12 + b" " * 100) * 2_000,
+        b"\\u0034" * 42_000,
+        b'"a_' * 82_000,
     ],
 )
-def test_a_megabyte_made_to_be_slow_takes_seconds_at_most(body: bytes) -> None:
+def test_a_quarter_of_a_megabyte_made_to_be_slow_takes_a_moment(body: bytes) -> None:
     began = time.process_time()
     refused("payment.failed", body)
 
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 4
