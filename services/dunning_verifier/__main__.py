@@ -85,7 +85,7 @@ def _history(options: argparse.Namespace) -> History:
     if options.ndjson:
         inputs, outputs = options.ndjson
         return read_simulation(inputs, outputs, policies)
-    poison = reader.read_poison(options.poison) if options.poison else {}
+    poison = reader.read_poison(options.poison, options.topic_prefix) if options.poison else {}
     records, mails = asyncio.run(reader.read_all(options.bootstrap, options.topic_prefix, options.mail_dir))
     return History.of(
         records,

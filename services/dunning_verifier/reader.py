@@ -164,12 +164,13 @@ def read_charges(path: Path) -> list[Charge]:
     return charges
 
 
-def read_poison(path: Path) -> dict[Where, str]:
-    """The places of records that were made unreadable on purpose: NDJSON of topic, partition, offset and reason."""
+def read_poison(path: Path, prefix: str = "") -> dict[Where, str]:
+    """The places of records that were made unreadable on purpose: NDJSON of topic (with its prefix or without),
+    partition, offset and reason. Raises CannotRead."""
     found = {}
     for number, line in _ndjson(path):
         try:
-            where = Where(str(line["topic"]), int(line["partition"]), int(line["offset"]))
+            where = Where(str(line["topic"]).removeprefix(prefix), int(line["partition"]), int(line["offset"]))
             found[where] = str(line.get("reason", "made unreadable"))
         except (KeyError, TypeError, ValueError) as error:
             raise CannotRead(f"{path}:{number}: not a place of a record: {error!r}") from None
