@@ -171,7 +171,7 @@ def read_poison(path: Path, prefix: str = "") -> dict[Where, str]:
     for number, line in _ndjson(path):
         try:
             where = Where(str(line["topic"]).removeprefix(prefix), int(line["partition"]), int(line["offset"]))
-            found[where] = str(line.get("reason", "made unreadable"))
+            found[where] = str(line.get("reason") or line.get("why") or "made unreadable")
         except (KeyError, TypeError, ValueError) as error:
             raise CannotRead(f"{path}:{number}: not a place of a record: {error!r}") from None
     return found
