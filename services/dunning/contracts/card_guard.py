@@ -12,10 +12,10 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import Any
 
-from dunning.contracts.luhn import DIGITS_MAX, DIGITS_MIN, LONG_RUN_DIGITS, Span, luhn_windows, passes_luhn
+from dunning.contracts.luhn import DIGITS_MAX, DIGITS_MIN, LONG_RUN_LENGTH, Span, luhn_windows, passes_luhn
 
 _DASHES = "-\u00ad\u2010-\u2015\u2212"
 _SPACES = " \u00a0\u2000-\u200a\u202f\u205f\u3000"
@@ -77,20 +77,19 @@ def _is_word(text: str, at: int) -> bool:
 
 
 def _cards_in_run(text: str, run: re.Match[str]) -> Iterator[tuple[Span, str]]:
-    """Place and digits of every card number in one run of digits; of an endless run the first says enough."""
+    """Place and digits of every card number in one run of digits."""
     groups = [match.span() for match in _GROUP.finditer(text, *run.span())]
     digits = "".join(text[start:end] for start, end in groups)
     offsets = list(accumulate((end - start for start, end in groups), initial=0))
     first = 1 if _is_word(text, run.start() - 1) else 0
     last = len(groups) - (1 if _is_word(text, run.end()) else 0)
-    windows = luhn_windows(digits, offsets[first:-1], offsets[1 : last + 1])
-    for start, end in islice(windows, 1 if len(digits) > LONG_RUN_DIGITS else None):
+    for start, end in luhn_windows(digits, offsets[first:-1], offsets[1 : last + 1]):
         place = groups[bisect_left(offsets, start)][0], groups[bisect_left(offsets, end) - 1][1]
         yield place, digits[start:end]
 
 
 def cards_in_text(text: str) -> Iterator[tuple[Span, str]]:
-    """Place and digits of every card number in a text."""
+    """Place and digits of every card number in a text; of an endless run of digits the first says enough."""
     uuids: list[Span] | None = None
     for run in _RUN.finditer(text):
         for span, digits in _cards_in_run(text, run):
@@ -98,6 +97,8 @@ def cards_in_text(text: str) -> Iterator[tuple[Span, str]]:
                 uuids = [match.span() for match in _UUID.finditer(text)]
             if not any(start <= span[0] and span[1] <= end for start, end in uuids):
                 yield span, digits
+                if len(run[0]) > LONG_RUN_LENGTH:
+                    break
 
 
 def card_numbers(raw: bytes) -> frozenset[str] | None:

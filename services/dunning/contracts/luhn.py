@@ -5,7 +5,7 @@ from itertools import accumulate
 
 DIGITS_MIN, DIGITS_MAX = 13, 19
 FIRST_DIGITS = "23456"
-LONG_RUN_DIGITS = 1000  # more digits in a row than people or systems write: one card number in there condemns them all
+LONG_RUN_LENGTH = 4000  # more digits in a row than people or systems write: one card number condemns them all
 
 _DOUBLED = bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)) + bytes(246)
 _VALUES = bytes(byte - 0x30 if 0x30 <= byte <= 0x39 else 0 for byte in range(256))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from dunning.contracts.card_guard import cards_in_text
-from dunning.contracts.luhn import LONG_RUN_DIGITS, Span, luhn_windows
+from dunning.contracts.luhn import LONG_RUN_LENGTH, Span, luhn_windows
 
 DIGITS_SHOWN = 4
 
@@ -49,7 +49,7 @@ def _mask_run(text: str, run: re.Match[str], cards: frozenset[str] | None) -> st
     digits = "".join(text[end - 1] for _, end in places)
     spans = _spans(text, places, digits, every_place=cards is not None)
     found: Iterator[Span] = ((start, end) for start, end in spans if cards is None or digits[start:end] in cards)
-    if len(digits) > LONG_RUN_DIGITS and next(found, None):
+    if len(run[0]) > LONG_RUN_LENGTH and next(found, None):
         found = iter([(0, len(digits))])
     hidden = {at for start, end in found for at in range(start, end - DIGITS_SHOWN)}
     return _rebuilt(text, run.span(), places, hidden)
