@@ -9,7 +9,7 @@ import sys
 import typer
 
 from dunning.runtime.problem import Problem
-from dunning_cli import account, case, migrate, policy, run, simulate, up
+from dunning_cli import account, case, dlq, migrate, policy, run, simulate, up
 from dunning_cli.demo.demo import demo
 from dunning_cli.errors import CommandError
 
@@ -32,6 +32,7 @@ app.command("simulate")(simulate.simulate)
 app.add_typer(policy.app, name="policy")
 app.add_typer(case.app, name="case")
 app.add_typer(account.app, name="account")
+app.add_typer(dlq.app, name="dlq")
 
 
 @app.callback()

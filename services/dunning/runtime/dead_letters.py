@@ -14,7 +14,7 @@ from dunning.runtime.store import OutboxRow
 DECISION_FAILED = "decision_failed"
 CONFLICTING_DUPLICATE = "conflicting_duplicate"
 
-_PREFIX = "dlq-"
+HEADER_PREFIX = "dlq-"
 _KEY_BYTES = "dlq-key-hex"  # the key where it is not text; empty: there was none
 _VALUE_NULL = "dlq-value-null"
 _DETAIL_LENGTH_MAX = 1000
@@ -32,8 +32,8 @@ def dead_letter(record: ConsumerRecord, service: str, reason: str, detail: str, 
         "detail": detail[:_DETAIL_LENGTH_MAX],
         "service": service,
     }
-    headers = [(name, value or b"") for name, value in record.headers if not name.startswith(_PREFIX)]
-    headers += [(_PREFIX + name, value.encode(errors="replace")) for name, value in told.items()]
+    headers = [(name, value or b"") for name, value in record.headers if not name.startswith(HEADER_PREFIX)]
+    headers += [(HEADER_PREFIX + name, value.encode(errors="replace")) for name, value in told.items()]
     headers += key_header
     if record.value is None:
         headers.append((_VALUE_NULL, b"true"))

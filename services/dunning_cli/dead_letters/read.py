@@ -1,0 +1,252 @@
+"""Reads the `<topic>.<service>.dlq` topics, newest first, without joining a consumer group: looking changes nothing."""
+
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import TopicPartition
+
+from dunning.contracts.topics import DEAD_LETTER_TOPICS, Topic, kafka_name
+from dunning.runtime.dead_letters import HEADER_PREFIX
+from dunning.runtime.settings import Settings
+from dunning_cli.errors import CommandError
+
+STALLED = "DUN-C023"
+_WINDOW_FIRST, _WINDOW_MAX = 200, 20_000  # offsets
+_POLL_MS = 100
+_STILL_SECONDS_MAX = 15.0
+
+Span = tuple[int, int]  # of offsets, half-open
+Take = Callable[[TopicPartition, ConsumerRecord], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a dead letter lies, written `SERVICE:TOPIC:PARTITION:OFFSET`; the topic is that of the message."""
+
+    service: str
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.service}:{self.topic}:{self.partition}:{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was set aside. `told` is what the service said about it, `headers` are the message's own."""
+
+    place: Place
+    set_aside_at: datetime
+    key: bytes | None
+    told: dict[str, str]
+    headers: tuple[tuple[str, bytes], ...]
+    body: bytes | None
+
+    @property
+    def reason(self) -> str:
+        """One word."""
+        return self.told.get("reason", "")
+
+    @property
+    def detail(self) -> str:
+        """What to correct."""
+        return self.told.get("detail", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which dead letters to list; None: whatever it is."""
+
+    service: str | None = None
+    topic: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+
+    def topics(self) -> list[Topic]:
+        """The topics to look into."""
+        return [
+            topic
+            for topic in DEAD_LETTER_TOPICS
+            if self.service in (None, *topic.written_by) and self.topic in (None, topic.dead_letters_of)
+        ]
+
+    def accepts(self, letter: DeadLetter) -> bool:
+        """Whether one is wanted."""
+        return self.reason in (None, letter.reason) and (self.since is None or letter.set_aside_at >= self.since)
+
+
+class _Backwards:
+    """What is still to be read of a partition, from its end to its beginning."""
+
+    def __init__(self, begin: int, end: int) -> None:
+        self._begin = begin
+        self._high = end
+        self._size = _WINDOW_FIRST
+
+    def next_span(self) -> Span | None:
+        """The window before the last one, or None at the beginning."""
+        if self._high <= self._begin:
+            return None
+        low, high = max(self._begin, self._high - self._size), self._high
+        self._high, self._size = low, min(2 * self._size, _WINDOW_MAX)
+        return low, high
+
+
+class DeadLetters:
+    """The topics of one installation."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient, topic_prefix: str) -> None:
+        self._consumer = consumer
+        self._admin = admin
+        self._prefix = topic_prefix
+        self._topics: dict[str, Topic] = {}  # by their names in Kafka, of those that are read
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator["DeadLetters"]:
+        """While the block lasts."""
+        consumer = AIOKafkaConsumer(
+            **settings.kafka_connection(),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            client_id="dunning-dlq",
+            fetch_max_wait_ms=_POLL_MS,
+        )
+        admin = AIOKafkaAdminClient(**settings.kafka_connection(), client_id="dunning-dlq-admin")
+        try:
+            await consumer.start()
+            await admin.start()
+            yield cls(consumer, admin, settings.topic_prefix)
+        finally:
+            await admin.close()
+            await consumer.stop()
+
+    async def newest(self, wanted: Filter, limit: int) -> list[DeadLetter]:
+        """The newest that are wanted, without their bodies, newest first.
+
+        Each partition is read from its end backwards, in windows that grow: a topic of a million letters is not read
+        for the last ten.
+        """
+        backwards = await self._backwards(wanted)
+        found: dict[TopicPartition, list[DeadLetter]] = {partition: [] for partition in backwards}
+        while spans := {
+            partition: span
+            for partition, remaining in backwards.items()
+            if len(found[partition]) < limit and (span := remaining.next_span()) is not None
+        }:
+            for partition, letters in (await self._windows(spans, wanted, limit)).items():
+                found[partition] = [*letters, *found[partition]][-limit:]
+        letters = [letter for several in found.values() for letter in several]
+        return sorted(letters, key=lambda letter: (letter.set_aside_at, letter.place.offset), reverse=True)[:limit]
+
+    async def one(self, place: Place) -> DeadLetter | None:
+        """The dead letter at a place, with its body."""
+        topic = next(iter(Filter(place.service, place.topic).topics()), None)
+        if topic is None:
+            return None
+        partition = TopicPartition(kafka_name(topic.name, self._prefix), place.partition)
+        if partition not in await self._partitions(topic):
+            return None
+        begin, end = await self._bounds(partition)
+        if not begin <= place.offset < end:
+            return None
+        found: list[DeadLetter] = []
+        span = (place.offset, place.offset + 1)
+        await self._read({partition: span}, lambda _, record: found.append(_letter(topic, record)))
+        return next(iter(found), None)
+
+    async def _partitions(self, topic: Topic) -> list[TopicPartition]:
+        """Those of one topic; none where it does not exist, which `dunning doctor` tells."""
+        name = kafka_name(topic.name, self._prefix)
+        (described,) = await self._admin.describe_topics([name])
+        return [
+            TopicPartition(name, number) for number in sorted(each["partition"] for each in described["partitions"])
+        ]
+
+    async def _backwards(self, wanted: Filter) -> dict[TopicPartition, "_Backwards"]:
+        found = {}
+        for topic in wanted.topics():
+            for partition in await self._partitions(topic):
+                begin, end = await self._bounds(partition)
+                if wanted.since is not None:
+                    begin = max(begin, await self._first_since(partition, wanted.since, end))
+                self._topics[partition.topic] = topic
+                found[partition] = _Backwards(begin, end)
+        return found
+
+    async def _windows(
+        self, spans: Mapping[TopicPartition, Span], wanted: Filter, limit: int
+    ) -> Mapping[TopicPartition, Sequence[DeadLetter]]:
+        kept: dict[TopicPartition, deque[DeadLetter]] = {partition: deque(maxlen=limit) for partition in spans}
+
+        def keep(partition: TopicPartition, record: ConsumerRecord) -> None:
+            letter = _letter(self._topics[partition.topic], record, with_body=False)
+            if wanted.accepts(letter):
+                kept[partition].append(letter)
+
+        await self._read(spans, keep)
+        return kept
+
+    async def _read(self, spans: Mapping[TopicPartition, Span], take: Take) -> None:
+        """Every committed record of these spans; what lies between them may be markers of transactions."""
+        self._consumer.assign(list(spans))
+        for partition, (low, _) in spans.items():
+            self._consumer.seek(partition, low)
+        unread, moved_at = dict(spans), time.monotonic()
+        positions: dict[TopicPartition, int] = {}
+        while unread:
+            batches = await self._consumer.getmany(*unread, timeout_ms=_POLL_MS)
+            for partition, records in batches.items():
+                for record in records:
+                    if record.offset < spans[partition][1]:
+                        take(partition, record)
+            before, positions = positions, {each: await self._consumer.position(each) for each in unread}
+            unread = {each: spans[each] for each, position in positions.items() if position < spans[each][1]}
+            if positions != before:
+                moved_at = time.monotonic()
+            elif time.monotonic() - moved_at > _STILL_SECONDS_MAX:
+                where = ", ".join(sorted(each.topic for each in unread))
+                raise CommandError(STALLED, f"cannot read on in {where}: `dunning doctor` looks into it")
+
+    async def _bounds(self, partition: TopicPartition) -> tuple[int, int]:
+        begins = await self._consumer.beginning_offsets([partition])
+        ends = await self._consumer.end_offsets([partition])
+        return begins[partition], ends[partition]
+
+    async def _first_since(self, partition: TopicPartition, since: datetime, end: int) -> int:
+        found = (await self._consumer.offsets_for_times({partition: int(since.timestamp() * 1000)}))[partition]
+        return int(found.offset) if found is not None else end
+
+
+def _letter(topic: Topic, record: ConsumerRecord, *, with_body: bool = True) -> DeadLetter:
+    headers: list[tuple[str, bytes]] = [(name, value or b"") for name, value in record.headers]
+    told = {
+        name.removeprefix(HEADER_PREFIX): value.decode(errors="replace")
+        for name, value in headers
+        if name.startswith(HEADER_PREFIX)
+    }
+    return DeadLetter(
+        place=Place(topic.written_by[0], str(topic.dead_letters_of), record.partition, record.offset),
+        set_aside_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        key=record.key,
+        told=told,
+        headers=tuple(each for each in headers if not each[0].startswith(HEADER_PREFIX)),
+        body=record.value if with_body else None,
+    )
+
+
+def parse_place(text: str) -> Place | None:
+    """The place that a text names; None when it names none."""
+    parts: list[Any] = text.split(":")
+    if len(parts) != 4 or not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts[2:]):
+        return None
+    return Place(parts[0], parts[1], int(parts[2]), int(parts[3]))

@@ -1,0 +1,100 @@
+"""Dead letters for people: what is wrong, where it came from, and the body without what nobody needs to see."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC
+from typing import Any
+
+from dunning.contracts.decoded import UnreadableReason
+from dunning_cli.dead_letters.read import DeadLetter
+from dunning_cli.discreet import shown, visible, without_addresses, without_people
+from dunning_cli.listing import columns
+
+_BODY_CHARACTERS_MAX = 20_000
+_DETAIL_CHARACTERS_MAX = 90
+
+
+def letter_lines(letters: Sequence[DeadLetter]) -> list[str]:
+    """A line per dead letter."""
+    rows = [[str(each.place), _time(each), each.reason, _key(each), _short(shown(each.detail))] for each in letters]
+    return columns(("DEAD LETTER", "SET ASIDE", "REASON", "KEY", "WHAT TO CORRECT"), rows)
+
+
+def letter_json(letter: DeadLetter) -> dict[str, Any]:
+    """One of a list."""
+    return {
+        "id": str(letter.place),
+        "service": letter.place.service,
+        "topic": letter.place.topic,
+        "set_aside_at": letter.set_aside_at,
+        "reason": letter.reason,
+        "detail": shown(letter.detail),
+        "key": _key(letter),
+        "original": {name: letter.told.get(name) for name in ("topic", "partition", "offset", "timestamp")},
+    }
+
+
+def whole_letter_json(letter: DeadLetter) -> dict[str, Any]:
+    """One with its headers and its body."""
+    return {
+        **letter_json(letter),
+        "headers": [[visible(name), _header(value)] for name, value in letter.headers],
+        "body": None if letter.body is None else "\n".join(_body(letter.body)),
+        "body_bytes": None if letter.body is None else len(letter.body),
+        "card_number_masked": letter.reason == UnreadableReason.CARD_NUMBER,
+    }
+
+
+def whole_letter_lines(letter: DeadLetter) -> list[str]:
+    """One as text."""
+    told = letter.told
+    origin = f"{told.get('topic')}, partition {told.get('partition')}, offset {told.get('offset')}"
+    facts = {
+        "reason": f"{letter.reason}: {shown(letter.detail)}",
+        "came from": shown(f"{origin}, at {told.get('timestamp')}"),
+        "set aside": f"{_time(letter)} by {letter.place.service}",
+        "key": _key(letter),
+    }
+    return [
+        f"dead letter {letter.place}",
+        *(f"  {name:<11}{value}" for name, value in facts.items()),
+        "headers",
+        *([f"  {visible(name)}: {_header(value)}" for name, value in letter.headers] or ["  none"]),
+        _body_title(letter),
+        *(f"  {line}" for line in _body(letter.body or b"")),
+        "",
+        "people's data are shortened here; --raw writes the body as it is kept, to correct the event and send it again",
+    ]
+
+
+def _body_title(letter: DeadLetter) -> str:
+    if letter.body is None or "value-null" in letter.told:
+        return "body: null"
+    masked = ", the card number in it was masked when it was set aside" if letter.reason == "card_number" else ""
+    return f"body ({len(letter.body)} bytes{masked})"
+
+
+def _body(body: bytes) -> Iterator[str]:
+    try:
+        text = json.dumps(without_people(json.loads(body)), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):  # no JSON: that may be why it is here
+        text = without_addresses(body.decode("utf-8", "backslashreplace"))
+    yield from visible(text[:_BODY_CHARACTERS_MAX]).splitlines()
+    if len(text) > _BODY_CHARACTERS_MAX:
+        yield f"… {len(text) - _BODY_CHARACTERS_MAX} more characters"
+
+
+def _time(letter: DeadLetter) -> str:
+    return letter.set_aside_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _key(letter: DeadLetter) -> str:
+    return "-" if letter.key is None else visible(letter.key.decode("utf-8", "backslashreplace"))
+
+
+def _header(value: bytes) -> str:
+    return shown(value.decode("utf-8", "backslashreplace"))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _DETAIL_CHARACTERS_MAX else text[: _DETAIL_CHARACTERS_MAX - 1] + "…"
