@@ -33,6 +33,7 @@ class AccountCase(Case):
 
     deliveries: list[Delivery] = field(default_factory=list)
     stage_since: datetime | None = None
+    stage_left: str = ""  # where it stood when it closed, for the case that replaces it (rule 7)
 
 
 @dataclass(slots=True)

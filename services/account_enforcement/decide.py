@@ -105,10 +105,9 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         turn.touch(case)
         if case.stage == rung.account:
             return
-        reason = Reason.GRACE_PERIOD_EXPIRED if rung.restricts else Reason.PAYMENT_FAILED
         following = self._next_account_rung(case, policy)
         upcoming = NextStep(following[1].name, case.date_of(following[1], policy)) if following else None
-        self._enter(turn, case, rung.account, reason, rung, upcoming)
+        self._enter(turn, case, rung.account, _reason_for(rung.account), rung, upcoming)
         if rung.account is AccountStage.TERMINATED:
             self.terminate(turn, case, turn.now, case.book.amount_minor)
 
@@ -146,6 +145,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
 
     def closed(self, turn: AccountTurn, case: AccountCase, closing: Closing) -> None:
         """Back to active in the moment of payment; a termination keeps its stage."""
+        case.stage_left = case.stage
         if case.stage != AccountStage.ACTIVE and closing.reason != AccountStage.TERMINATED:
             self._enter(turn, case, AccountStage.ACTIVE, closing.reason, amount_minor=closing.amount_minor)
 
@@ -154,10 +154,10 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         if not inherits:
             return
         new.deliveries = old.deliveries
-        rungs = self.policy_of(new).ladder[: new.next_rung]
-        last = next((rung for rung in reversed(rungs) if rung.account is not None), None)
-        if last is not None and last.account is not None and last.account is not AccountStage.TERMINATED:
-            self._enter(turn, new, last.account, "carried_over", last)
+        stood = AccountStage(old.stage_left)
+        if stood not in (AccountStage.ACTIVE, AccountStage.TERMINATED):
+            rung = next((rung for rung in self.policy_of(new).ladder if rung.account is stood), None)
+            self._enter(turn, new, stood, _reason_for(stood), rung)
 
     def reinstated(self, turn: AccountTurn, case: AccountCase, at: datetime) -> None:
         """The stage is active again; rungs dated before it are passed, later ones keep their dates (rule 37)."""
@@ -258,6 +258,11 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
             if case.stage != AccountStage.ACTIVE:
                 owed[case.book.currency] = owed.get(case.book.currency, 0) + case.book.amount_minor
         return [Owed(currency, amount) for currency, amount in sorted(owed.items())]
+
+
+def _reason_for(stage: AccountStage) -> Reason:
+    """Why a rung changes the stage (rule 36)."""
+    return Reason.GRACE_PERIOD_EXPIRED if stage.restricts else Reason.PAYMENT_FAILED
 
 
 def _timeless(line: OpenCase) -> OpenCase:

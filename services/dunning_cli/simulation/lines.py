@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from dunning.contracts.encode import encode_data, topic_of
 
+from dunning.contracts.encode import encode_data, topic_of
 from dunning.contracts.topics import PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS
 from dunning.domain.calendar import parse_rfc3339, rfc3339
 from dunning.domain.events import AccountStatus, Failure, NoticeResult, Output, RetryRequested, StageChanged
