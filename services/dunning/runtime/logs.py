@@ -7,12 +7,15 @@ Lines of libraries go the same way.
 import logging
 import sys
 import traceback
+from time import monotonic
 from typing import Any, Literal
 
 import structlog
+from aiokafka.errors import KafkaError
 from structlog.typing import Processor
 
 Log = structlog.stdlib.BoundLogger
+_LIBRARY_SECONDS = 10.0
 _FRAMES_WITHOUT_LOCALS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # locals hold whole events
 
 
@@ -44,12 +47,34 @@ def configure_logs(log_format: Literal["json", "console"], level: str, service: 
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    handler.addFilter(_Sparing())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for noisy in ("aiokafka", "asyncio", "aiohttp"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)  # its pool tells of every failed try with a traceback
     structlog.contextvars.bind_contextvars(service=service, instance=instance_id)
+
+
+class _Sparing(logging.Filter):
+    """A Kafka client whose broker is away says so many times a second; once in a while is enough. What it says of
+    producers and requests that we gave up on is nothing to anybody: we told it ourselves, in our own words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == "asyncio" and record.exc_info and isinstance(record.exc_info[1], KafkaError):
+            return False
+        if not record.name.startswith("aiokafka"):
+            return True
+        place = (record.name, record.lineno)
+        if monotonic() - self._last.get(place, float("-inf")) < _LIBRARY_SECONDS:
+            return False
+        self._last[place] = monotonic()
+        return True
 
 
 def log_for(part: str) -> Log:

@@ -1,6 +1,7 @@
 """Running a service as a process: waits for what it needs, works until told to stop, says in one line why it ended."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -83,12 +84,21 @@ async def _work(
             await keeper.start(store.connection)
         instance = Instance(service, store, log, settings, perform=perform, metrics=metrics, health=health)
         health.well("instance")
+        _collect_garbage_less_often()
         ending = asyncio.create_task(_stop_when(stop, instance))
         try:
             kept = {keeper.name: keeper.run for keeper in service.keepers}
             await instance.run(beside={"backlog": lambda: watch_backlog(store.connection, metrics), **kept})
         finally:
             ending.cancel()
+
+
+def _collect_garbage_less_often() -> None:
+    """A turn makes many objects that live until it ends, and next to no cycles: looking for some among them every few
+    hundred allocations took a sixth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 async def _stop_when(stop: asyncio.Event, instance: Instance[Any]) -> None:

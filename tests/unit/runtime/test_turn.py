@@ -1,0 +1,155 @@
+"""A turn on the store in memory: what it does with errors that pass, and with errors that do not."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import ConsumerRecord
+
+from dunning.contracts.decode import decode
+from dunning.domain.decision import CannotDecideYet
+from dunning.runtime.clock import DatabaseClock
+from dunning.runtime.fold import Outcome
+from dunning.runtime.health import Health
+from dunning.runtime.instance import outbox_writer
+from dunning.runtime.metrics import Metrics
+from dunning.runtime.store import Fenced, StoreUnavailable, TopicPartition
+from dunning.runtime.turn import Batch, Turn, concerns_the_input
+from dunning.testing.hand_clock import HandClock
+from dunning.testing.memory import MemoryStore
+from dunning.testing.toy import ToyAccount, toy_service
+from tests.kernel import failure
+
+NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
+TP = TopicPartition("payment.failed", 0)
+
+
+class MoodyStore(MemoryStore[ToyAccount]):
+    """Fails a few times before it works."""
+
+    def __init__(self, *errors: Exception) -> None:
+        super().__init__(toy_service(), clock=HandClock(NOON), shards=1)
+        self.errors = list(errors)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with super().transaction() as tx:
+            yield tx
+            if self.errors:
+                raise self.errors.pop(0)
+
+
+class Taken:
+    """A turn with everything that it needs."""
+
+    def __init__(self, store: MemoryStore[ToyAccount]) -> None:
+        self.store = store
+        self.metrics = Metrics("toy")
+        self.health = Health(self.metrics)
+        self.outcomes: list[Outcome] = []
+        self.turn = Turn(
+            toy_service(),
+            store,
+            decode,
+            outbox_writer(""),
+            topic_prefix="",
+            clock=DatabaseClock(5, host=lambda: NOON),
+            metrics=self.metrics,
+            health=self.health,
+            committed=self.outcomes.append,
+        )
+
+    async def take(self, *bodies: bytes, first_offset: int = 0) -> None:
+        epoch = (await self.store.take_over([TP]))[TP].epoch
+        records = [a_record(body, first_offset + n) for n, body in enumerate(bodies)]
+        await self.turn.take(Batch({TP: epoch}, records, {TP: first_offset + len(bodies)}))
+
+    async def pending(self) -> list[str]:
+        return [pending.row.topic for pending in await self.store.pending(0, 100)]
+
+
+def a_record(body: bytes, offset: int) -> ConsumerRecord[bytes, bytes]:
+    return ConsumerRecord("payment.failed", 0, offset, 0, 0, b"acc-1", body, None, 5, len(body), ())
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def at_once(_: float) -> None:
+        return
+
+    monkeypatch.setattr("dunning.runtime.turn.asyncio.sleep", at_once)
+
+
+async def test_an_error_that_passes_is_waited_for_and_costs_no_event() -> None:
+    taken = Taken(MoodyStore(*[StoreUnavailable("away")] * 5))
+
+    await taken.take(failure("acc-1"))
+
+    assert await taken.pending() == ["dunning.stage.changed"]
+    assert not taken.health.troubles
+
+
+async def test_records_that_are_stored_already_are_dropped() -> None:
+    taken = Taken(MoodyStore())
+    await taken.take(failure("acc-1", "pay-1"), failure("acc-1", "pay-2"))
+
+    await taken.take(failure("acc-1", "pay-1"), failure("acc-1", "pay-2"), failure("acc-1", "pay-3"))
+
+    assert await taken.pending() == ["dunning.stage.changed"] * 3
+
+
+async def test_whoever_was_replaced_stores_nothing() -> None:
+    taken = Taken(MoodyStore())
+    stale = (await taken.store.take_over([TP]))[TP].epoch
+    await taken.store.take_over([TP])
+
+    with pytest.raises(Fenced):
+        await taken.turn.take(Batch({TP: stale}, [a_record(failure("acc-1"), 0)], {TP: 1}))
+
+    assert await taken.pending() == []
+
+
+class RefusingStore(MoodyStore):
+    """Takes no transaction that writes an invoice of acc-3."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with super().transaction() as tx:
+            yield tx
+            if any(row.account_id == "acc-3" for row in tx.written.outbox):
+                raise ValueError("cannot be stored")
+
+
+async def test_a_record_that_cannot_be_stored_is_found_by_halving() -> None:
+    taken = Taken(RefusingStore())
+
+    await taken.take(*(failure(f"acc-{n}") for n in range(6)))
+
+    assert sorted(await taken.pending()) == ["dunning.stage.changed"] * 5 + ["payment.failed.toy.dlq"]
+    assert taken.metrics.dead_letters.labels("payment.failed", "decision_failed")._value.get() == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreUnavailable("away"),
+        ConnectionResetError(),
+        TimeoutError(),
+        asyncpg.UndefinedTableError("no such table"),
+        asyncpg.InterfaceError("closed"),
+        CannotDecideYet("a policy is not on file"),
+        MemoryError(),
+    ],
+)
+def test_what_may_pass_or_must_be_mended_never_costs_an_event(error: Exception) -> None:
+    assert not concerns_the_input(error)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError(), KeyError("x"), asyncpg.CheckViolationError("no"), asyncpg.NumericValueOutOfRangeError("no")]
+)
+def test_what_would_fail_again_concerns_the_input(error: Exception) -> None:
+    assert concerns_the_input(error)
