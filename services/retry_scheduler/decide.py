@@ -73,6 +73,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
             request = None
         if request and answers(request, event):
             attempt.method_key = event.payment_method.key if event.payment_method else request.method_key
+            attempt.overdue = False  # whatever code it names, a charge was tried: the next distance counts from it
             case.request = None
         else:
             attempt.late = is_ours(case, event)

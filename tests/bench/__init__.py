@@ -1,0 +1,1 @@
+"""`make bench`: throughput, measured on this machine, beside a baseline that does the same job in the same run."""
