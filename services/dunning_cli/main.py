@@ -9,7 +9,7 @@ import sys
 import typer
 
 from dunning.runtime.problem import Problem
-from dunning_cli import account, case, dlq, migrate, policy, run, simulate, up
+from dunning_cli import account, case, dlq, doctor, migrate, policy, run, simulate, up
 from dunning_cli.demo.demo import demo
 from dunning_cli.errors import CommandError
 
@@ -28,6 +28,7 @@ app.command("down")(up.down)
 app.command("demo")(demo)
 app.command("run")(run.run)
 app.command("migrate")(migrate.migrate)
+app.command("doctor")(doctor.doctor)
 app.command("simulate")(simulate.simulate)
 app.add_typer(policy.app, name="policy")
 app.add_typer(case.app, name="case")

@@ -1,0 +1,56 @@
+"""What the database and the broker cannot tell: whether the services say they are ready, and the mail server."""
+
+import json
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+from dunning_cli.health.findings import Finding, ok, problem, warning
+from dunning_cli.stack.reach import why_no_connection
+
+SERVICE, SMTP = "services", "smtp"
+_ANSWER_SECONDS_MAX = 5
+_ANSWER_BYTES_MAX = 20_000
+
+
+def look_at_service(service: str, metrics_url: str | None) -> Finding:
+    """What `/readyz` says; where it is, is known of a stack that `dunning up` runs."""
+    if metrics_url is None:
+        name = f"DUNNING_METRICS_{service.upper()}_URL"
+        return ok(SERVICE, f"{service}: not asked, {name} is not set; its lag says whether it works")
+    try:
+        with urlopen(f"{metrics_url.removesuffix('/metrics')}/readyz", timeout=_ANSWER_SECONDS_MAX) as answer:
+            answer.read(_ANSWER_BYTES_MAX)
+    except HTTPError as refusal:
+        return _not_ready(service, refusal.read(_ANSWER_BYTES_MAX))
+    except (OSError, ValueError) as error:
+        why = str(getattr(error, "reason", error)) or type(error).__name__
+        return problem(
+            SERVICE, f"{service}: {metrics_url} does not answer ({why})", f"`dunning up` or `dunning run {service}`"
+        )
+    return ok(SERVICE, f"{service} is ready")
+
+
+def _not_ready(service: str, body: bytes) -> Finding:
+    try:
+        troubles = json.loads(body)["troubles"]
+        said = "; ".join(f"{part}: {trouble}" for part, trouble in troubles.items())
+    except (ValueError, LookupError, TypeError, AttributeError):
+        said = "its /readyz does not say why"
+    return problem(SERVICE, f"{service} is not ready: {said}", "wait a moment; if it stays, its log says more")
+
+
+def look_at_mail(smtp_url: str | None) -> Finding:
+    """Whether somebody listens there. Whether mails are taken, only a mail can tell."""
+    if not smtp_url:
+        do = "set DUNNING_SMTP_URL, or every notice by email is suppressed (channel_not_configured)"
+        return warning(SMTP, "no mail server is configured", do)
+    parts = urlsplit(smtp_url)
+    port = parts.port or (465 if parts.scheme == "smtps" else 587 if parts.username else 25)
+    address = f"{parts.hostname}:{port}"
+    refusal = why_no_connection(address)
+    if refusal is None:
+        return ok(SMTP, f"{address} answers")
+    return problem(
+        SMTP, f"no mail server answers at {address} ({refusal})", "is it running, and is DUNNING_SMTP_URL right?"
+    )
