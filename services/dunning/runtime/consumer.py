@@ -145,7 +145,7 @@ class Intake:
         lanes = range(self._settings.lanes)
         tasks: list[asyncio.Task[None]] = []
         try:
-            consumer.subscribe(self._topics, listener=_Listener(self))
+            consumer.subscribe(self._topics, listener=_Listener(self, consumer))
             starting = asyncio.create_task(consumer.start())
             tasks = [starting, asyncio.create_task(self._settle(pauses)), asyncio.create_task(self._hint())]
             tasks += [asyncio.create_task(self._lane(number)) for number in lanes]
@@ -203,11 +203,12 @@ class Intake:
                 turn.cancel()
             await asyncio.gather(*turns, return_exceptions=True)
 
-    def assigned(self, partitions: Collection[KafkaPartition]) -> None:
+    def assigned(self, consumer: AIOKafkaConsumer, partitions: Collection[KafkaPartition]) -> None:
         """The group gave us these. No record of them may be fetched before they are placed."""
-        assert self._consumer is not None
         if partitions:
-            self._consumer.pause(*partitions)
+            consumer.pause(*partitions)
+        if consumer is not self._consumer:  # one that is being stopped
+            return
         self._reading.clear()
         self._assigned = frozenset(TopicPartition(*each) for each in partitions)
         self._not_before.clear()
@@ -415,11 +416,12 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     """aiokafka logs and swallows what a listener raises, and does not heartbeat after `assigned` until it returns: so
     this one cannot fail and does nothing that takes long."""
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Intake, consumer: AIOKafkaConsumer) -> None:
         self._intake = intake
+        self._consumer = consumer
 
     async def on_partitions_revoked(self, _: Collection[KafkaPartition]) -> None:
         await self._intake.let_go()
 
     async def on_partitions_assigned(self, assigned: Collection[KafkaPartition]) -> None:
-        self._intake.assigned(assigned)
+        self._intake.assigned(self._consumer, assigned)

@@ -15,7 +15,8 @@ from dunning.runtime.settings import Settings
 
 _IDLE_SECONDS_MAX = 10
 _KEEP_ALIVE_SECONDS = 2.0
-LOCK_TROUBLES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+LOCK_TROUBLES = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a session raises that is gone. The last one: the server said why it hung up, and nobody had asked."""
 
 
 class ShardLocks:

@@ -88,6 +88,7 @@ def concerns_the_input(error: BaseException) -> bool:
         OSError,
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
         MemoryError,
     )
     return isinstance(error, Exception) and not isinstance(error, environment)

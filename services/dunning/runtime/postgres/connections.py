@@ -31,6 +31,7 @@ _GAVE_UP = (
     asyncpg.TransactionRollbackError,  # deadlock, serialization
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InternalClientError,  # the server hung up on an idle session, and its last word was not an answer
     asyncpg.ReadOnlySQLTransactionError,  # a primary that became a standby
 )
 
