@@ -147,6 +147,24 @@ async def test_a_new_account_whose_creator_gave_up_is_new_for_the_next(store: To
     assert await counts_of(store, "acct-1") == {"inv-1": 1}
 
 
+@pytest.mark.parametrize("known", [False, True])
+async def test_who_waits_for_an_account_holds_only_those_before_it(store: ToyStore, known: bool) -> None:
+    async def load_all(*account_ids: str) -> None:
+        async with store.transaction() as tx:
+            await tx.load({account_id: [] for account_id in account_ids})
+
+    if known:
+        await load_all("acct-1", "acct-5", "acct-9")
+    async with store.transaction() as tx:
+        await tx.load({"acct-5": []})
+        other = asyncio.create_task(load_all("acct-9", "acct-5", "acct-1"))
+        assert await still_waits(other)
+
+        await asyncio.wait_for(load_all("acct-9"), timeout=5)
+
+    await other
+
+
 async def test_many_transactions_on_overlapping_accounts_in_any_order_neither_deadlock_nor_lose_a_count(
     store: ToyStore,
 ) -> None:

@@ -18,18 +18,11 @@ from dunning.runtime.postgres import (
     save_policy,
 )
 from dunning.runtime.store import OutboxRow, StoreUnavailable
-from dunning.testing.toy import ToyAccount, migrate_toy, toy_service
+from dunning.testing.toy import ToyAccount, toy_service
 from tests.contract.kit import a_row, all_pending, at, count_up, counted, counts_of, published, taken_over
 
 Store = PostgresStore[ToyAccount]
 Statement = Callable[[str], Awaitable[Any]]
-
-
-@pytest.fixture
-async def pg(database_url: str) -> AsyncIterator[Store]:
-    await migrate_toy(database_url, shards=4)
-    async with PostgresStore.open(PostgresSettings(url=database_url), toy_service()) as store:
-        yield store
 
 
 @pytest.fixture
@@ -95,18 +88,18 @@ async def test_a_character_that_postgres_cannot_hold_is_left_out_of_a_state(pg: 
         assert account.cases["inv-1"].errand_id == "ab\\u0000c\\"
 
 
-async def test_a_lock_that_nobody_lets_go_of_is_a_store_that_is_unavailable(database_url: str) -> None:
-    await migrate_toy(database_url)
-    impatient = PostgresSettings(url=database_url, lock_timeout_seconds=0.05)
+async def test_a_lock_that_nobody_lets_go_of_is_a_store_that_is_unavailable(pg: Store, toy_database_url: str) -> None:
+    impatient = PostgresSettings(url=toy_database_url, lock_timeout_seconds=0.05)
     async with PostgresStore.open(impatient, toy_service()) as store, store.transaction() as tx:
         await tx.load({"acct-1": []})
         with pytest.raises(StoreUnavailable):
             await counted(store, "acct-1", "inv-1")
 
 
-async def test_a_transaction_that_hangs_is_ended_by_the_server_and_lets_go_of_its_locks(database_url: str) -> None:
-    await migrate_toy(database_url)
-    strict = PostgresSettings(url=database_url, idle_in_transaction_timeout_seconds=0.05)
+async def test_a_transaction_that_hangs_is_ended_by_the_server_and_lets_go_of_its_locks(
+    pg: Store, toy_database_url: str
+) -> None:
+    strict = PostgresSettings(url=toy_database_url, idle_in_transaction_timeout_seconds=0.05)
 
     async def hang(store: Store) -> None:
         async with store.transaction() as tx:
@@ -127,14 +120,17 @@ async def test_a_transaction_that_hangs_is_ended_by_the_server_and_lets_go_of_it
         assert await all_pending(store) == []
 
 
-async def test_connections_that_the_server_cuts_are_replaced(pg: Store, database_url: str) -> None:
+async def test_connections_that_the_server_cuts_are_replaced(pg: Store, toy_database_url: str) -> None:
     owned = await taken_over(pg)
 
     async def cut_in_the_middle() -> None:
         async with pg.transaction() as tx:
             await tx.publish([a_row("acct-1", "lost")])
-            other = await asyncpg.connect(database_url)
-            await other.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'toy'")
+            other = await asyncpg.connect(toy_database_url)
+            await other.execute(
+                """select pg_terminate_backend(pid) from pg_stat_activity
+                   where application_name = 'toy' and datname = current_database()"""
+            )
             await other.close()
             await tx.publish([a_row("acct-1", "lost, too")])
 

@@ -74,6 +74,17 @@ async def test_two_transactions_with_the_same_key_wait_for_each_other(
     assert await other == [verdict]
 
 
+async def test_who_waits_for_a_key_holds_only_smaller_ones(store: ToyStore) -> None:
+    async with store.transaction() as tx:
+        await tx.first_sightings([(5, 1)])
+        other = asyncio.create_task(seen(store, (9, 1), (5, 1), (1, 1)))
+        assert await still_waits(other)
+
+        assert await seen(store, (9, 2)) == [FIRST]
+
+    assert await other == [CONFLICT, DUPLICATE, FIRST]
+
+
 async def test_overlapping_batches_in_any_order_do_not_deadlock(store: ToyStore) -> None:
     keys = list(range(40))
     batches = [seen(store, *[(key, 1) for key in order]) for order in (keys, keys[::-1], keys[20:] + keys[:20])]

@@ -23,7 +23,6 @@ _GAVE_UP = (
     OSError,  # refused, reset, and TimeoutError, which the driver raises while it waits
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,  # what the driver makes of a line that broke under its hands, a COPY above all
-    asyncpg.InternalClientError,
     asyncpg.InvalidAuthorizationSpecificationError,  # a password that is being changed
     asyncpg.InvalidCatalogNameError,  # a database that is not there yet
     asyncpg.OperatorInterventionError,  # shutdown, cancelled by a time-out or an operator
