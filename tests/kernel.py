@@ -152,7 +152,7 @@ async def _read(reader: AIOKafkaConsumer, count: int, name: str) -> list[Consume
         for found in (await reader.getmany(timeout_ms=100)).values():
             records += found
         assert time.monotonic() < deadline, f"{name}: {len(records)} of {count} records came"
-    for found in (await reader.getmany(timeout_ms=300)).values():
+    for found in (await reader.getmany(timeout_ms=150)).values():
         records += found
     assert len(records) == count, f"{name}: {len(records)} records instead of {count}"
     return records

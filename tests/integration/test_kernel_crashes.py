@@ -63,6 +63,24 @@ async def test_a_crash_changes_nothing(kernel: Kernel, point: str) -> None:
         assert await kernel.transitions(20) == {f"acc-{number}": [1, 2] for number in range(10)}
 
 
+async def test_a_process_that_was_frozen_is_replaced_and_does_no_harm_when_it_goes_on(kernel: Kernel) -> None:
+    async def send(first: int, last: int) -> None:
+        for number in range(first, last):
+            await kernel.fails(f"acc-{number % 5}", f"pay-{number}", partition=number % 2)
+
+    async with toy_process(kernel) as frozen:
+        await send(0, 20)
+        await kernel.published_at_least(20)
+        frozen.send_signal(signal.SIGSTOP)
+        await send(20, 40)
+        async with kernel.instance("two"):
+            assert await kernel.transitions(40) == {f"acc-{n}": list(range(1, 9)) for n in range(5)}
+            frozen.send_signal(signal.SIGCONT)
+            await send(40, 60)
+            assert await kernel.transitions(60) == {f"acc-{n}": list(range(1, 13)) for n in range(5)}
+        assert frozen.returncode is None
+
+
 async def test_asked_to_stop_it_stops_soon_and_nothing_is_left_or_repeated(kernel: Kernel) -> None:
     async def send() -> None:
         for number in range(200):

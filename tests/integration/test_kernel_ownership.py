@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition as KafkaPartition
 
 from dunning.runtime.store import Fenced, TopicPartition
@@ -92,3 +92,19 @@ async def test_records_that_are_gone_stop_the_partition_with_an_alarm(kernel: Ke
         assert await kernel.transitions(2) == {"acc-1": [1], "acc-2": [1]}
     assert f"we read {topic}[0] up to 1, but its log holds 3 to 4" in said
     assert "DUN-R008" in said
+
+
+async def test_partitions_that_are_added_later_are_read_from_their_beginning(kernel: Kernel) -> None:
+    """By an instance that was restarted, which in Kafka's eyes is a leader that does not know it."""
+    async with kernel.instance() as first:
+        await kernel.ready(first)
+    async with kernel.instance(kafka_metadata_max_age_seconds=0.5) as instance:
+        await kernel.ready(instance)
+        admin = AIOKafkaAdminClient(bootstrap_servers=kernel.settings.kafka_bootstrap_servers)
+        await admin.start()
+        await admin.create_partitions({kernel.topic("payment.failed"): NewPartitions(3)})
+        await admin.close()
+        await kernel.producer.client.force_metadata_update()
+        await kernel.fails("acc-1", partition=2)
+
+        assert await kernel.transitions(1) == {"acc-1": [1]}

@@ -32,7 +32,7 @@ from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.pauses import Pauses
-from dunning.runtime.problem import KAFKA_UNREACHABLE, OFFSET_OUTSIDE_LOG
+from dunning.runtime.problem import KAFKA_UNREACHABLE, OFFSET_OUTSIDE_LOG, Problem
 from dunning.runtime.read_through import Done
 from dunning.runtime.settings import Settings
 from dunning.runtime.store import Fenced, Owned, Store, StoreUnavailable, TopicPartition
@@ -96,6 +96,7 @@ class Intake:
         self._turns: dict[int, asyncio.Task[None]] = {}
         self._careful_until: dict[int, float] = {}  # lanes that look for a broken partition
         self._rounds: dict[int, int] = {}
+        self._known: frozenset[TopicPartition] | None = None
         self._changed = asyncio.Event()
         self._stopping = False
 
@@ -229,10 +230,22 @@ class Intake:
                     _log.warning("cannot take partitions over", error=str(error))
             if self.settled:
                 self._health.well("consumer")
+                await self._look_for_new_partitions()
             self._metrics.partitions.set(len(self._reading))
             self._changed.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), _SETTLE_SECONDS)
+
+    async def _look_for_new_partitions(self) -> None:
+        """A group spreads new partitions only if its leader notices them, and a leader that was restarted as a static
+        member does not know that it is one. So whoever sees new ones joins again; of all these, one is the leader."""
+        with suppress(Problem, *KAFKA_TROUBLES):
+            partitions = await self._log.partitions()
+            grown = self._known is not None and not partitions <= self._known
+            self._known = partitions
+            if grown and self._consumer is not None:
+                _log.info("there are new partitions", partitions=len(partitions))
+                self._consumer.subscribe(self._topics, listener=_Listener(self, self._consumer))
 
     async def _begin(self, missing: Collection[TopicPartition], assigned: frozenset[TopicPartition]) -> None:
         """Make partitions ours, and place the consumer where the stored offset says."""
@@ -306,6 +319,8 @@ class Intake:
                 batch = await self._fetch(mine)
             except OffsetOutOfRangeError as error:
                 self._drop({TopicPartition(*each) for each in error.args[0]}, 0)
+            except IllegalStateError:  # taken away while we waited
+                self._drop([each.tp for each in mine], 0)
             except (CorruptRecordException, RecordTooLargeError, ValueError) as error:
                 self._broken(number, mine, error)
             else:
