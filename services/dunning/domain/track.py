@@ -173,9 +173,9 @@ class Track(Generic[A, C]):
         if turn.account.facts.learn_customer(event.customer, at, self.facts_kept):
             turn.account.changed = True
 
-    def method_key_of(self, account: A, event: PaymentFailed) -> str:
-        """What a failure was charged with; said nowhere, it was the present method."""
-        return event.payment_method.key if event.payment_method else account.facts.method_key
+    def method_key_of(self, account: A, case: C, event: PaymentFailed) -> str:  # noqa: ARG002
+        """Identity of what a failure was charged with; empty where that is not known."""
+        return event.payment_method.key if event.payment_method else ""
 
     def _failed(self, turn: Turn[A], event: PaymentFailed) -> None:
         account = turn.account
@@ -202,7 +202,7 @@ class Track(Generic[A, C]):
             book.highest_attempt = max(book.highest_attempt, event.attempt_number)
             turn.count("late_failure")
             return
-        attempt = Attempt.of(event, self.method_key_of(account, event))
+        attempt = Attempt.of(event, self.method_key_of(account, case, event))
         if policy is not None:
             self._open(turn, case, policy, attempt)
         else:
@@ -211,12 +211,25 @@ class Track(Generic[A, C]):
 
     def _open(self, turn: Turn[A], former: C, policy: Policy, attempt: Attempt) -> None:
         case = self._successor(turn, former)
-        case.policy = policy.ref
-        case.zone = policy.zone_for(turn.account.facts.get("timezone")).key
-        case.country = turn.account.facts.get("country") or ""
+        self._pin(turn, case, policy)
         case.book.attempts = []
         case.book.add(attempt)
         self.opened(turn, case)
+        self._reinstated_before(turn, case)
+
+    @staticmethod
+    def _pin(turn: Turn[A], case: C, policy: Policy) -> None:
+        """What stays with a case from its opening on (rule 13)."""
+        facts = turn.account.facts
+        case.policy = policy.ref
+        case.zone = policy.zone_for(facts.get("timezone")).key
+        case.country = facts.get("country") or ""
+
+    def _reinstated_before(self, turn: Turn[A], case: C) -> None:
+        """A reinstatement counts for a case by its time, also where it was read before the case's failures."""
+        at = turn.account.facts.reinstated_at
+        if at is not None and case.book.first.failed_at < at:
+            self.reinstated(turn, case, at)
 
     def _successor(self, turn: Turn[A], former: C) -> C:
         """The invoice's next case, with the same book."""
@@ -236,6 +249,7 @@ class Track(Generic[A, C]):
             turn.decision.rejected = "other_currency"
             return
         case.book.currency = event.currency
+        case.book.highest_attempt = max(case.book.highest_attempt, event.attempt_number or 0)
         self.learn(turn, event, event.succeeded_at)
         turn.touch(case)
         if event.amount_remaining_minor == 0:
@@ -257,13 +271,12 @@ class Track(Generic[A, C]):
     def _paid(self, turn: Turn[A], case: C, at: datetime, event: PaymentSucceeded | Signal) -> None:
         """A full payment at an instant closes what failed up to it; what failed later is the next case's (rule 7)."""
         book = case.book
-        undone = book.terminated_at is not None and at < book.terminated_at
         had_failures_before = not book.attempts or book.first.failed_at <= at
-        if not (case.open or (undone and had_failures_before)):
+        undone = had_failures_before and self._undo_termination(turn, case, at)
+        if not (case.open or undone):
             book.settle(at)
             return
         amount_minor = book.amount_minor
-        book.terminated_at = None
         later = list(book.settle(at))
         inherits = bool(later) and not had_failures_before
         self._close(turn, case, Closing(at, Reason.PAID, True, amount_minor, bool(later), inherits, event))
@@ -272,12 +285,15 @@ class Track(Generic[A, C]):
 
     def _hand_over(self, turn: Turn[A], old: C, later: list[Attempt], *, inherits: bool) -> None:
         new = self._successor(turn, old)
-        new.policy, new.zone, new.country = old.policy, old.zone, old.country
+        self._pin(turn, new, self.policy_of(old))
         new.book.attempts = later
         if inherits:
+            new.zone, new.country = old.zone, old.country
             new.former_ids = [*old.former_ids, old.case_id]
             new.next_rung, new.shift = old.next_rung, old.shift
         self.handed_over(turn, old, new, inherits=inherits)
+        if not inherits:
+            self._reinstated_before(turn, new)
 
     def _close(self, turn: Turn[A], case: C, closing: Closing) -> None:
         case.open = False
@@ -307,11 +323,25 @@ class Track(Generic[A, C]):
         case = self._case_of(turn.account, event.invoice_id or "")
         turn.touch(case)
         book = case.book
-        undone = book.terminated_at is not None and event.at < book.terminated_at
+        undone = self._undo_termination(turn, case, event.at)
         book.ended = book.ended or reason
         if case.open or undone:
-            book.terminated_at = None
             self._close(turn, case, Closing(event.at, reason, False, book.amount_minor, event=event))
+
+    def _undo_termination(self, turn: Turn[A], case: C, closed_at: datetime) -> bool:
+        """Only a closing dated before it undoes a termination (rule 37); says whether there is a case to close anew."""
+        terminated_at = case.book.terminated_at
+        if terminated_at is None or closed_at >= terminated_at:
+            return False
+        case.book.terminated_at = None
+        self._resume_ladders(turn)
+        return bool(case.case_id)
+
+    @staticmethod
+    def _resume_ladders(turn: Turn[A]) -> None:
+        """The other cases' ladders had stopped while the account was terminated, or stop now."""
+        for other in turn.account.open_cases():
+            turn.touch(other)
 
     def _adjusted(self, turn: Turn[A], event: Signal) -> None:
         case = self._case_of(turn.account, event.invoice_id or "")
@@ -339,8 +369,7 @@ class Track(Generic[A, C]):
         case.book.settle(at)
         turn.touch(case)
         self.lifted(turn, case)
-        for other in turn.account.open_cases():  # their ladders had stopped meanwhile
-            turn.touch(other)
+        self._resume_ladders(turn)
 
     def terminate(self, turn: Turn[A], case: C, at: datetime, amount_minor: int) -> None:
         """A termination closes its case; the invoice opens none until the account is reinstated (rule 37)."""
@@ -351,15 +380,14 @@ class Track(Generic[A, C]):
         reinstated_at = turn.account.facts.reinstated_at
         if reinstated_at is not None and at <= reinstated_at:  # the reinstatement was read before
             self._lift_termination(turn, case, reinstated_at)
-        for other in turn.account.open_cases():
-            turn.touch(other)
+        self._resume_ladders(turn)
 
     def hear_termination(self, turn: Turn[A], event: StageChanged) -> None:
         """Account enforcement terminated a case. What it undoes itself, by an earlier payment, is passed over here."""
         case = self._case_of(turn.account, event.invoice_id)
         book = case.book
         paid_before = book.closed_until is not None and book.closed_until < event.effective_at
-        another = bool(case.case_id) and case.case_id != event.case_id
+        another = bool(case.case_id) and not case.goes_by(event.case_id)
         if another or (case.case_id and not case.open and (paid_before or book.ended)):
             turn.count("termination_of_a_closed_case")
             return

@@ -1,0 +1,163 @@
+"""Facts about an account, and what a case pins (rules 12 and 13)."""
+
+from dataclasses import replace
+
+from dunning.domain.events import Customer, StageChanged
+from tests.builders import ADA, LADDER, Story, a_notice, a_policy, failed, moved, new_card, overdue, paid, signal
+
+IN_BERLIN = replace(ADA, timezone="Europe/Berlin")
+
+
+def test_facts_are_kept_also_where_there_is_no_case() -> None:
+    story = Story(a_policy(ladder=LADDER[:1])).reads(moved("03-01 10:00", email="ada@example.com"))
+
+    story.reads(failed("03-02 10:00", customer=None)).until("03-02 10:00")
+
+    assert story.lines("notice") == ["03-02 10:00 notice payment_failed email sent"]
+
+
+def test_the_newest_fact_wins_and_facts_in_payment_events_count_as_of_their_time() -> None:
+    story = Story(
+        a_policy(
+            timezone="account", ladder=[a_notice("hello", "1d", "sms")], contact={"quiet_hours": ["10:00", "12:00"]}
+        )
+    )
+    story.reads(moved("03-02 09:00", timezone="Asia/Tokyo"))
+
+    story.at("03-02 11:00", failed("03-02 08:00", customer=IN_BERLIN)).until("03-04 00:00")
+
+    assert story.lines("notice") == ["03-03 08:00 notice hello sms sent"]
+
+
+def test_the_zone_is_pinned_when_the_case_opens_and_a_new_one_counts_from_the_next_case_on() -> None:
+    story = Story(a_policy(timezone="account", ladder=LADDER[:2])).reads(failed("03-28 00:30", customer=IN_BERLIN))
+    story.reads(moved("03-28 12:00", timezone="UTC")).until("04-01 00:00")
+
+    story.reads(paid("04-01 00:00"), failed("04-25 00:30", attempt_number=2, customer=None)).until("05-01 00:00")
+
+    assert story.lines("notice") == [
+        "03-28 00:30 notice payment_failed email sent",
+        "03-30 23:30 notice reminder email sent",
+        "04-25 00:30 notice payment_failed email sent",
+        "04-28 00:30 notice reminder email sent",
+    ]
+
+
+def test_a_case_that_takes_failures_over_pins_the_zone_that_is_known_by_then() -> None:
+    story = Story(a_policy(timezone="account", ladder=LADDER[:2])).reads(failed("03-26 00:30", customer=IN_BERLIN))
+    second = failed("03-28 00:30", attempt_number=2, initiated_by="customer", customer=replace(ADA, timezone="UTC"))
+
+    story.reads(second).at("03-28 02:00", paid("03-27 00:00")).until("04-02 00:00")
+
+    assert story.since("03-28 02", "notice") == [
+        "03-28 02:00 notice payment_failed email sent",
+        "03-31 00:30 notice reminder email sent",
+    ]
+
+
+def test_an_account_zone_that_does_not_exist_is_the_fallback() -> None:
+    unknown = replace(ADA, timezone="Mars/Olympus")
+    story = Story(a_policy(timezone="account", fallback_timezone="Europe/Berlin", ladder=LADDER[:2]))
+
+    story.reads(failed("03-28 00:30", customer=unknown)).until("04-01 00:00")
+
+    assert story.lines("reminder") == ["03-30 23:30 notice reminder email sent"]
+
+
+def test_a_policy_may_name_its_own_zone() -> None:
+    story = Story(a_policy(timezone="Europe/Berlin", ladder=LADDER[:2])).reads(failed("03-28 00:30"))
+
+    assert story.until("04-01 00:00").lines("reminder") == ["03-30 23:30 notice reminder email sent"]
+
+
+def test_policies_are_tried_by_priority_then_id_and_the_first_that_matches_is_pinned() -> None:
+    def named(name: str, **keys: object) -> dict[str, object]:
+        return a_policy(id=name, ladder=[a_notice(name, "0d", account="past_due")], **keys)
+
+    candidates = [
+        named("b", match={"currencies": ["EUR"]}),
+        named("a", match={"segments": ["enterprise"]}),
+        named("c", match={"min_amount": {"EUR": 5000}}, priority=1),
+        named("d", match={"countries": ["FR"]}, priority=2),
+        named("z"),
+    ]
+
+    def chosen(**fields: object) -> str:
+        story = Story(*candidates).reads(failed("03-02 10:00", **fields)).until("03-02 10:00")
+        return str(story.outputs(StageChanged)[-1].policy.id)
+
+    assert chosen() == "b"
+    assert chosen(segment="enterprise") == "a"
+    assert chosen(amount_due_minor=5000) == "c"
+    assert chosen(customer=Customer(country="fr")) == "d"
+    assert chosen(currency="USD") == "z"
+    assert chosen(currency="USD", amount_due_minor=9000) == "z"
+
+
+def test_of_several_versions_the_highest_takes_new_cases() -> None:
+    story = Story(a_policy(version=2, ladder=LADDER[:1]), a_policy(version=1), a_policy(version=3, retries=None))
+
+    story.reads(failed("03-02 10:00")).until("03-02 10:00")
+
+    assert {each.policy.version for each in story.outputs(StageChanged)} == {3}
+    assert story.lines("retry") == []
+
+
+def test_without_a_matching_policy_a_failure_is_a_dead_letter() -> None:
+    story = Story(a_policy(match={"currencies": ["USD"]})).reads(failed("03-02 10:00")).until("04-01 00:00")
+
+    assert story.set_aside == ["no_policy"]
+    assert story.lines() == []
+
+
+def test_an_ignoring_policy_matches_without_opening_a_case() -> None:
+    ignored = a_policy(id="trial", priority=1, ignore=True, ladder=None, retries=None, match={"segments": ["trial"]})
+    story = Story(ignored, a_policy()).reads(failed("03-02 10:00", segment="trial")).until("04-01 00:00")
+
+    assert story.set_aside == []
+    assert story.lines() == []
+
+
+def test_the_ladder_may_count_from_the_due_date() -> None:
+    story = Story(a_policy(anchor="due_date", ladder=LADDER[:3], retries=None))
+    due = {"due_at": failed("02-27 09:00").failed_at}
+
+    story.reads(overdue("03-01 12:00", **due)).until("03-10 00:00")
+
+    assert story.lines() == [
+        "03-01 12:00 notice payment_failed email sent",
+        "03-01 12:00 account in_1 active>past_due",
+        "03-01 12:00 status acc_1 active>past_due",
+        "03-02 09:00 notice reminder email sent",
+        "03-06 09:00 notice formal email sent",
+    ]
+
+
+def test_without_a_due_date_the_anchor_is_the_first_failure() -> None:
+    story = Story(a_policy(anchor="due_date", ladder=LADDER[:2], retries=None)).reads(overdue("03-01 12:00"))
+
+    assert story.until("03-10 00:00").lines("reminder") == ["03-04 12:00 notice reminder email sent"]
+
+
+def test_a_method_that_arrived_before_its_late_failure_is_charged_at_once() -> None:
+    story = Story(a_policy(ladder=LADDER[:1])).reads(new_card("03-02 12:00"))
+
+    story.at("03-02 15:00", failed("03-02 10:00")).until("03-02 15:00")
+
+    assert story.lines("charge") == ["03-02 15:00 charge in_1 #2 4900 EUR"]
+
+
+def test_a_method_of_before_the_failure_is_not_news() -> None:
+    story = Story(a_policy(ladder=LADDER[:1])).reads(failed("03-02 10:00", payment_method=None))
+
+    story.at("03-02 15:00", new_card("03-02 09:00")).until("03-02 15:00")
+
+    assert story.lines("charge") == []
+
+
+def test_a_reinstatement_that_is_read_before_an_older_failure_passes_its_rungs_all_the_same() -> None:
+    story = Story(a_policy(ladder=LADDER[:2])).reads(signal("account.reinstated", "03-03 10:00"))
+
+    story.at("03-03 11:00", failed("03-02 10:00")).until("03-06 00:00")
+
+    assert story.lines("account", "notice") == ["03-05 10:00 notice reminder email sent"]
