@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from dunning.domain.case import Account, Case
+from dunning.domain.events import PaymentMethod
 from dunning.domain.words import DeclineClass, RetryStage
 
 
@@ -33,7 +34,7 @@ class Request:
     payment_id: str
     not_before: datetime
     not_after: datetime
-    method_key: str
+    method: PaymentMethod | None
     kind: RetryKind
 
 
@@ -43,6 +44,8 @@ class Mark:
 
     at: datetime
     decline_class: DeclineClass
+    retry_id: str
+    method_key: str
 
 
 @dataclass(slots=True)
@@ -52,6 +55,16 @@ class Asked:
     retry_id: str
     payment_id: str
     attempt_number: int
+    at: datetime
+    method_key: str
+
+
+@dataclass(slots=True)
+class Tried:
+    """A payment method that a case was charged with, and when last."""
+
+    method: PaymentMethod
+    at: datetime
 
 
 @dataclass(slots=True)
@@ -65,6 +78,7 @@ class RetryCase(Case):
     requests: int = 0  # how many were published: `sequence` of `dunning.retry.requested`
     requested: list[Asked] = field(default_factory=list)
     mark: Mark | None = None
+    tried: list[Tried] = field(default_factory=list)  # newest first
     urged: bool = False  # a new method or an order came: charge at once, as soon as no request is open (rule 18)
 
     @property
@@ -78,4 +92,5 @@ class RetryAccount(Account[RetryCase]):
     """An account on the retry track."""
 
     barred: list[str] = field(default_factory=list)  # methods that were declined hard (rule 18)
-    method_signal_at: datetime | None = None  # the newest `payment_method.updated` that counted
+    new_method: PaymentMethod | None = None  # of the newest `payment_method.updated` that counted
+    new_method_at: datetime | None = None

@@ -8,6 +8,7 @@ from dunning.domain.events import (
     ErrandReport,
     NoticeResult,
     PaymentFailed,
+    PaymentMethod,
     PaymentSucceeded,
     RetryRequested,
     Signal,
@@ -18,11 +19,12 @@ from dunning.domain.track import Closing, Track, Turn
 from dunning.domain.words import AccountStage, DeclineClass, Reason, RetryStage
 from dunning.domain.words import Track as TrackName
 from retry_scheduler.case import Asked, Mark, Plan, Request, RetryAccount, RetryCase, RetryKind
+from retry_scheduler.methods import asked_of, charged_at, note_tried, present_key, present_method
 from retry_scheduler.next_step import (
-    GiveUp,
     RetryAt,
     WaitForCustomer,
     first_allowed,
+    is_barred,
     last_attempt,
     next_step,
     not_after,
@@ -45,23 +47,31 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
     # --- facts ------------------------------------------------------------------------------------------------------
 
     def learn(self, turn: RetryTurn, event: PaymentFailed | PaymentSucceeded, at: datetime) -> None:
-        """Payments also say what was charged. An echo of what we asked to charge is as old as our request."""
+        """Payments also say what was charged."""
         super().learn(turn, event, at)
         case = turn.account.cases.get(event.invoice_id)
-        request = case.request if case else None
-        method = event.payment_method
-        if request and method and method.key == request.method_key and answers(request, event):
-            at = min(at, request.not_before)
-        if turn.account.facts.learn_method(method, at):
-            turn.account.changed = True
+        as_of = charged_at(case, event, at) if case else at
+        turn.account.changed |= turn.account.facts.learn_method(event.payment_method, as_of)
+
+    def method_key_of(self, account: RetryAccount, case: RetryCase, event: PaymentFailed) -> str:
+        """Said nowhere, it was what we asked to charge, or else what we would charge now."""
+        if event.payment_method:
+            return event.payment_method.key
+        asked = asked_of(case, event)
+        return asked.method_key if asked else present_key(account, case)
+
+    def _note_method(self, case: RetryCase, event: PaymentFailed) -> None:
+        if event.payment_method:
+            note_tried(case, event.payment_method, charged_at(case, event, event.failed_at))
 
     # --- failures ---------------------------------------------------------------------------------------------------
 
     def opened(self, turn: RetryTurn, case: RetryCase) -> None:
         """The first failure gives the plan, unless there is nothing to charge (rule 21)."""
-        attempt = case.book.first
-        signal_at = turn.account.method_signal_at
-        case.urged = signal_at is not None and signal_at > attempt.failed_at
+        assert isinstance(turn.cause, PaymentFailed), "only a failure opens a case"
+        attempt, new_method_at = case.book.first, turn.account.new_method_at
+        case.urged = new_method_at is not None and new_method_at > attempt.failed_at
+        self._note_method(case, turn.cause)
         self._bar(turn, attempt)
         self._plan(turn, case, attempt.decline_class)
 
@@ -71,22 +81,29 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         if request and event.failed_at >= request.not_after and event.failed_at > request.not_before:
             self._time_out(turn, case, request)
             request = None
-        if request and answers(request, event):
-            attempt.method_key = event.payment_method.key if event.payment_method else request.method_key
-            attempt.overdue = False  # whatever code it names, a charge was tried: the next distance counts from it
+        self._note_method(case, event)
+        asked = asked_of(case, event)
+        if request and asked and asked.retry_id == request.retry_id:
             case.request = None
-        else:
-            attempt.late = is_ours(case, event)
+        elif asked:
+            self._answered_late(case, asked, attempt)
         self._bar(turn, attempt)
         if case.request is None:
             self._plan(turn, case, attempt.decline_class)
 
+    @staticmethod
+    def _answered_late(case: RetryCase, asked: Asked, attempt: Attempt) -> None:
+        """It tells how the charge was declined; its time-out stays what the next distance counts from (rule 15)."""
+        attempt.late = True
+        if case.mark and case.mark.retry_id == asked.retry_id:
+            case.mark.decline_class, case.mark.method_key = attempt.decline_class, attempt.method_key
+
     def _bar(self, turn: RetryTurn, attempt: Attempt) -> None:
         """A method that was declined hard is charged in no case of the account any more (rule 18)."""
-        account = turn.account
-        if attempt.decline_class is not DeclineClass.HARD or attempt.method_key in account.barred:
+        account, key = turn.account, attempt.method_key
+        if attempt.decline_class is not DeclineClass.HARD or not key or key in account.barred:
             return
-        account.barred.append(attempt.method_key)
+        account.barred.append(key)
         account.changed = True
         for other in list(account.open_cases()):
             if other.stage == RetryStage.SCHEDULED:
@@ -101,16 +118,13 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
             return
         step = next_step(turn.account, case, policy, turn.now)
         turn.touch(case)
-        match step:
-            case RetryAt():
-                case.plan = Plan(step.at, step.kind)
-                self._enter(turn, case, RetryStage.SCHEDULED, reason, Upcoming(RetryStage.REQUESTED, step.at))
-            case WaitForCustomer():
-                case.plan = None
-                self._enter(turn, case, RetryStage.WAITING_FOR_CUSTOMER, step.reason)
-            case GiveUp():
-                case.plan = None
-                self._enter(turn, case, RetryStage.EXHAUSTED, step.reason)
+        if isinstance(step, RetryAt):
+            case.plan = Plan(step.at, step.kind)
+            self._enter(turn, case, RetryStage.SCHEDULED, reason, Upcoming(RetryStage.REQUESTED, step.at))
+            return
+        case.plan, case.urged = None, False
+        waits = isinstance(step, WaitForCustomer)
+        self._enter(turn, case, RetryStage.WAITING_FOR_CUSTOMER if waits else RetryStage.EXHAUSTED, step.reason)
 
     def _enter(
         self, turn: RetryTurn, case: RetryCase, stage: RetryStage, reason: str, upcoming: Upcoming | None = None
@@ -133,7 +147,8 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
     def _time_out(self, turn: RetryTurn, case: RetryCase, request: Request) -> None:
         """Unanswered when its time has passed: a technical failure at that instant (rule 14)."""
         case.request = None
-        case.mark = Mark(request.not_after, DeclineClass.TECHNICAL)
+        key = request.method.key if request.method else ""
+        case.mark = Mark(request.not_after, DeclineClass.TECHNICAL, request.retry_id, key)
         turn.count("request_timed_out")
 
     def _charge_if_allowed(self, turn: RetryTurn, case: RetryCase, plan: Plan) -> None:
@@ -149,22 +164,21 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
             if at > turn.now:
                 case.plan = Plan(at, plan.kind)
                 return
-        self._request(turn, case, plan.kind, not_after(case, retries, plan.kind, self._type(turn), turn.now))
+        method = present_method(turn.account, case)
+        until = not_after(case, retries, plan.kind, method.type if method else None, turn.now)
+        self._request(turn, case, plan.kind, method, until)
 
-    @staticmethod
-    def _type(turn: RetryTurn) -> str | None:
-        method = turn.account.facts.method
-        return method.type if method else None
-
-    def _request(self, turn: RetryTurn, case: RetryCase, kind: RetryKind, until: datetime) -> None:
+    def _request(
+        self, turn: RetryTurn, case: RetryCase, kind: RetryKind, method: PaymentMethod | None, until: datetime
+    ) -> None:
         account, book = turn.account, case.book
         number = book.highest_attempt + 1
         payment_id = book.attempts[-1].payment_id
         reference = ids.retry_id(case.case_id, number)
-        case.request = Request(reference, number, payment_id, turn.now, until, account.facts.method_key, kind)
+        case.request = Request(reference, number, payment_id, turn.now, until, method, kind)
         case.plan = None
         book.highest_attempt = number
-        case.requested.append(Asked(reference, payment_id, number))
+        case.requested.append(Asked(reference, payment_id, number, turn.now, method.key if method else ""))
         match kind:
             case RetryKind.PLANNED:
                 case.planned_used += 1
@@ -187,7 +201,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
                 payment_id=payment_id,
                 amount_minor=book.amount_minor,
                 currency=book.currency,
-                payment_method_id=account.facts.method.id if account.facts.method else None,
+                payment_method_id=method.id if method else None,
                 attempt_number=number,
                 not_before=turn.now,
                 not_after=until,
@@ -202,17 +216,17 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
     def amount_changed(self, turn: RetryTurn, case: RetryCase, event: PaymentSucceeded | Signal) -> None:
         """A part of the money that answers our request counts like an attempt: on at the next distance (rule 15)."""
         request = case.request
-        if request and isinstance(event, PaymentSucceeded) and answers(request, event):
+        asked = asked_of(case, event) if isinstance(event, PaymentSucceeded) else None
+        if request and asked and asked.retry_id == request.retry_id and isinstance(event, PaymentSucceeded):
             case.request = None
-            case.mark = Mark(event.succeeded_at, DeclineClass.SOFT)
+            key = request.method.key if request.method else ""
+            case.mark = Mark(event.succeeded_at, DeclineClass.SOFT, request.retry_id, key)
             self._plan(turn, case, "partially_paid")
 
     def closed(self, turn: RetryTurn, case: RetryCase, closing: Closing) -> None:
         """Money moves every stage but `none` to `recovered`; other endings cancel what is unfinished (rule 22)."""
         event = closing.event
-        ours = isinstance(event, PaymentSucceeded) and (
-            is_ours(case, event) or (case.request is not None and answers(case.request, event))
-        )
+        ours = isinstance(event, PaymentSucceeded) and asked_of(case, event) is not None
         if not closing.handed_over:
             case.request = None
         case.plan = None
@@ -227,9 +241,11 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         """The next case goes on with the later failures and the open request, which is not made twice (rule 7)."""
         new.request, old.request = old.request, None
         new.urged = old.urged
-        new.requested = list(old.requested)
+        new.requested, new.tried = list(old.requested), list(old.tried)
+        if old.mark and old.mark.at >= new.book.first.failed_at:
+            new.mark = old.mark
         if inherits:
-            new.planned_used, new.technical_used, new.mark = old.planned_used, old.technical_used, old.mark
+            new.planned_used, new.technical_used = old.planned_used, old.technical_used
         elif new.request is not None:
             new.planned_used = int(new.request.kind is RetryKind.PLANNED)
             new.technical_used = int(new.request.kind is RetryKind.TECHNICAL)
@@ -248,18 +264,27 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         match event.kind:
             case "customer.updated":
                 account.changed |= account.facts.learn_customer(event.customer, event.at, self.facts_kept)
-            case "payment_method.updated" if event.payment_method and event.payment_method.key not in account.barred:
-                if account.facts.learn_method(event.payment_method, event.at):
-                    account.changed = True
-                    account.method_signal_at = event.at
-                    for case in list(account.open_cases()):
-                        self._urge(turn, case, "payment_method_updated")
+            case "payment_method.updated" if event.payment_method is not None:
+                self._method_updated(turn, event.payment_method, event.at)
             case "retry.now":
                 named = account.cases.get(event.invoice_id or "")
-                if named is not None and named.open and account.facts.method_key not in account.barred:
+                if named is not None and named.open and not is_barred(account, named):
                     self._urge(turn, named, "retry_now")
             case _:
                 turn.count("signal_without_effect")
+
+    def _method_updated(self, turn: RetryTurn, method: PaymentMethod, at: datetime) -> None:
+        """It replaces what was charged before it, and is charged at once where it is news (rules 12 and 18)."""
+        account = turn.account
+        if method.key in account.barred or (account.new_method_at is not None and account.new_method_at > at):
+            turn.count("method_without_effect")
+            return
+        account.facts.learn_method(method, at)
+        account.new_method, account.new_method_at = method, at
+        account.changed = True
+        for case in list(account.open_cases()):
+            if case.book.first.failed_at <= at and all(tried.at <= at for tried in case.tried):
+                self._urge(turn, case, "payment_method_updated")
 
     def _urge(self, turn: RetryTurn, case: RetryCase, reason: str) -> None:
         if case.stage == RetryStage.NONE:  # nothing was ever charged: `payment_overdue`, or no retries in the policy
@@ -280,21 +305,3 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         if case.request is not None:
             return case.request.not_after
         return case.plan.at if case.plan is not None else None
-
-
-def answers(request: Request, event: PaymentFailed | PaymentSucceeded) -> bool:
-    """Whether an event answers this request (rule 15): by `retry_id`, or else by payment and attempt number."""
-    if event.retry_id is not None:
-        return event.retry_id == request.retry_id
-    same = event.payment_id == request.payment_id and event.attempt_number == request.attempt_number
-    return same and event.initiated_by != "customer"
-
-
-def is_ours(case: RetryCase, event: PaymentFailed | PaymentSucceeded) -> bool:
-    """Whether an event answers any request that was made for this case, or for one it goes on from."""
-    if event.retry_id is not None:
-        return any(asked.retry_id == event.retry_id for asked in case.requested)
-    if event.initiated_by == "customer":
-        return False
-    key = (event.payment_id, event.attempt_number)
-    return any((asked.payment_id, asked.attempt_number) == key for asked in case.requested)

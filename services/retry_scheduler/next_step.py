@@ -6,6 +6,7 @@ from datetime import datetime
 from dunning.domain.policy import Policy, Retries
 from dunning.domain.words import DeclineClass, Reason
 from retry_scheduler.case import RetryAccount, RetryCase, RetryKind
+from retry_scheduler.methods import all_barred, present_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +40,35 @@ class Last:
 
     at: datetime
     decline_class: DeclineClass
+    method_key: str  # empty where nobody said what was charged
 
 
 def last_attempt(case: RetryCase) -> Last | None:
     """The latest of the attempts that count and of the time-outs and partial answers among them."""
     attempt, mark = case.book.latest(), case.mark
     if mark is not None and (attempt is None or mark.at >= attempt.failed_at):
-        return Last(mark.at, mark.decline_class)
-    return Last(attempt.failed_at, attempt.decline_class) if attempt else None
+        return Last(mark.at, mark.decline_class, mark.method_key)
+    return Last(attempt.failed_at, attempt.decline_class, attempt.method_key) if attempt else None
+
+
+def is_barred(account: RetryAccount, case: RetryCase) -> bool:
+    """Whether no charge can succeed until a new method arrives (rule 18). Of a method that nobody named only the last
+    attempt tells.
+    """
+    last = last_attempt(case)
+    unnamed = last is not None and last.decline_class is DeclineClass.HARD and not last.method_key
+    return unnamed or all_barred(account, case)
 
 
 def waits_for_customer(account: RetryAccount, case: RetryCase) -> str | None:
-    """Why no charge with the present method can succeed, if so.
-
-    A barred method is one that was declined hard in any case of the account; a refusal that needs the customer counts
-    only where it is the newest word on the present method (rules 18 and 19).
+    """Why no charge with the present method can succeed, if so. A refusal that needs the customer counts only where it
+    is the newest word on the present method (rules 18 and 19).
     """
-    present = account.facts.method_key
-    if present in account.barred:
+    if is_barred(account, case):
         return Reason.HARD_DECLINED
-    attempts = [known for known in case.book.attempts if not known.overdue]
-    newest = attempts[-1] if attempts else None
-    if newest and case.mark and case.mark.at >= newest.failed_at:  # charged again since, without a refusal
-        return None
-    if newest and newest.decline_class is DeclineClass.NEEDS_CUSTOMER and newest.method_key in ("", present):
+    last = last_attempt(case)
+    needed = last is not None and last.decline_class is DeclineClass.NEEDS_CUSTOMER
+    if needed and last is not None and last.method_key in ("", present_key(account, case)):
         return DeclineClass.NEEDS_CUSTOMER
     return None
 
@@ -71,7 +77,7 @@ def next_step(account: RetryAccount, case: RetryCase, policy: Policy, now: datet
     """What to do about a case with no open request."""
     retries = policy.retries
     assert retries is not None, "only policies with retries have a retry track"
-    if case.urged and account.facts.method_key not in account.barred:
+    if case.urged and not is_barred(account, case):
         return RetryAt(now, RetryKind.EXTRA)
     reason = waits_for_customer(account, case)
     if reason is not None:
@@ -101,13 +107,10 @@ def window_end(case: RetryCase, retries: Retries) -> datetime | None:
 
 def advice_until(account: RetryAccount, case: RetryCase) -> datetime | None:
     """The latest *not before* that a network gave for the present method; it can only move a plan later (rule 19)."""
-    present = account.facts.method_key
+    delays = [attempt for attempt in case.book.attempts if attempt.delay_until]
+    present = present_key(account, case) if delays else ""
     return max(
-        (
-            attempt.delay_until
-            for attempt in case.book.attempts
-            if attempt.delay_until and attempt.method_key in ("", present)
-        ),
+        (each.delay_until for each in delays if each.delay_until and each.method_key in ("", present)),
         default=None,
     )
 

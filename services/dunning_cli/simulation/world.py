@@ -149,7 +149,8 @@ class World:
 
     def _answer(self, request: RetryRequested, now: datetime) -> None:
         last = self._last_failures[request.account_id, request.invoice_id]
-        method = self.rooms[RETRY].accounts[request.account_id].facts.method
+        asked = self.rooms[RETRY].accounts[request.account_id].cases[request.invoice_id].request
+        method = asked.method if asked else None
         answer = self.processor.answer(request, last, method)
         if answer is None:
             return

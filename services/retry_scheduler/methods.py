@@ -1,0 +1,69 @@
+"""Which payment method a case would be charged with, and whether any may be charged at all (rules 12 and 18).
+
+An account may pay its invoices with different methods, so a case remembers what it was itself charged with. A hard
+refusal of one method must not stop the retries with another, neither of this invoice nor of the next.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from dunning.domain.events import PaymentFailed, PaymentMethod, PaymentSucceeded
+from retry_scheduler.case import Asked, RetryAccount, RetryCase, Tried
+
+TRIED_MAX = 8  # methods of one case; the oldest are forgotten
+
+
+def present_method(account: RetryAccount, case: RetryCase) -> PaymentMethod | None:
+    """The newest method that was not declined hard; None while none is known, or none is left."""
+    return next((method for method in _candidates(account, case) if method.key not in account.barred), None)
+
+
+def present_key(account: RetryAccount, case: RetryCase) -> str:
+    """Identity of the present method; empty while none is known."""
+    method = present_method(account, case)
+    return method.key if method else ""
+
+
+def all_barred(account: RetryAccount, case: RetryCase) -> bool:
+    """Whether methods are known and every one of them was declined hard."""
+    return present_method(account, case) is None and any(True for _ in _candidates(account, case))
+
+
+def _candidates(account: RetryAccount, case: RetryCase) -> Iterator[PaymentMethod]:
+    """Newest first: what the case was charged with since the last `payment_method.updated`, then that method.
+
+    What was charged before it is replaced by it. Where neither says anything, the account's newest method counts.
+    """
+    known = False
+    for tried in case.tried:
+        if account.new_method_at is None or tried.at > account.new_method_at:
+            known = True
+            yield tried.method
+    if account.new_method is not None:
+        yield account.new_method
+    elif not known and account.facts.method is not None:
+        yield account.facts.method
+
+
+def note_tried(case: RetryCase, method: PaymentMethod, at: datetime) -> None:
+    """Remember what a case was charged with, newest first."""
+    others = [tried for tried in case.tried if tried.method.key != method.key]
+    case.tried = sorted([*others, Tried(method, at)], key=lambda tried: tried.at, reverse=True)[:TRIED_MAX]
+
+
+def charged_at(case: RetryCase, event: PaymentFailed | PaymentSucceeded, at: datetime) -> datetime:
+    """As of when a payment says what was charged: an echo of what we asked for is as old as our request."""
+    asked = asked_of(case, event)
+    if asked is None or event.payment_method is None or event.payment_method.key != asked.method_key:
+        return at
+    return min(at, asked.at)
+
+
+def asked_of(case: RetryCase, event: PaymentFailed | PaymentSucceeded) -> Asked | None:
+    """The request of ours that an event answers (rule 15): by `retry_id`, or else by payment and attempt number."""
+    if event.retry_id is not None:
+        return next((asked for asked in case.requested if asked.retry_id == event.retry_id), None)
+    if event.initiated_by == "customer":
+        return None
+    key = (event.payment_id, event.attempt_number)
+    return next((asked for asked in case.requested if (asked.payment_id, asked.attempt_number) == key), None)

@@ -1,0 +1,279 @@
+"""Charge requests, their answers, and the plan (rules 14 to 17)."""
+
+from datetime import timedelta
+
+from dunning.domain import ids
+from dunning.domain.events import RetryRequested, StageChanged
+from tests.builders import (
+    BANK_DEBIT,
+    HARD,
+    NEEDS_CUSTOMER,
+    SOFT,
+    TECHNICAL,
+    Story,
+    failed,
+    instant,
+    new_card,
+    only_retries,
+    paid,
+    signal,
+)
+
+FIRST_RETRY = f"{ids.case_id('acc_1', 'in_1', 1)}:2"
+
+
+def test_each_distance_counts_from_the_attempt_before() -> None:
+    story = Story(only_retries(), charges="fail").reads(failed("03-02 10:00")).until("06-01 00:00")
+
+    assert story.lines("charge") == [
+        "03-03 10:00 charge in_1 #2 4900 EUR",
+        "03-06 10:00 charge in_1 #3 4900 EUR",
+        "03-11 10:00 charge in_1 #4 4900 EUR",
+        "03-18 10:00 charge in_1 #5 4900 EUR",
+    ]
+    assert story.lines("retry")[-1] == "03-18 10:00 retry in_1 requested>exhausted"
+    assert story.outputs(StageChanged)[-1].reason == "retries_exhausted"
+
+
+def test_a_request_is_void_after_a_day_for_cards_two_weeks_otherwise_and_never_later_than_the_window() -> None:
+    def valid_for(method: object, **keys: object) -> timedelta:
+        story = Story(only_retries(**keys)).reads(failed("03-02 10:00", payment_method=method)).until("03-03 10:00")
+        request = story.outputs(RetryRequested)[0]
+        return request.not_after - request.not_before  # type: ignore[no-any-return]  # both are times
+
+    assert valid_for(failed("03-02 10:00").payment_method) == timedelta(days=1)
+    assert valid_for(BANK_DEBIT) == timedelta(days=14)
+    assert valid_for(None) == timedelta(days=14)
+    assert valid_for(BANK_DEBIT, timeout="2h") == timedelta(hours=2)
+    assert valid_for(BANK_DEBIT, window="5d") == timedelta(days=4)
+
+
+def test_a_request_that_nobody_answers_is_a_technical_failure_at_its_end() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00")).until("03-06 10:00")
+
+    assert story.lines("retry", "charge")[3:] == [
+        "03-04 10:00 retry in_1 requested>scheduled",
+        "03-04 10:10 retry in_1 scheduled>requested",
+        "03-04 10:10 charge in_1 #3 4900 EUR",
+        "03-05 10:10 retry in_1 requested>scheduled",
+        "03-05 11:10 retry in_1 scheduled>requested",
+        "03-05 11:10 charge in_1 #4 4900 EUR",
+    ]
+
+
+def test_an_answer_after_its_time_changes_the_class_only() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00"))
+
+    answer = failed("03-04 09:00", attempt_number=2, retry_id=FIRST_RETRY)
+    story.at("03-04 10:05", answer).until("03-07 10:00")
+
+    assert story.since("03-04", "retry", "charge") == [
+        "03-04 10:00 retry in_1 requested>scheduled",
+        "03-07 10:00 retry in_1 scheduled>requested",
+        "03-07 10:00 charge in_1 #3 4900 EUR",
+    ]
+
+
+def test_a_late_answer_that_needs_the_customer_or_is_hard_stops_what_was_planned() -> None:
+    def after(failure: object) -> list[str]:
+        story = Story(only_retries()).reads(failed("03-02 10:00"))
+        answer = failed("03-04 09:00", attempt_number=2, retry_id=FIRST_RETRY, failure=failure)
+        return story.at("03-04 10:05", answer).until("04-01 00:00").since("03-04 10:01")
+
+    assert after(HARD) == ["03-04 10:05 retry in_1 scheduled>waiting_for_customer"]
+    assert after(NEEDS_CUSTOMER) == ["03-04 10:05 retry in_1 scheduled>waiting_for_customer"]
+
+
+def test_a_late_answer_while_the_next_request_is_out_leaves_that_alone() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00"))
+
+    story.at("03-04 12:00", failed("03-04 09:00", attempt_number=2, retry_id=FIRST_RETRY)).until("03-05 10:10")
+
+    assert story.since("03-04 10:10", "retry", "charge") == [
+        "03-04 10:10 retry in_1 scheduled>requested",
+        "03-04 10:10 charge in_1 #3 4900 EUR",
+        "03-05 10:10 retry in_1 requested>scheduled",
+    ]
+
+
+def test_an_answer_is_known_by_its_retry_id_or_by_payment_and_attempt_number() -> None:
+    def stages_after(answer_number: int, **more: object) -> list[str]:
+        story = Story(only_retries()).reads(failed("03-02 10:00"))
+        story.reads(failed("03-03 12:00", attempt_number=answer_number, **more)).until("03-03 12:00")
+        return story.since("03-03 12:00")
+
+    answered = ["03-03 12:00 retry in_1 requested>scheduled"]
+    assert stages_after(2) == answered
+    assert stages_after(5, payment_id="other", retry_id=FIRST_RETRY) == answered
+    assert stages_after(2, initiated_by="customer") == []
+    assert stages_after(2, payment_id="other") == []
+    assert stages_after(2, retry_id="another") == []
+
+
+def test_a_customers_own_try_counts_for_the_distance_and_uses_nothing_up() -> None:
+    story = Story(only_retries(), charges="fail").reads(failed("03-02 10:00"))
+
+    story.reads(failed("03-02 20:00", payment_id="pay_2", attempt_number=5, initiated_by="customer")).until(
+        "03-30 00:00"
+    )
+
+    assert story.lines("charge") == [
+        "03-03 20:00 charge in_1 #6 4900 EUR",
+        "03-06 20:00 charge in_1 #7 4900 EUR",
+        "03-11 20:00 charge in_1 #8 4900 EUR",
+        "03-18 20:00 charge in_1 #9 4900 EUR",
+    ]
+
+
+def test_a_customers_try_while_a_request_is_out_moves_what_follows_its_answer() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00"))
+    story.reads(failed("03-03 15:00", payment_id="pay_2", attempt_number=3, initiated_by="customer"))
+
+    story.at("03-03 16:00", failed("03-03 12:00", attempt_number=2, retry_id=FIRST_RETRY)).until("03-06 15:00")
+
+    assert story.since("03-03 11", "retry", "charge") == [
+        "03-03 16:00 retry in_1 requested>scheduled",
+        "03-06 15:00 retry in_1 scheduled>requested",
+        "03-06 15:00 charge in_1 #4 4900 EUR",
+    ]
+
+
+def test_a_part_of_the_money_in_answer_leads_on_at_the_next_distance() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00"))
+
+    story.reads(paid("03-03 12:00", remaining=1900, retry_id=FIRST_RETRY)).until("03-06 12:00")
+
+    assert story.since("03-03 12", "retry", "charge") == [
+        "03-03 12:00 retry in_1 requested>scheduled",
+        "03-06 12:00 retry in_1 scheduled>requested",
+        "03-06 12:00 charge in_1 #3 1900 EUR",
+    ]
+
+
+def test_a_part_of_the_money_from_elsewhere_leaves_the_request_open() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00")).reads(paid("03-03 12:00", remaining=1900))
+
+    assert story.until("03-04 10:10").since("03-03 12", "retry", "charge") == [
+        "03-04 10:00 retry in_1 requested>scheduled",
+        "03-04 10:10 retry in_1 scheduled>requested",
+        "03-04 10:10 charge in_1 #3 1900 EUR",
+    ]
+
+
+def test_the_attempt_number_of_a_success_is_seen_too() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00"), paid("03-02 12:00", remaining=900, attempt_number=4))
+
+    assert story.until("03-03 10:00").lines("charge") == ["03-03 10:00 charge in_1 #5 900 EUR"]
+
+
+def test_what_should_have_been_charged_in_the_past_is_charged_now() -> None:
+    story = Story(only_retries()).at("03-05 09:00", failed("03-02 10:00")).until("03-05 09:00")
+
+    assert story.lines("charge") == ["03-05 09:00 charge in_1 #2 4900 EUR"]
+
+
+def test_technical_distances_are_used_up_once_then_technical_failures_use_the_plan() -> None:
+    story = Story(only_retries(), charges="fail").reads(failed("03-02 10:00", failure=TECHNICAL)).until("06-01 00:00")
+
+    assert story.lines("charge") == [
+        "03-02 10:10 charge in_1 #2 4900 EUR",
+        "03-02 11:10 charge in_1 #3 4900 EUR",
+        "03-02 17:10 charge in_1 #4 4900 EUR",
+        "03-03 17:10 charge in_1 #5 4900 EUR",
+        "03-06 17:10 charge in_1 #6 4900 EUR",
+        "03-11 17:10 charge in_1 #7 4900 EUR",
+        "03-18 17:10 charge in_1 #8 4900 EUR",
+    ]
+    assert story.lines("retry")[-1] == "03-18 17:10 retry in_1 requested>exhausted"
+
+
+def test_a_technical_answer_in_between_uses_up_no_planned_distance() -> None:
+    charges = {2: TECHNICAL, 3: SOFT, 4: TECHNICAL, 5: SOFT}
+    story = Story(only_retries(technical_after=["10m"]), charges=charges).reads(failed("03-02 10:00"))
+
+    assert story.until("06-01 00:00").lines("charge") == [
+        "03-03 10:00 charge in_1 #2 4900 EUR",
+        "03-03 10:10 charge in_1 #3 4900 EUR",
+        "03-06 10:10 charge in_1 #4 4900 EUR",
+        "03-11 10:10 charge in_1 #5 4900 EUR",
+        "03-18 10:10 charge in_1 #6 4900 EUR",
+    ]
+
+
+def test_where_there_are_more_retries_than_distances_the_last_one_repeats() -> None:
+    story = Story(only_retries(after=["1d", "2d"], max_retries=4), charges="fail").reads(failed("03-02 10:00"))
+
+    assert story.until("06-01 00:00").lines("charge") == [
+        "03-03 10:00 charge in_1 #2 4900 EUR",
+        "03-05 10:00 charge in_1 #3 4900 EUR",
+        "03-07 10:00 charge in_1 #4 4900 EUR",
+        "03-09 10:00 charge in_1 #5 4900 EUR",
+    ]
+
+
+def test_with_no_retries_the_plan_is_full_from_the_start() -> None:
+    story = Story(only_retries(after=[], max_retries=0)).reads(failed("03-02 10:00")).until("03-30 00:00")
+
+    assert story.lines("retry") == ["03-02 10:00 retry in_1 none>exhausted"]
+
+
+def test_hours_are_half_open_and_local() -> None:
+    def charged(failed_at: str, zone: str = "UTC") -> str:
+        policy = {**only_retries(hours=["08:00", "20:00"]), "timezone": zone}
+        return Story(policy).reads(failed(failed_at)).until("03-30 00:00").lines("charge")[0][:11]
+
+    assert charged("03-02 08:00") == "03-03 08:00"
+    assert charged("03-02 07:59") == "03-03 08:00"
+    assert charged("03-02 19:59") == "03-03 19:59"
+    assert charged("03-02 20:00") == "03-04 08:00"
+    assert charged("03-02 19:30", "Europe/Berlin") == "03-04 07:00"
+
+
+def test_a_retry_may_come_at_the_windows_end_but_not_later() -> None:
+    at_its_end = Story(only_retries(window="4d"), charges="fail").reads(failed("03-02 10:00")).until("06-01 00:00")
+    behind = Story(only_retries(window="3d23h"), charges="fail").reads(failed("03-02 10:00")).until("06-01 00:00")
+
+    assert at_its_end.lines("retry")[-2:] == [
+        "03-06 10:00 retry in_1 scheduled>requested",
+        "03-06 10:00 retry in_1 requested>exhausted",
+    ]
+    assert behind.lines("retry")[-1] == "03-03 10:00 retry in_1 requested>exhausted"
+
+
+def test_hours_that_push_a_retry_behind_the_window_leave_none() -> None:
+    story = Story(only_retries(hours=["08:00", "09:00"], window="26h")).reads(failed("03-02 10:00"))
+
+    assert story.until("03-30 00:00").lines("retry") == ["03-02 10:00 retry in_1 none>exhausted"]
+
+
+def test_a_request_still_open_at_the_windows_end_exhausts_the_plan_there() -> None:
+    story = Story(only_retries(window="36h")).reads(failed("03-02 10:00")).until("03-30 00:00")
+
+    assert story.lines("retry") == [
+        "03-02 10:00 retry in_1 none>scheduled",
+        "03-03 10:00 retry in_1 scheduled>requested",
+        "03-03 22:00 retry in_1 requested>exhausted",
+    ]
+
+
+def test_exhausted_is_finished_so_no_cancelled_follows_but_money_does() -> None:
+    def ends(*events: object) -> list[str]:
+        story = Story(only_retries(after=[])).reads(failed("03-02 10:00"))
+        return story.reads(*events).until("03-30 00:00").since("03-03", "retry")  # type: ignore[arg-type]  # any input
+
+    assert ends(signal("invoice.voided", "03-03 10:00")) == []
+    assert ends(paid("03-03 10:00")) == ["03-03 10:00 retry in_1 exhausted>recovered"]
+
+
+def test_waiting_for_the_customer_does_not_end_with_the_window() -> None:
+    story = Story(only_retries(window="2d")).reads(failed("03-02 10:00", failure=HARD)).until("06-01 00:00")
+
+    assert story.lines("retry") == ["03-02 10:00 retry in_1 none>waiting_for_customer"]
+
+
+def test_a_new_method_after_the_window_is_charged_with_its_whole_time() -> None:
+    story = Story(only_retries(window="2d")).reads(failed("03-02 10:00", failure=HARD), new_card("03-20 10:00"))
+
+    request = story.until("03-20 10:00").outputs(RetryRequested)[0]
+
+    assert (request.not_before, request.not_after) == (instant("03-20 10:00"), instant("03-21 10:00"))
