@@ -9,13 +9,13 @@ from tests import stack
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stack.Servers]:
+def servers() -> Iterator[stack.Servers]:
     """The servers of this test run; ask for `kafka_bootstrap` or `database_url` instead."""
     named = stack.named_by_environment()
     if named is not None:
         yield named
         return
-    with stack.started_in(tmp_path_factory.mktemp("stack")) as started:
+    with stack.folder_for_servers() as folder, stack.started_in(folder) as started:
         yield started
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -36,6 +37,13 @@ def named_by_environment() -> Servers | None:
     """Servers that somebody keeps running, when both are named."""
     kafka, database = os.environ.get(f"DUNNING_TEST_{KAFKA[8:]}"), os.environ.get(f"DUNNING_TEST_{DATABASE[8:]}")
     return Servers(kafka, database) if kafka and database else None
+
+
+@contextmanager
+def folder_for_servers() -> Iterator[Path]:
+    """A folder outside pytest's own: each pytest run closes that one to other users, PostgreSQL's among them."""
+    with TemporaryDirectory(prefix="dunning-test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @contextmanager

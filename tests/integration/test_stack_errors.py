@@ -1,4 +1,4 @@
-"""What `dunning up` cannot do it says in one line, with a code and without a traceback."""
+"""What `dunning up` cannot do it says in one line, with a code and without a traceback; what it is told it uses."""
 
 import smtplib
 import subprocess

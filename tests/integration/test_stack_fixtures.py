@@ -1,8 +1,15 @@
 """The servers that tests get are real, and each test is alone in its database."""
 
+import subprocess
+import sys
+
 import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from dunning_cli.stack.env_file import read_env_file
+from dunning_cli.stack.processes import Process
+from tests.stack import folder_for_servers, without_named_servers
 
 
 async def test_a_database_is_empty_and_reads_every_script(database_url: str) -> None:
@@ -33,6 +40,27 @@ async def test_what_a_transaction_wrote_is_read_committed(kafka_bootstrap: str, 
         await producer.stop()
 
     assert await first_committed_value(kafka_bootstrap, topic) == b"committed"
+
+
+def test_the_servers_of_a_killed_test_run_stop_by_themselves(kafka_bootstrap: str) -> None:
+    arguments = [sys.executable, "-m", "dunning_cli.stack.keep", "--while-stdin-open", "--data-dir"]
+    environment = {**without_named_servers(), "DUNNING_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap}
+    with folder_for_servers() as folder:
+        keeper = subprocess.Popen(
+            [*arguments, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+        )
+        assert keeper.stdin is not None
+        assert keeper.stdout is not None
+        assert "ready\n" in iter(keeper.stdout.readline, "")
+        pids = [value for name, value in read_env_file(folder / "env").items() if name.startswith("DUNNING_PIDS_")]
+        kept = [Process.of_pid(int(pid)) for pid in pids]
+
+        keeper.stdout.close()  # What the death of its reader looks like from there.
+        keeper.stdin.close()
+        keeper.wait(60)
+
+        assert len(kept) == 3
+        assert not any(process is None or process.is_alive() for process in kept)
 
 
 async def create_topic(bootstrap: str, topic: str) -> None:

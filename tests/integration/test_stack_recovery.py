@@ -17,20 +17,20 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from dunning_cli.stack.env_file import read_env_file
 from dunning_cli.stack.kafka import why_unreachable
 from dunning_cli.stack.processes import Process
-from tests.stack import DATABASE, KAFKA, without_named_servers
+from tests.stack import DATABASE, KAFKA, folder_for_servers, without_named_servers
 
 PARTS = ("SUPERVISOR", "KAFKA", "POSTGRES", "MAIL_SINK")
 _SECONDS_MAX = 90
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def data_dir() -> Iterator[Path]:
     """A stack of this module's own: its parts get killed."""
-    folder = tmp_path_factory.mktemp("recovery")
-    up(folder)
-    asyncio.run(put_something_in(settings(folder)))
-    yield folder
-    dunning("down", "--data-dir", str(folder))
+    with folder_for_servers() as folder:
+        up(folder)
+        asyncio.run(put_something_in(settings(folder)))
+        yield folder
+        dunning("down", "--data-dir", str(folder))
 
 
 @pytest.mark.parametrize("part", ["KAFKA", "POSTGRES", "MAIL_SINK"])

@@ -11,7 +11,7 @@ import pytest
 from dunning_cli.stack.env_file import EnvFile
 from dunning_cli.stack.errors import cause_in_log, from_os_error
 from dunning_cli.stack.jars import WANTED, lock_file, read_lock
-from dunning_cli.stack.layout import Layout
+from dunning_cli.stack.layout import Layout, made_beside
 from dunning_cli.stack.mail_sink import MailDir
 from dunning_cli.stack.ports import HOST, Ports
 from dunning_cli.stack.processes import Command, Process, spawn, stop_all
@@ -156,3 +156,16 @@ def start(layout: Layout, script: str) -> "subprocess.Popen[bytes]":
     while Process.recorded_in(layout.record_of("part")) is None:
         os.sched_yield()
     return started
+
+
+def test_a_folder_gets_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), made_beside(tmp_path / "data") as unfinished:
+        unfinished.mkdir()
+        raise RuntimeError("killed")
+
+    assert not (tmp_path / "data").exists()
+
+    with made_beside(tmp_path / "data") as unfinished:
+        unfinished.mkdir()
+
+    assert list(tmp_path.iterdir()) == [tmp_path / "data"]

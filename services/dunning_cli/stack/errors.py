@@ -47,7 +47,8 @@ def cause_in_words(lines: Sequence[str]) -> str:
     for sign, meaning in _KNOWN_CAUSES.items():
         if any(sign in line for line in lines):
             return meaning
-    return lines[-1] if lines else "it left no word"
+    words = [line.strip() for line in lines if line.strip() and not line.strip().startswith("at ")]
+    return words[-1] if words else "it left no word"
 
 
 _KNOWN_CAUSES = {

@@ -1,6 +1,7 @@
 """Kafka, PostgreSQL and the mail server: the named ones, or own ones."""
 
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -42,14 +43,13 @@ class Infra:
 class InfraPlan:
     """Which parts are to be started, and what `Infra` there is once they run."""
 
-    def __init__(self, layout: Layout, ports: Ports, report: Report) -> None:
+    def __init__(self, layout: Layout, ports: Ports, report: Report, stopping: threading.Event) -> None:
         named = os.environ
-        self.parts: list[Part] = []
         self._layout = layout
         self._database = None if named.get(DATABASE) else LocalDatabase(layout, ports, report)
-        self._broker = None if named.get(KAFKA) else LocalBroker(layout, ports, report)
+        self._broker = None if named.get(KAFKA) else LocalBroker(layout, ports, report, stopping)
         self._mail = None if named.get(SMTP) else LocalMail(layout, ports)
-        self.parts = [own.part() for own in (self._database, self._mail, self._broker) if own is not None]
+        self.parts: list[Part] = [own.part() for own in (self._database, self._mail, self._broker) if own is not None]
 
     def require_the_named(self) -> None:
         """A named server that does not answer is an error now, not a service that never gets ready."""

@@ -6,6 +6,8 @@ The lock file names coordinates and checksums, no addresses: where they come fro
 import fcntl
 import hashlib
 import os
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from typing import Any
 from dunning_cli.stack.errors import CHECKSUM_WRONG, DOWNLOAD_FAILED, PACKAGES_MISSING, StackError, from_os_error
 from dunning_cli.stack.layout import deploy_dir
 from dunning_cli.stack.report import Report
+from dunning_cli.stack.signals import raise_if_asked
 
 # kafka-clients is named beside kafka_2.13: left to itself the resolver takes an older one and the broker cannot start.
 WANTED = (
@@ -25,6 +28,7 @@ WANTED = (
 )
 _DOWNLOADS_AT_ONCE = 6
 _DOWNLOAD_TIMEOUT_SECONDS = 30
+_PAUSES_SECONDS = (0.5, 2.0)
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,13 @@ def lock_file() -> Path:
     return deploy_dir() / "local" / "kafka-jars.lock"
 
 
-def class_path(report: Report) -> str:
+def class_path(report: Report, stopping: threading.Event) -> str:
     """The broker's class path, every jar on it present and just checked."""
     jars = read_lock(lock_file())
     repository = cache_dir() / "jars"
     try:
         with _alone_in(cache_dir()):
-            _fetch([jar for jar in jars if not _is_intact(jar, repository)], repository, report)
+            _fetch([jar for jar in jars if not _is_intact(jar, repository)], repository, report, stopping)
     except OSError as error:
         raise from_os_error(error) from error
     return ":".join(str(jar.path_in(repository)) for jar in jars)
@@ -83,7 +87,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _fetch(missing: list[Jar], repository: Path, report: Report) -> None:
+def _fetch(missing: list[Jar], repository: Path, report: Report, stopping: threading.Event) -> None:
     if not missing:
         return
     report.say(f"downloading Kafka: {len(missing)} files, once")
@@ -92,20 +96,21 @@ def _fetch(missing: list[Jar], repository: Path, report: Report) -> None:
     context = _maven_context(repository)
     with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
         downloads = [pool.submit(_download, context, jar, repository) for jar in missing]
-        for count, download in enumerate(as_completed(downloads), start=1):
-            if download.exception() is not None:
-                pool.shutdown(cancel_futures=True)
-            download.result()
-            report.progress(f"  {count} of {len(missing)} files", milestone=count % 15 == 0)
-    report.progress_over()
+        try:
+            for count, download in enumerate(as_completed(downloads), start=1):
+                download.result()
+                raise_if_asked(stopping)
+                report.progress(f"  {count} of {len(missing)} files", milestone=count % 15 == 0)
+        finally:  # One that fails, or a Ctrl-C, ends them all.
+            pool.shutdown(cancel_futures=True)
+            report.progress_over()
 
 
 def _download(context: Any, jar: Jar, repository: Path) -> None:
     import requests
 
-    artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
     try:
-        artifact.resolve()
+        _try_to_download(context, jar)
     except (requests.RequestException, RuntimeError) as error:
         reason = "it was not found" if isinstance(error, RuntimeError) else "no answer, or a broken one"
         message = f"cannot download {jar.artifact} {jar.version}: {reason}; check the network and try again"
@@ -114,6 +119,20 @@ def _download(context: Any, jar: Jar, repository: Path) -> None:
         jar.path_in(repository).unlink(missing_ok=True)
         message = f"{jar.artifact} {jar.version} is not the file that {lock_file().name} pins: not used"
         raise StackError(CHECKSUM_WRONG, message)
+
+
+def _try_to_download(context: Any, jar: Jar) -> None:
+    """A network may stumble once or twice among so many files."""
+    import requests
+
+    for pause_seconds in _PAUSES_SECONDS:
+        try:
+            context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
+            return
+        except requests.RequestException:
+            jar.path_in(context.repo_cache).unlink(missing_ok=True)
+            time.sleep(pause_seconds)
+    context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
 
 
 def _maven_context(repository: Path) -> Any:

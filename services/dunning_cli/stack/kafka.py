@@ -4,12 +4,13 @@ import asyncio
 import base64
 import importlib.util
 import subprocess
+import threading
 import uuid
 from pathlib import Path
 
 from dunning_cli.stack.errors import PACKAGES_MISSING, PART_DIED, StackError, cause_in_words
 from dunning_cli.stack.jars import class_path
-from dunning_cli.stack.layout import Layout, deploy_dir
+from dunning_cli.stack.layout import Layout, deploy_dir, made_beside
 from dunning_cli.stack.parts import Part
 from dunning_cli.stack.ports import HOST, Ports
 from dunning_cli.stack.processes import Command
@@ -24,9 +25,10 @@ _FORMAT_SECONDS_MAX = 60
 class LocalBroker:
     """A broker whose data lies in one folder."""
 
-    def __init__(self, layout: Layout, ports: Ports, report: Report) -> None:
+    def __init__(self, layout: Layout, ports: Ports, report: Report, stopping: threading.Event) -> None:
         self._folder = layout.kafka_dir
         self._report = report
+        self._stopping = stopping
         self._port = ports.of(NAME)
         self._controller_port = ports.of(f"{NAME}_controller")
         self._java: tuple[str, ...] = ()
@@ -47,12 +49,13 @@ class LocalBroker:
 
     def prepare(self) -> None:
         """Have the jars, write the settings, format the storage: the last only once."""
-        self._java = (str(_java_program()), *_JVM, "-cp", f"{self._folder}:{class_path(self._report)}")
+        self._java = (str(_java_program()), *_JVM, "-cp", f"{self._folder}:{class_path(self._report, self._stopping)}")
         self._folder.mkdir(exist_ok=True)
         (self._folder / "log4j2.properties").write_text(_local_file("log4j2.properties"))
-        self._settings.write_text(self._render_settings())
-        if not (self._data / "meta.properties").exists():
-            self._format()
+        self._settings.write_text(self._render_settings(self._data))
+        if not self._data.exists():
+            with made_beside(self._data) as unfinished:
+                self._format(unfinished)
 
     def command(self) -> Command:
         return Command([*self._java, "kafka.Kafka", str(self._settings)], working_dir=self._folder)
@@ -65,25 +68,19 @@ class LocalBroker:
     def _settings(self) -> Path:
         return self._folder / "server.properties"
 
-    def _render_settings(self) -> str:
+    def _render_settings(self, data: Path) -> str:
         own = {
             "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{HOST}:{self._controller_port}",
             "advertised.listeners": f"PLAINTEXT://{self.address}",
             "controller.quorum.voters": f"1@{HOST}:{self._controller_port}",
-            "log.dirs": str(self._data),
+            "log.dirs": str(data),
         }
         return _local_file("server.properties") + "".join(f"{name}={value}\n" for name, value in own.items())
 
-    def _format(self) -> None:
-        arguments = [
-            *self._java,
-            "kafka.tools.StorageTool",
-            "format",
-            "-t",
-            _new_cluster_id(),
-            "-c",
-            str(self._settings),
-        ]
+    def _format(self, data: Path) -> None:
+        settings = data.with_suffix(".properties")
+        settings.write_text(self._render_settings(data))
+        arguments = [*self._java, "kafka.tools.StorageTool", "format", "-t", _new_cluster_id(), "-c", str(settings)]
         try:
             done = subprocess.run(
                 arguments, cwd=self._folder, capture_output=True, text=True, timeout=_FORMAT_SECONDS_MAX, check=False
@@ -95,6 +92,7 @@ class LocalBroker:
         if done.returncode != 0:
             cause = cause_in_words((done.stderr or done.stdout).splitlines())
             raise StackError(PART_DIED, f"cannot format the broker's storage: {cause}")
+        settings.unlink()
 
 
 def why_unreachable(address: str) -> str | None:

@@ -1,5 +1,9 @@
 """Which file lies where in the data directory of a local stack."""
 
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +67,19 @@ class Layout:
 
     def lock_of(self, scope: str) -> Path:
         return self.records / f"{scope}.lock"
+
+
+@contextmanager
+def made_beside(folder: Path) -> Iterator[Path]:
+    """Where to make `folder`, which gets its name when it is whole: a half-made one is never taken for it.
+
+    Each try has a place of its own: whoever made the last one may have been killed while its helper still writes there.
+    """
+    for earlier_try in folder.parent.glob(f"{folder.name}-unfinished-*"):
+        shutil.rmtree(earlier_try, ignore_errors=True)
+    unfinished = folder.with_name(f"{folder.name}-unfinished-{os.getpid()}")
+    yield unfinished
+    unfinished.rename(folder)
 
 
 def deploy_dir() -> Path:

@@ -6,14 +6,13 @@ import importlib.util
 import os
 import pwd
 import secrets
-import shutil
 import signal
 import stat
 import subprocess
 from pathlib import Path
 
 from dunning_cli.stack.errors import PACKAGES_MISSING, PART_DIED, StackError, cause_in_words
-from dunning_cli.stack.layout import Layout
+from dunning_cli.stack.layout import Layout, made_beside
 from dunning_cli.stack.parts import Part
 from dunning_cli.stack.ports import HOST, Ports
 from dunning_cli.stack.processes import Account, Command
@@ -61,16 +60,15 @@ class LocalDatabase:
         )
 
     def prepare(self) -> None:
-        """Make the cluster once: beside its place first, so that a half-made one is never taken for a whole one."""
+        """Make the cluster, once."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._hand_over(self._folder)
-        if self._account is not None:
-            open_for_passing(self._folder, self._report)
-            open_for_passing(_programs(), self._report)
+        self._open_the_way()
         if not self._data.exists():
             self._make_cluster()
 
     def command(self) -> Command:
+        self._open_the_way()  # Before every start: others may have closed it since.
         settings = {**_SETTINGS, "port": str(self._port)}
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
         return Command(
@@ -112,13 +110,11 @@ class LocalDatabase:
             await connection.close()
 
     def _make_cluster(self) -> None:
-        unfinished = self._folder / "data.unfinished"
-        shutil.rmtree(unfinished, ignore_errors=True)
         self._password_file.touch(mode=0o600)
         self._password_file.write_text(secrets.token_urlsafe(18) + "\n")
         self._hand_over(self._password_file)
-        self._initdb(unfinished)
-        unfinished.rename(self._data)
+        with made_beside(self._data) as unfinished:
+            self._initdb(unfinished)
 
     def _initdb(self, data: Path) -> None:
         arguments = [str(_programs() / "initdb"), "-D", str(data), "--username", USER, "--encoding", "UTF8"]
@@ -140,6 +136,11 @@ class LocalDatabase:
             raise StackError(PART_DIED, "making the database takes too long: is this machine busy?") from error
         if done.returncode != 0:
             raise StackError(PART_DIED, f"cannot make the database: {cause_in_words(done.stderr.splitlines())}")
+
+    def _open_the_way(self) -> None:
+        if self._account is not None:
+            open_for_passing(self._folder, self._report)
+            open_for_passing(_programs(), self._report)
 
     def _hand_over(self, path: Path) -> None:
         if self._account is not None:

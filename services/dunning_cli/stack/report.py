@@ -14,7 +14,8 @@ class Report:
         self._said_once = ""
 
     def say(self, line: str) -> None:
-        print(line, flush=True)
+        with suppress(OSError):  # Nobody may be listening any more; what runs is looked after all the same.
+            print(line, flush=True)
         if self._keep_in is not None:
             with suppress(OSError), self._keep_in.open("a", encoding="utf-8") as file:  # A full disk silences, no more.
                 file.write(f"{line}\n")

@@ -16,7 +16,8 @@ from dunning_cli.stack.prepare import prepare
 from dunning_cli.stack.report import Report
 from dunning_cli.stack.scopes import Scope, held, mark_ready, unmark_ready, wait_until_ready
 from dunning_cli.stack.services import SERVICES, LocalService
-from dunning_cli.stack.supervisor import StopAsked, Supervisor
+from dunning_cli.stack.signals import StopAsked
+from dunning_cli.stack.supervisor import Supervisor
 
 READY = "ready"
 
@@ -48,6 +49,7 @@ class _Run:
         self._options = options
         self._layout = layout
         self._report = report
+        self._stopping = stopping
         self._env_file = EnvFile(layout)
         self._supervisor = Supervisor(layout, self._env_file, report, stopping)
 
@@ -76,7 +78,7 @@ class _Run:
             self._start_services(infra, ports)
 
     def _start_infra(self, ports: Ports) -> Infra:
-        plan = InfraPlan(self._layout, ports, self._report)
+        plan = InfraPlan(self._layout, ports, self._report, self._stopping)
         plan.require_the_named()
         self._supervisor.start(plan.parts)
         self._env_file.update(plan.infra().as_settings())

@@ -13,13 +13,10 @@ from dunning_cli.stack.parts import Part
 from dunning_cli.stack.processes import spawn
 from dunning_cli.stack.report import Report
 from dunning_cli.stack.restarts import next_pause_seconds
+from dunning_cli.stack.signals import raise_if_asked
 
 WATCH_SECONDS = 0.1
 _DEATHS_MAX_BEFORE_READY = 4
-
-
-class StopAsked(Exception):
-    """Somebody asked to stop while the stack was still starting."""
 
 
 class Child:
@@ -101,9 +98,9 @@ class Supervisor:
             self._stop_together([child])
 
     def _launch_first(self, part: Part) -> Child:
-        self._raise_if_stopping()
+        raise_if_asked(self._stopping)
         part.prepare()
-        self._raise_if_stopping()
+        raise_if_asked(self._stopping)
         child = Child(part, self._layout)
         self._children.append(child)
         self._note_pid(child, child.launch())
@@ -119,7 +116,7 @@ class Supervisor:
                 message = f"{child.part.name} is not ready after {child.part.ready_seconds_max:.0f} s: {reason}"
                 raise StackError(PART_NOT_READY, f"{message} (log: {self._layout.log_of(child.part.name)})")
             self._stopping.wait(WATCH_SECONDS)
-            self._raise_if_stopping()
+            raise_if_asked(self._stopping)
         self._report.say(f"{child.part.name} is ready")
 
     def _look_after_children(self) -> None:
@@ -168,7 +165,3 @@ class Supervisor:
                 del self._unwritten_pids[part]
         except OSError as error:
             self._report.say_once(f"{self._layout.env_file} is out of date: {from_os_error(error)}")
-
-    def _raise_if_stopping(self) -> None:
-        if self._stopping.is_set():
-            raise StopAsked
