@@ -79,6 +79,7 @@ class ReadThrough:
         """One look. The clock is read first: what the broker says afterwards holds at that instant or later."""
         asked_at = await self._database_now()
         owned = await self._reading.done()
+        self._forget(self._through.keys() - owned.keys())
         if not owned:
             return
         ends = await self._log.ends(list(owned))
@@ -117,6 +118,14 @@ class ReadThrough:
         partition = str(tp.partition)
         self._metrics.lag.labels(tp.topic, partition).set(behind)
         self._metrics.lag_seconds.labels(tp.topic, partition).set((asked_at - since).total_seconds())
+
+    def _forget(self, gone: Collection[TopicPartition]) -> None:
+        """What another instance reads now is its to measure."""
+        for tp in list(gone):
+            del self._through[tp]
+            self._goals.pop(tp, None)
+            self._metrics.lag.remove(tp.topic, str(tp.partition))
+            self._metrics.lag_seconds.remove(tp.topic, str(tp.partition))
 
     async def _database_now(self) -> datetime:
         async with self._store.transaction() as tx:
