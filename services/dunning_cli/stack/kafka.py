@@ -18,7 +18,14 @@ from dunning_cli.stack.reach import why_no_connection
 from dunning_cli.stack.report import Report
 
 NAME = "kafka"
-_JVM = ("-Xms256m", "-Xmx512m", "--sun-misc-unsafe-memory-access=allow", "--enable-native-access=ALL-UNNAMED")
+_JVM = (
+    "-Xms256m",
+    "-Xmx512m",
+    "-XX:+ExitOnOutOfMemoryError",  # A broker that limps on is worse than one that is started again.
+    "-XX:-UsePerfData",
+    "--sun-misc-unsafe-memory-access=allow",  # Both silence warnings about what the broker's jars do.
+    "--enable-native-access=ALL-UNNAMED",
+)
 _FORMAT_SECONDS_MAX = 60
 
 
