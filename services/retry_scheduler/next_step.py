@@ -52,12 +52,14 @@ def last_attempt(case: RetryCase) -> Last | None:
 
 
 def is_barred(account: RetryAccount, case: RetryCase) -> bool:
-    """Whether no charge can succeed until a new method arrives (rule 18). Of a method that nobody named only the last
-    attempt tells.
+    """Whether no charge can succeed until a new method arrives (rule 18).
+
+    A method that nobody named cannot be barred by its name: the last attempt tells, until a method arrives.
     """
     last = last_attempt(case)
-    unnamed = last is not None and last.decline_class is DeclineClass.HARD and not last.method_key
-    return unnamed or all_barred(account, case)
+    if last is not None and last.decline_class is DeclineClass.HARD and not last.method_key:
+        return account.new_method_at is None or account.new_method_at < last.at
+    return all_barred(account, case)
 
 
 def waits_for_customer(account: RetryAccount, case: RetryCase) -> str | None:

@@ -1,0 +1,275 @@
+"""New methods, classes of declines, and how the retry track ends (rules 18, 19, 21 and 22)."""
+
+import pytest
+
+from dunning.domain import ids
+from dunning.domain.events import Failure, RetryRequested, StageChanged
+from tests.builders import (
+    HARD,
+    NEEDS_CUSTOMER,
+    OTHER_VISA,
+    SOFT,
+    TECHNICAL,
+    VISA,
+    Story,
+    failed,
+    instant,
+    new_card,
+    only_retries,
+    overdue,
+    paid,
+    signal,
+)
+
+FIRST_RETRY = f"{ids.case_id('acc_1', 'in_1', 1)}:2"
+
+
+def test_a_new_method_is_charged_at_once_while_the_customer_is_waited_for() -> None:
+    story = Story(only_retries(hours=["08:00", "20:00"])).reads(failed("03-02 10:00", failure=HARD))
+
+    story.reads(new_card("03-04 23:00")).until("03-04 23:00")
+
+    assert story.lines("retry", "charge") == [
+        "03-02 10:00 retry in_1 none>waiting_for_customer",
+        "03-04 23:00 retry in_1 waiting_for_customer>scheduled",
+        "03-04 23:00 retry in_1 scheduled>requested",
+        "03-04 23:00 charge in_1 #2 4900 EUR",
+    ]
+    assert story.outputs(RetryRequested)[0].payment_method_id == "pm_2"
+
+
+def test_a_new_method_brings_a_planned_retry_forward_and_uses_nothing_up() -> None:
+    story = Story(only_retries(), charges="fail").reads(failed("03-02 10:00"), new_card("03-02 12:00"))
+
+    assert story.until("06-01 00:00").lines("charge") == [
+        "03-02 12:00 charge in_1 #2 4900 EUR",
+        "03-03 12:00 charge in_1 #3 4900 EUR",
+        "03-06 12:00 charge in_1 #4 4900 EUR",
+        "03-11 12:00 charge in_1 #5 4900 EUR",
+        "03-18 12:00 charge in_1 #6 4900 EUR",
+    ]
+
+
+def test_a_new_method_revives_an_exhausted_case_once() -> None:
+    story = Story(only_retries(after=["1d"]), charges="fail").reads(failed("03-02 10:00"), new_card("03-20 12:00"))
+
+    assert story.until("06-01 00:00").since("03-03", "retry", "charge") == [
+        "03-03 10:00 retry in_1 scheduled>requested",
+        "03-03 10:00 charge in_1 #2 4900 EUR",
+        "03-03 10:00 retry in_1 requested>exhausted",
+        "03-20 12:00 retry in_1 exhausted>scheduled",
+        "03-20 12:00 retry in_1 scheduled>requested",
+        "03-20 12:00 charge in_1 #3 4900 EUR",
+        "03-20 12:00 retry in_1 requested>exhausted",
+    ]
+
+
+def test_a_new_method_behind_the_window_is_charged_and_then_nothing_is_left() -> None:
+    story = Story(only_retries(window="5d"), charges="fail").reads(failed("03-02 10:00", failure=HARD))
+
+    story.world.processor = Story(charges={2: SOFT}).world.processor
+    story.reads(new_card("03-20 12:00")).until("06-01 00:00")
+
+    assert story.since("03-20", "retry") == [
+        "03-20 12:00 retry in_1 waiting_for_customer>scheduled",
+        "03-20 12:00 retry in_1 scheduled>requested",
+        "03-20 12:00 retry in_1 requested>exhausted",
+    ]
+
+
+def test_while_a_request_is_out_a_new_method_is_kept_until_it_failed() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00"), new_card("03-03 12:00"))
+
+    story.reads(failed("03-03 13:00", attempt_number=2, retry_id=FIRST_RETRY, failure=HARD)).until("03-03 13:00")
+
+    assert story.since("03-03 10:01", "retry", "charge") == [
+        "03-03 13:00 retry in_1 requested>scheduled",
+        "03-03 13:00 retry in_1 scheduled>requested",
+        "03-03 13:00 charge in_1 #3 4900 EUR",
+    ]
+    assert [each.payment_method_id for each in story.outputs(RetryRequested)] == ["pm_1", "pm_2"]
+
+
+def test_a_kept_method_is_charged_at_once_after_the_time_out() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00"), new_card("03-03 12:00")).until("03-04 10:00")
+
+    assert story.since("03-03 10:01", "retry", "charge") == [
+        "03-04 10:00 retry in_1 requested>scheduled",
+        "03-04 10:00 retry in_1 scheduled>requested",
+        "03-04 10:00 charge in_1 #3 4900 EUR",
+    ]
+
+
+def test_a_method_that_was_declined_hard_is_ignored_when_it_comes_back() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00", failure=HARD), new_card("03-03 10:00", VISA))
+
+    assert story.until("04-01 00:00").lines("retry") == ["03-02 10:00 retry in_1 none>waiting_for_customer"]
+
+
+def test_a_hard_refusal_stops_the_same_method_in_all_cases_of_the_account() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00", invoice_id="in_2", payment_id="pay_2"))
+
+    story.reads(failed("03-02 12:00", failure=HARD)).until("04-01 00:00")
+
+    assert story.lines("retry") == [
+        "03-02 10:00 retry in_2 none>scheduled",
+        "03-02 12:00 retry in_2 scheduled>waiting_for_customer",
+        "03-02 12:00 retry in_1 none>waiting_for_customer",
+    ]
+
+
+def test_a_hard_refusal_of_one_card_does_not_stop_the_other() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00", invoice_id="in_2", payment_id="pay_2"))
+
+    story.reads(failed("03-02 12:00", failure=HARD, payment_method=OTHER_VISA)).until("03-03 10:00")
+
+    assert story.lines("retry", "charge") == [
+        "03-02 10:00 retry in_2 none>scheduled",
+        "03-02 12:00 retry in_1 none>waiting_for_customer",
+        "03-03 10:00 retry in_2 scheduled>requested",
+        "03-03 10:00 charge in_2 #2 4900 EUR",
+    ]
+
+
+def test_a_customers_try_with_another_card_that_is_refused_hard_stops_nothing() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00"))
+    tried = failed(
+        "03-02 12:00", payment_id="pay_2", attempt_number=2, failure=HARD, payment_method=OTHER_VISA,
+        initiated_by="customer",
+    )  # fmt: skip
+
+    story.reads(tried).until("03-03 12:00")
+
+    assert story.lines("charge") == ["03-03 12:00 charge in_1 #3 4900 EUR"]
+    assert story.outputs(RetryRequested)[0].payment_method_id == "pm_1"
+
+
+def test_a_method_that_nobody_named_is_barred_for_its_own_case_only() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00", failure=HARD, payment_method=None))
+    story.reads(failed("03-02 12:00", invoice_id="in_2", payment_id="pay_2", payment_method=None))
+
+    assert story.reads(new_card("03-02 13:00")).until("03-02 13:00").lines("retry") == [
+        "03-02 10:00 retry in_1 none>waiting_for_customer",
+        "03-02 12:00 retry in_2 none>scheduled",
+        "03-02 13:00 retry in_1 waiting_for_customer>scheduled",
+        "03-02 13:00 retry in_1 scheduled>requested",
+        "03-02 13:00 retry in_2 scheduled>requested",
+    ]
+
+
+def test_a_new_method_that_is_refused_hard_waits_again() -> None:
+    story = Story(only_retries(), charges={2: HARD}).reads(failed("03-02 10:00"), new_card("03-02 12:00"))
+
+    assert story.until("04-01 00:00").lines("retry") == [
+        "03-02 10:00 retry in_1 none>scheduled",
+        "03-02 12:00 retry in_1 scheduled>requested",
+        "03-02 12:00 retry in_1 requested>waiting_for_customer",
+    ]
+
+
+def test_the_customers_act_after_a_refusal_that_needs_it_is_a_new_method_or_a_try_of_its_own() -> None:
+    def after(event: object) -> list[str]:
+        story = Story(only_retries()).reads(failed("03-02 10:00", failure=NEEDS_CUSTOMER))
+        return story.reads(event).until("03-04 10:00").since("03-03 09", "retry")[:2]  # type: ignore[arg-type]  # any input
+
+    assert after(new_card("03-03 10:00", VISA)) == [
+        "03-03 10:00 retry in_1 waiting_for_customer>scheduled",
+        "03-03 10:00 retry in_1 scheduled>requested",
+    ]
+    assert after(failed("03-03 10:00", payment_id="pay_2", attempt_number=2, initiated_by="customer")) == [
+        "03-03 10:00 retry in_1 waiting_for_customer>scheduled",
+        "03-04 10:00 retry in_1 scheduled>requested",
+    ]
+
+
+def test_an_order_to_retry_now_charges_the_present_method_unless_it_is_barred() -> None:
+    def charged(failure: Failure) -> list[str]:
+        story = Story(only_retries(hours=["08:00", "20:00"])).reads(failed("03-02 10:00", failure=failure))
+        return story.reads(signal("retry.now", "03-02 23:00")).until("03-02 23:00").lines("charge")
+
+    at_once = ["03-02 23:00 charge in_1 #2 4900 EUR"]
+    assert charged(SOFT) == at_once
+    assert charged(NEEDS_CUSTOMER) == at_once
+    assert charged(HARD) == []
+
+
+def test_an_order_to_retry_now_waits_for_the_open_request() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00"), signal("retry.now", "03-03 11:00"))
+
+    story.reads(failed("03-03 12:00", attempt_number=2, retry_id=FIRST_RETRY)).until("03-03 12:00")
+
+    assert story.lines("charge")[1:] == ["03-03 12:00 charge in_1 #3 4900 EUR"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "charged"),
+    [
+        (Failure("card_declined", network="mastercard", network_advice_code="24"), "03-03 10:00"),
+        (Failure("card_declined", network="mastercard", network_advice_code="26"), "03-04 10:00"),
+        (Failure("card_declined", network="mastercard", network_advice_code="30"), "03-12 10:00"),
+        (Failure("card_declined", network="mastercard", network_advice_code="03"), "none"),
+        (Failure("lost_card", network="visa", network_decline_code="51"), "none"),
+        (Failure("insufficient_funds", network="visa", network_decline_code="04"), "none"),
+        (Failure("insufficient_funds", network="visa", network_decline_code="05"), "03-03 10:00"),
+        (Failure("insufficient_funds", network="visa", network_decline_code="91"), "03-02 10:10"),
+        (Failure("who_knows", network="visa", network_decline_code="??", decline_class="hard"), "none"),
+        (Failure("insufficient_funds", decline_class="hard"), "03-03 10:00"),
+        (Failure("who_knows"), "03-03 10:00"),
+        (Failure("processing_error", network="mastercard", network_advice_code="25"), "03-03 10:00"),
+    ],
+)
+def test_a_hard_code_from_any_source_wins_advice_only_delays_and_the_unmapped_falls_through(
+    failure: Failure, charged: str
+) -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00", failure=failure)).until("04-01 00:00")
+
+    assert next((line[:11] for line in story.lines("charge")), "none") == charged
+
+
+def test_advice_that_reaches_behind_the_window_leaves_no_retry() -> None:
+    advice = Failure("insufficient_funds", network="mastercard", network_advice_code="30")
+
+    story = Story(only_retries(window="7d")).reads(failed("03-02 10:00", failure=advice)).until("04-01 00:00")
+
+    assert story.lines("retry") == ["03-02 10:00 retry in_1 none>exhausted"]
+
+
+def test_an_overdue_payment_has_no_retry_track() -> None:
+    story = Story(only_retries()).reads(
+        overdue("03-02 10:00"), new_card("03-03 10:00"), signal("retry.now", "03-04 10:00")
+    )
+
+    assert story.reads(paid("03-05 10:00")).until("04-01 00:00").lines("retry", "charge") == []
+
+
+@pytest.mark.parametrize(
+    ("payment", "reason"),
+    [
+        (paid("03-03 12:00", retry_id=FIRST_RETRY), "paid"),
+        (paid("03-03 12:00", payment_id="pay_1", attempt_number=2), "paid"),
+        (paid("03-03 12:00", payment_id="pay_1"), "paid_elsewhere"),
+        (paid("03-03 12:00", payment_id="pay_1", attempt_number=2, initiated_by="customer"), "paid_elsewhere"),
+        (signal("invoice.adjusted", "03-03 12:00", amount_remaining_minor=0), "paid_elsewhere"),
+    ],
+)
+def test_money_that_answers_us_is_paid_and_other_money_is_paid_elsewhere(payment: object, reason: str) -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00"), payment)  # type: ignore[arg-type]  # any input
+
+    moved = [each for each in story.until("03-03 12:00").outputs(StageChanged) if each.track == "retry"][-1]
+
+    assert (moved.to_stage, moved.reason) == ("recovered", reason)
+
+
+@pytest.mark.parametrize("failure", [SOFT, HARD, NEEDS_CUSTOMER, TECHNICAL])
+def test_money_moves_every_stage_to_recovered(failure: Failure) -> None:
+    story = Story(only_retries(after=[])).reads(failed("03-02 10:00", failure=failure), paid("03-02 10:05"))
+
+    assert story.until("03-02 10:05").lines("retry")[-1].endswith(">recovered")
+
+
+def test_a_request_says_what_the_platform_needs() -> None:
+    request = Story(only_retries()).reads(failed("03-02 10:00")).until("03-03 10:00").outputs(RetryRequested)[0]
+
+    assert (request.retry_id, request.sequence, request.decline_class) == (FIRST_RETRY, 1, "soft")
+    assert (request.payment_id, request.payment_method_id) == ("pay_1", "pm_1")
+    assert (request.not_before, request.not_after) == (instant("03-03 10:00"), instant("03-04 10:00"))
