@@ -3,7 +3,7 @@
 The dates are the services' own: decided by the same functions that act on them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,6 +24,15 @@ class Expected:
     what: str
     at: datetime | None = None
     condition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenErrand:
+    """A notice on its way out: whether it waits for its next try, and when that is."""
+
+    waits: bool
+    tries: int
+    due_at: datetime
 
 
 def retry_expected(case: RetryCase, policy: Policy) -> Expected:
@@ -62,10 +71,12 @@ def _why_no_retry(case: RetryCase, policy: Policy) -> str:
     return "nothing is planned"
 
 
-def notice_expected(account: NoticeAccount, case: NoticeCase, policy: Policy) -> Iterator[Expected]:
+def notice_expected(
+    account: NoticeAccount, case: NoticeCase, policy: Policy, errands: Mapping[str, OpenErrand]
+) -> Iterator[Expected]:
     """Notices that are not at their end, also of a closed case; then the next rung with or without one."""
     for notice in case.notices:
-        yield from _unfinished(notice)
+        yield from _unfinished(notice, errands.get(notice.id))
     if not case.open:
         return
     if case.next_rung >= len(policy.ladder):
@@ -83,12 +94,14 @@ def notice_expected(account: NoticeAccount, case: NoticeCase, policy: Policy) ->
         yield Expected("notice", f"{said} when the account is {rung.account}")
 
 
-def _unfinished(notice: Notice) -> Iterator[Expected]:
+def _unfinished(notice: Notice, errand: OpenErrand | None) -> Iterator[Expected]:
     what = f"notice {notice.rung} by {notice.channel}"
     if notice.state is NoticeState.WAITING:
-        yield Expected("notice", f"{what} waits for the end of quiet hours", notice.due)
+        yield Expected("notice", what, notice.due, "waits for the end of quiet hours")
     elif notice.state is NoticeState.ORDERED and notice.withdrawn_as:
         yield Expected("notice", f"{what} is being called back ({notice.withdrawn_reason})")
+    elif notice.state is NoticeState.ORDERED and errand is not None and errand.waits:
+        yield Expected("notice", what, errand.due_at, f"tried {errand.tries} times so far" if errand.tries else "")
     elif notice.state is NoticeState.ORDERED:
         yield Expected("notice", f"{what} is being sent")
 
@@ -103,9 +116,8 @@ def account_expected(account: EnforcedAccount, case: AccountCase, policy: Policy
     at = AccountTrack(lambda: Policies.of(policy)).wake_at(account, case, now)
     if at is not None:
         return Expected("account", f"account is {rung.account}", at, _warned(case, rung))
-    planned = case.date_of(rung, policy)
-    what = f"account is {rung.account} {rung.lead} after {rung.warned_by} was delivered, which it is not; not before"
-    return Expected("account", what, planned)
+    why = f"at the earliest: {rung.warned_by} has to be delivered {rung.lead} before, and is not yet"
+    return Expected("account", f"account is {rung.account}", case.date_of(rung, policy), why)
 
 
 def _warned(case: AccountCase, rung: Rung) -> str:

@@ -11,7 +11,7 @@ from dunning.domain.calendar import rfc3339
 from dunning.domain.case import Case
 from dunning.domain.events import PolicyRef
 from dunning.domain.policy import Policy
-from dunning_cli.cases.expected import Expected, account_expected, notice_expected, retry_expected
+from dunning_cli.cases.expected import Expected, OpenErrand, account_expected, notice_expected, retry_expected
 from dunning_cli.cases.read import TRACKS, Filter, Held, Key, Published, Reading, former_case_ids
 from dunning_cli.story import Told
 from notification_dispatcher.case import NoticeAccount, NoticeCase
@@ -59,7 +59,7 @@ async def gather_case(reading: Reading, case_id: str, key: Key, now: datetime) -
         key=key,
         present=Present(newest, {TRACKS[name]: each.case.stage for name, each in held.items() if each.case}),
         events=_told(published, newest),
-        expected=_expected(held, policy, now) if policy else (),
+        expected=_expected(held, policy, await reading.errands(key), now) if policy else (),
         unpublished=_waiting(published),
         other_case_ids=others,
         unread_by=[name for name in reading.services if name not in held],
@@ -111,7 +111,9 @@ def _waiting(published: Sequence[Published]) -> int:
     return sum(1 for each in published if each.published_at is None)
 
 
-def _expected(held: Mapping[str, Held], policy: Policy, now: datetime) -> list[Expected]:
+def _expected(
+    held: Mapping[str, Held], policy: Policy, errands: Mapping[str, OpenErrand], now: datetime
+) -> list[Expected]:
     found: list[Expected] = []
     for each in held.values():
         match each.account, each.case:
@@ -120,7 +122,7 @@ def _expected(held: Mapping[str, Held], policy: Policy, now: datetime) -> list[E
             case _, RetryCase(open=True) as case:
                 found.append(retry_expected(case, policy))
             case NoticeAccount() as account, NoticeCase() as case:
-                found += notice_expected(account, case, policy)
+                found += notice_expected(account, case, policy, errands)
             case EnforcedAccount() as account, AccountCase(open=True) as case:
                 found.append(account_expected(account, case, policy, now))
     return found

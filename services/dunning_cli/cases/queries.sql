@@ -62,3 +62,7 @@ select * from (
 -- name: policy
 -- The text of a version that a case pinned.
 select body from {schema}.policies where id = $1 and version = $2;
+
+-- name: errands
+-- Notices on their way out. While one waits, due_at is when it is tried; a leased one is in somebody's hands.
+select errand_id, state = 'waiting' as waits, tries, due_at from {schema}.errands where account_id = $1 and invoice_id = $2;

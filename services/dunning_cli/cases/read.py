@@ -18,6 +18,7 @@ from dunning.runtime.postgres.outbox import decode_headers
 from dunning.runtime.postgres.queries import load_queries
 from dunning.runtime.repository import StateRepository
 from dunning_cli.asking import Connection
+from dunning_cli.cases.expected import OpenErrand
 from notification_dispatcher.case import NoticeAccount, NoticeCase
 from retry_scheduler.case import RetryAccount, RetryCase
 
@@ -162,6 +163,14 @@ class Reading:
             for schema in self._schemas
             for row in await self._fetch(query, schema, subject, STORY_EVENTS_MAX)
         ]
+
+    async def errands(self, key: Key) -> dict[str, OpenErrand]:
+        """The notices of an invoice that are on their way out, by their ids."""
+        return {
+            row["errand_id"]: OpenErrand(row["waits"], row["tries"], row["due_at"])
+            for schema in self._schemas
+            for row in await self._fetch("errands", schema, key.account_id, key.invoice_id)
+        }
 
     async def policy(self, ref: PolicyRef) -> Policy | None:
         """The version that a case pinned, if it is on file and this code can read it."""

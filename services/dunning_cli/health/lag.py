@@ -50,12 +50,13 @@ def judge_lag(
     """By time: who reads notes again and again until when everything was read. Offsets alone would mislead, since
     markers of transactions lie behind the last record."""
     gone = [tp for tp, at in bounds.items() if _is_gone(positions.get(tp), at)]
-    unread = [tp for tp in bounds if _age(positions.get(tp)) > _STALE]
+    behind = {tp: _behind(positions.get(tp), at) for tp, at in bounds.items() if _age(positions.get(tp)) > _STALE}
+    unread = sorted(behind, key=lambda tp: (-behind[tp], tp))
     if gone:
         do = "the topics keep records too briefly, or were made anew: find out which before anything is read again"
         return problem(LAG, f"{service}: records that it has not read are gone in {_named(gone)}", do)
     if unread:
-        waiting = sum(_behind(positions.get(tp), bounds[tp]) for tp in unread)
+        waiting = sum(behind.values())
         said = f"{service}: not read to the end for {_STALE.seconds} s: {_named(unread)}; {waiting} records wait there"
         do = f"is {service} running (`dunning up`, `dunning run {service}`)? If so, its /readyz says what is in the way"
         return problem(LAG, said, do) if waiting else warning(LAG, said, do)

@@ -24,7 +24,8 @@ def look_at_service(service: str, metrics_url: str | None) -> Finding:
     except HTTPError as refusal:
         return _not_ready(service, refusal.read(_ANSWER_BYTES_MAX))
     except (OSError, ValueError) as error:
-        why = str(getattr(error, "reason", error)) or type(error).__name__
+        cause = getattr(error, "reason", error)
+        why = str(getattr(cause, "strerror", None) or cause).lower()
         return problem(
             SERVICE, f"{service}: {metrics_url} does not answer ({why})", f"`dunning up` or `dunning run {service}`"
         )

@@ -1,0 +1,136 @@
+"""`dunning migrate`, `dunning doctor` and `dunning dlq` on a real broker and a real database."""
+
+import asyncio
+from collections.abc import Mapping
+from types import SimpleNamespace
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from dunning.runtime.dead_letters import dead_letter, wire_key, wire_value
+from tests.cli import dunning
+
+HEADERS = (("content-type", b"application/json"),)
+
+
+@pytest.fixture
+def settings(kafka_bootstrap: str, database_url: str, topic_prefix: str) -> Mapping[str, str]:
+    return {
+        "DUNNING_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
+        "DUNNING_DATABASE_URL": database_url,
+        "DUNNING_TOPIC_PREFIX": topic_prefix,
+    }
+
+
+def test_migrate_makes_tables_and_topics_and_a_second_time_nothing(
+    settings: Mapping[str, str], topic_prefix: str
+) -> None:
+    one = dunning("migrate", "--service", "retry_scheduler", settings=settings)
+    all_of_them = dunning("migrate", settings=settings)
+    again = dunning("migrate", settings=settings)
+
+    assert one.lines[:2] == [
+        "retry_scheduler: applied kernel/0001_tables.pre.sql",
+        "retry_scheduler: applied retry_scheduler/0001_cases.pre.sql",
+    ]
+    assert f"topic {topic_prefix}dunning.account.status: created" in one.lines
+    assert all_of_them.lines[0] == "retry_scheduler: up to date"
+    assert "account_enforcement: applied kernel/0001_tables.pre.sql" in all_of_them.lines
+    assert again.lines == [
+        "retry_scheduler: up to date",
+        "notification_dispatcher: up to date",
+        "account_enforcement: up to date",
+        "topics: all there",
+    ]
+
+
+def test_the_doctor_sees_what_is_missing_and_then_that_nobody_reads(settings: Mapping[str, str]) -> None:
+    before = dunning("doctor", "--format", "json", settings=settings)
+    dunning("migrate", settings=settings)
+    after = dunning("doctor", "--format", "json", settings=settings)
+
+    assert before.exit_code == 1
+    assert {"problem"} == {each["level"] for each in before.json if each["check"] in ("topics", "schema")}
+    assert {each["check"] for each in after.json if each["level"] == "problem"} == set()
+    assert {each["check"] for each in after.json if each["level"] == "warning"} == {"lag", "smtp"}
+    assert after.exit_code == 0
+
+
+def test_the_doctor_goes_on_when_nobody_answers(settings: Mapping[str, str]) -> None:
+    said = dunning("doctor", settings={**settings, "DUNNING_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
+
+    assert said.exit_code == 1
+    assert said.lines[0].startswith("problem  kafka     cannot reach Kafka at 127.0.0.1:1 (connection refused)")
+    assert any(line.startswith("ok       database") for line in said.lines)
+
+
+async def _set_aside(bootstrap: str, prefix: str) -> None:
+    """Three dead letters as the relay writes them, in transactions, and one in a transaction that was given up."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=f"{prefix}cli")
+    await producer.start()
+    try:
+        for offset, (service, body, given_up) in enumerate(
+            [
+                ("retry_scheduler", b'{"customer": {"email": "anna@example.com"}}', False),
+                ("retry_scheduler", b"given up", True),
+                ("retry_scheduler", b"\xff\x1b[2J", False),
+                ("account_enforcement", None, False),
+            ]
+        ):
+            record = SimpleNamespace(
+                topic=f"{prefix}payment.failed",
+                partition=3,
+                offset=offset,
+                timestamp=0,
+                key=b"acct-1",
+                value=body,
+                headers=HEADERS,
+            )
+            row = dead_letter(record, service, "null_value" if body is None else "wrong_type", "what is wrong", None)
+            await producer.begin_transaction()
+            await producer.send(row.topic, wire_value(row), key=wire_key(row), headers=list(row.headers))
+            await (producer.abort_transaction() if given_up else producer.commit_transaction())
+    finally:
+        await producer.stop()
+
+
+@pytest.fixture
+def with_letters(settings: Mapping[str, str], kafka_bootstrap: str, topic_prefix: str) -> Mapping[str, str]:
+    dunning("migrate", settings=settings)
+    asyncio.run(_set_aside(kafka_bootstrap, topic_prefix))
+    return settings
+
+
+def test_dead_letters_are_listed_newest_first_and_shown(with_letters: Mapping[str, str], topic_prefix: str) -> None:
+    def listed(*options: str) -> list[str]:
+        found = dunning("dlq", "list", *options, "--format", "json", settings=with_letters).json
+        return [f"{each['service']} {each['reason']} {each['original']['offset']}" for each in found]
+
+    newest_first = ["account_enforcement null_value 3", "retry_scheduler wrong_type 2", "retry_scheduler wrong_type 0"]
+    assert listed() == newest_first
+    assert listed("--limit", "1") == newest_first[:1]
+    assert listed("--service", "retry_scheduler", "--topic", "payment.failed") == newest_first[1:]
+    assert listed("--reason", "null_value") == newest_first[:1]
+    assert listed("--since", "2100-01-01T00:00:00Z") == []
+
+    ids = [each["id"] for each in dunning("dlq", "list", "--format", "json", settings=with_letters).json]
+    shown = dunning("dlq", "show", ids[-1], settings=with_letters)
+    assert shown.lines[1:5] == [
+        "  reason     wrong_type: what is wrong",
+        f"  came from  {topic_prefix}payment.failed, partition 3, offset 0, at 1970-01-01T00:00:00+00:00",
+        shown.lines[3],
+        "  key        acct-1",
+    ]
+    assert '      "email": "a***@example.com"' in shown.lines
+    assert "body: null" in dunning("dlq", "show", ids[0], settings=with_letters).lines
+
+
+def test_what_is_no_dead_letter_is_an_error(with_letters: Mapping[str, str]) -> None:
+    gone = dunning("dlq", "show", "retry_scheduler:payment.failed:0:999", settings=with_letters)
+    marker = dunning("dlq", "show", "retry_scheduler:payment.failed:0:1", settings=with_letters)  # of a transaction
+    unknown = dunning("dlq", "list", "--topic", "payment.failde", settings=with_letters)
+
+    assert gone.text.endswith("`dunning dlq list` shows those there are [DUN-C020]")
+    assert marker.exit_code == 1
+    assert unknown.exit_code == 2
+    assert 'nobody reads "payment.failde"; there are' in unknown.text
