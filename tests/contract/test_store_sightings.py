@@ -94,3 +94,12 @@ async def test_overlapping_batches_in_any_order_do_not_deadlock(store: ToyStore)
 
     assert sum(verdict is FIRST for batch in verdicts for verdict in batch) == 40
     assert sum(verdict is DUPLICATE for batch in verdicts for verdict in batch) == 80
+
+
+async def test_what_was_set_aside_is_new_again_and_what_others_saw_stays(store: ToyStore) -> None:
+    await seen(store, (1, 10))
+    async with store.transaction() as tx:
+        await tx.first_sightings([(1, 10), (2, 20), (3, 30)])
+        await tx.forget_sightings([2])
+
+    assert await seen(store, (1, 10), (2, 21), (3, 30)) == [DUPLICATE, FIRST, DUPLICATE]

@@ -102,6 +102,9 @@ class Transaction(Protocol[A]):
     async def first_sightings(self, sightings: Sequence[tuple[int, int]]) -> list[Verdict]:
         """Record (key, content) pairs; says of each whether it is new. Repetitions within the call count as seen."""
 
+    async def forget_sightings(self, keys: Sequence[int]) -> None:
+        """Take back keys that were first seen in this transaction: what named them had no effect."""
+
     async def load(self, wanted: Mapping[str, Collection[str]]) -> dict[str, A]:
         """Lock these accounts in order of their ids, new ones included; load their open cases and the named ones."""
 

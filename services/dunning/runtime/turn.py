@@ -71,6 +71,7 @@ class _Sorted:
     noted: Counter[str] = field(default_factory=Counter)
     duplicates: Counter[str] = field(default_factory=Counter)
     conflicts: Counter[str] = field(default_factory=Counter)
+    without_effect: list[int] = field(default_factory=list)  # keys first seen here, of messages that are set aside
 
 
 def concerns_the_input(error: BaseException) -> bool:
@@ -173,6 +174,8 @@ class Turn(Generic[A]):
             outcome = self._fold(accounts, first, await tx.now())
             self._set_aside_rejected(found, first, outcome)
             outcome.rows += self._letters(found)
+            if found.without_effect:
+                await tx.forget_sightings(found.without_effect)
             await outcome.record(tx, accounts)
             await tx.advance_offsets({tp: max(at, stored[tp]) for tp, at in batch.positions.items()})
             crash_point("turn.saved")
@@ -230,6 +233,8 @@ class Turn(Generic[A]):
                 what = readable.sightings[said.index(Verdict.CONFLICT)].what
                 detail = f"another message with the same {what} key and another content came before"
                 found.letters.append((record, CONFLICTING_DUPLICATE, detail, None))
+                named = zip(readable.sightings, said, strict=True)
+                found.without_effect += [sighting.key for sighting, verdict in named if verdict is Verdict.FIRST]
             elif Verdict.DUPLICATE in said:
                 found.duplicates[record.topic] += 1
             else:
@@ -239,7 +244,9 @@ class Turn(Generic[A]):
     @staticmethod
     def _set_aside_rejected(found: _Sorted, first: Sequence[tuple[ConsumerRecord, Readable]], outcome: Outcome) -> None:
         for place, reason in outcome.rejected:
-            found.letters.append((first[place][0], reason, "", None))
+            record, readable = first[place]
+            found.letters.append((record, reason, "", None))
+            found.without_effect += [sighting.key for sighting in readable.sightings]
 
     def _letters(self, found: _Sorted) -> list[OutboxRow]:
         return [

@@ -54,6 +54,10 @@ class MemoryTransaction(Generic[A]):
         await self._hold(Lockable.SIGHTING, {key for key, _ in sightings})
         return [self._sighting(key, content) for key, content in sightings]
 
+    async def forget_sightings(self, keys: Sequence[int]) -> None:
+        for key in keys:
+            self.written.inbox.pop(key, None)
+
     async def load(self, wanted: Mapping[str, Collection[str]]) -> dict[str, A]:
         await self._hold(Lockable.ACCOUNT, wanted)
         return {account_id: self._revive(account_id, wanted[account_id]) for account_id in sorted(wanted)}

@@ -11,6 +11,7 @@ from dunning_cli.simulation.lines import InputLine, in_order, line_of
 from dunning_cli.simulation.processor import Processor
 from dunning_cli.simulation.world import World
 
+SERVICES = 3
 Warn = Callable[[int, str], None]
 
 
@@ -42,7 +43,7 @@ class Simulation:
                 self._set_aside(line.number, f"passed over: {decoded.reason}")
             case _:
                 if self._is_new(line, decoded.sightings):
-                    self._apply(line, decoded.input)
+                    self._apply(line, decoded.input, decoded.sightings)
 
     def _is_new(self, line: InputLine, sightings: tuple[Sighting, ...]) -> bool:
         known = [self._seen.get(sighting.key) for sighting in sightings]
@@ -54,11 +55,14 @@ class Simulation:
             self._seen.setdefault(sighting.key, sighting.content)
         return all(content is None for content in known)
 
-    def _apply(self, line: InputLine, event: Input) -> None:
+    def _apply(self, line: InputLine, event: Input, sightings: tuple[Sighting, ...]) -> None:
         if getattr(event, "livemode", True) is False:
             self._set_aside(line.number, "passed over: livemode is false, and this is no test mode")
             return
         refused = self._world.read(event, line.at)
+        if len(refused) == SERVICES:  # it had no effect anywhere: sent again, it may
+            for sighting in sightings:
+                self._seen.pop(sighting.key, None)
         for reason in sorted(set(refused.values())):
             services = ", ".join(name for name, given in refused.items() if given == reason)
             self._set_aside(line.number, f"dead letter: {reason} ({services})")

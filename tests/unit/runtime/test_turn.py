@@ -112,6 +112,15 @@ async def test_whoever_was_replaced_stores_nothing() -> None:
     assert await taken.pending() == []
 
 
+async def test_what_was_rejected_had_no_effect_so_it_is_no_duplicate_when_it_is_sent_again() -> None:
+    taken = Taken(MoodyStore())
+
+    await taken.take(failure("acc-1", code="toy_reject"))
+    await taken.take(failure("acc-1", code="toy_reject"), first_offset=1)
+
+    assert await taken.pending() == ["payment.failed.toy.dlq"] * 2
+
+
 class RefusingStore(MoodyStore):
     """Takes no transaction that writes an invoice of acc-3."""
 

@@ -9,7 +9,7 @@ from dunning.runtime.store import Verdict
 
 
 async def first_sightings(
-    connection: Connection, sightings: Sequence[tuple[int, int]], seen_at: datetime
+    connection: Connection, sightings: Sequence[tuple[int, int]], seen_at: datetime | None
 ) -> list[Verdict]:
     """Each key goes into the statement once, with the content that came first; the others are compared with it."""
     standing = dict(reversed(sightings))
@@ -19,6 +19,11 @@ async def first_sightings(
         known = [key for key in standing if key not in fresh]
         standing.update((key, content) for key, content in await connection.fetch(QUERIES["seen_contents"], known))
     return [_verdict(key, content, fresh, standing) for key, content in sightings]
+
+
+async def forget_sightings(connection: Connection, keys: Sequence[int]) -> None:
+    """Take back what this transaction wrote."""
+    await connection.execute(QUERIES["forget_sightings"], sorted(keys))
 
 
 def _verdict(key: int, content: int, fresh: set[int], standing: dict[int, int]) -> Verdict:

@@ -61,7 +61,7 @@ where o.read_through is not null;
 -- A key that another transaction is about to write makes us wait for its end; no violation is ever raised, for that
 -- would kill the transaction. Written in the order of the keys: two batches with the same events do not deadlock.
 insert into inbox (key, content, seen_at)
-select given.key, given.content, $3::timestamptz
+select given.key, given.content, coalesce($3::timestamptz, clock_timestamp())
 from unnest($1::bigint[], $2::bigint[]) as given (key, content)
 order by given.key
 on conflict (key) do nothing
@@ -70,6 +70,10 @@ returning key;
 -- name: seen_contents
 -- A statement of its own: what we just waited for is invisible to the statement that waited.
 select key, content from inbox where key = any($1::bigint[]);
+
+-- name: forget_sightings
+-- What was set aside had no effect: the same thing, sent again when its cause is mended, is to act.
+delete from inbox where key = any($1::bigint[]);
 
 -- name: create_accounts
 -- New accounts are locked by being written; whoever meets them in the meantime waits. Sorted against deadlocks.

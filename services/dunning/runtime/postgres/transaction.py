@@ -44,7 +44,12 @@ class PostgresTransaction(Generic[A]):
     async def first_sightings(self, sightings: Sequence[tuple[int, int]]) -> list[Verdict]:
         if not sightings:
             return []
-        return await inbox.first_sightings(self._connection, sightings, await self.now())
+        seen_at = self._clock() if self._clock else None  # not `now`: that is fixed only once the accounts are locked
+        return await inbox.first_sightings(self._connection, sightings, seen_at)
+
+    async def forget_sightings(self, keys: Sequence[int]) -> None:
+        if keys:
+            await inbox.forget_sightings(self._connection, keys)
 
     async def load(self, wanted: Mapping[str, Collection[str]]) -> dict[str, A]:
         return await self._accounts.load(wanted) if wanted else {}
