@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from dunning.domain.calendar import zone_named
 from dunning.domain.policy import Policy
@@ -27,5 +28,6 @@ def opens_at(account: NoticeAccount, policy: Policy, channel: Channel, now: date
     quiet = policy.quiet_hours.get(channel)
     if quiet is None:
         return now
-    zone = zone_named(account.facts.get("timezone") or policy.fallback_timezone)
-    return quiet.first_outside(now, zone or policy.zone_for(None))
+    present = account.facts.get("timezone")
+    zone = (zone_named(present) if present else None) or zone_named(policy.fallback_timezone) or ZoneInfo("UTC")
+    return quiet.first_outside(now, zone)

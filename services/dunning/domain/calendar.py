@@ -6,9 +6,11 @@ are elapsed time. A local time that does not exist is the next one that does; on
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import islice
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _PART = re.compile(r"(\d+)([wdhms])")
@@ -117,25 +119,32 @@ class DailyHours:
         return span
 
     def contains(self, instant: datetime, zone: ZoneInfo) -> bool:
-        """Whether the local time of day lies in the span."""
-        at = instant.astimezone(zone).time()
-        if self.start < self.end:
-            return self.start <= at < self.end
-        return at >= self.start or at < self.end
+        """Whether an instant lies in the span of a local day."""
+        return self._around(instant, zone) is not None
 
     def first_inside(self, instant: datetime, zone: ZoneInfo) -> datetime:
         """The first instant at or after this one that lies inside."""
-        return instant if self.contains(instant, zone) else self._next(self.start, instant, zone)
+        spans = (self._of(day, zone) for day in _days_from_yesterday(instant, zone))
+        return next(max(start, instant) for start, end in spans if start < end and instant < end)
 
     def first_outside(self, instant: datetime, zone: ZoneInfo) -> datetime:
         """The first instant at or after this one that lies outside."""
-        return self._next(self.end, instant, zone) if self.contains(instant, zone) else instant
+        span = self._around(instant, zone)
+        return span[1] if span else instant
 
-    @staticmethod
-    def _next(at: time, instant: datetime, zone: ZoneInfo) -> datetime:
-        day = instant.astimezone(zone).date()
-        candidates = (to_utc(day + timedelta(days=number), at, zone) for number in range(3))
-        return next(candidate for candidate in candidates if candidate >= instant)
+    def _around(self, instant: datetime, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
+        spans = (self._of(day, zone) for day in islice(_days_from_yesterday(instant, zone), 2))
+        return next(((start, end) for start, end in spans if start <= instant < end), None)
+
+    def _of(self, day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+        """The span that begins on a day. Where the clock jumps over all of it, it is empty."""
+        last_day = day if self.start < self.end else day + timedelta(days=1)
+        return to_utc(day, self.start, zone), to_utc(last_day, self.end, zone)
+
+
+def _days_from_yesterday(instant: datetime, zone: ZoneInfo) -> Iterator[date]:
+    today = instant.astimezone(zone).date()
+    return (today + timedelta(days=number) for number in range(-1, 4))
 
 
 def _time_of_day(text: str) -> time:
