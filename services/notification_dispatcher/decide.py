@@ -79,8 +79,11 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
 
     def learn(self, turn: NoticeTurn, event: PaymentFailed | PaymentSucceeded, at: datetime) -> None:
         """Also who pays with what, and where to update it, for the words of the notices."""
-        super().learn(turn, event, at)
         facts = turn.account.facts
+        zone = facts.get("timezone")
+        super().learn(turn, event, at)
+        if facts.get("timezone") != zone:
+            self._zone_changed(turn)
         turn.account.changed |= facts.learn_method(event.payment_method, at)
         if event.update_payment_url and (facts.update_url is None or at >= facts.update_url.at):
             facts.update_url = Known(event.update_payment_url, at)
@@ -148,12 +151,13 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
     def _walk(self, turn: NoticeTurn, case: NoticeCase) -> None:
         policy = self.policy_of(case)
         due = due_rungs(case, policy, turn.now, terminated=turn.account.is_terminated)
+        if any(rung.notice is not None for rung in due):
+            self._supersede_waiting(turn, case, policy)
         for step in steps(due, policy):
             case.next_rung += 1
             turn.touch(case)
             if step.rung.notice is None:
                 continue
-            self._supersede_waiting(turn, case, policy)
             self._enter(turn, case, policy, step.rung)
             if step.superseded:
                 for channel in step.rung.notice.channels:
@@ -398,9 +402,12 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
             case "notice.delivered" | "notice.bounced":
                 self._receipt(turn, event)
             case "customer.updated":
+                zone = account.facts.get("timezone")
                 if account.facts.learn_customer(event.customer, event.at, self.facts_kept):
                     account.changed = True
                     self._address_changed(turn)
+                if account.facts.get("timezone") != zone:
+                    self._zone_changed(turn)
             case "payment_method.updated":
                 account.changed |= account.facts.learn_method(event.payment_method, event.at)
             case _:
@@ -449,7 +456,7 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
         **news: Any,
     ) -> None:
         """A bounce takes the delivery back; a permanent one marks the address until it changes (rule 30)."""
-        if permanent:
+        if permanent and notice.address == address_of(turn.account, notice.channel):
             self._mark(turn, notice.channel, notice.address)
         notice.delivered_at = None
         self._result(turn, case, notice, NoticeState.BOUNCED, reason, at, **news)
@@ -476,13 +483,34 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
                     self._bring_to_new_address(turn, case, warning, known)
 
     def _bring_to_new_address(self, turn: NoticeTurn, case: NoticeCase, warning: Rung, known: list[Notice]) -> None:
+        """By all channels that have one, or else by the first fallback that has (rule 29)."""
+        assert warning.notice is not None, "a warning has a notice"
         if any(notice.state in ON_ITS_WAY for notice in known):
             return
-        for channel in dict.fromkeys(notice.channel for notice in known):
-            address = address_of(turn.account, channel)
-            tried = {notice.address for notice in known if notice.channel == channel}
-            if address and address not in tried:
-                self._send(turn, case, self._new_notice(turn, case, warning.name, channel, known[0].round))
+        fresh = [
+            channel
+            for channel in dict.fromkeys(notice.channel for notice in known)
+            if self._is_new_address(turn.account, channel, known)
+        ]
+        ways = [channel for channel in warning.notice.channels if channel in fresh]
+        for channel in ways or [channel for channel in warning.notice.fallback if channel in fresh]:
+            notice = self._new_notice(turn, case, warning.name, channel, known[0].round)
+            self._send(turn, case, notice)
+            if not ways and notice.state in ON_ITS_WAY:
+                return
+
+    @staticmethod
+    def _is_new_address(account: NoticeAccount, channel: Channel, known: list[Notice]) -> bool:
+        address = address_of(account, channel)
+        return bool(address) and all(notice.address != address for notice in known if notice.channel == channel)
+
+    def _zone_changed(self, turn: NoticeTurn) -> None:
+        """What waits for quiet hours to end waits for those of the customer's present zone (rule 32)."""
+        for case in list(turn.account.cases.values()):
+            for notice in case.notices:
+                if notice.state is NoticeState.WAITING:
+                    notice.due = opens_at(turn.account, self.policy_of(case), notice.channel, turn.now)
+                    turn.touch(case)
 
     def _call_off(self, turn: NoticeTurn, case: NoticeCase, notice: Notice, state: NoticeState, reason: str) -> None:
         """Nothing is said any more: at once where it waits; where an errand is out, when that comes back undone."""
