@@ -80,21 +80,19 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
 
     @staticmethod
     def _warned_at(case: AccountCase, rung: Rung, now: datetime) -> datetime | None:
-        """The first standing delivery of the rung's warning, plus its lead, unless that is too old (rule 25)."""
+        """The first standing delivery of the rung's warning, plus its lead (rule 25).
+
+        One that has grown too old does not count any more, only the one sent after it, once more and for good.
+        """
         assert rung.lead is not None, "a rung with a warning has a lead"
         zone = case.pinned_zone
-        first = min(
-            (
-                known.delivered_at
-                for known in case.deliveries
-                if known.rung == rung.warned_by
-                and known.stands
-                and known.delivered_at is not None
-                and (rung.lead + STALE_AFTER).after(known.delivered_at, zone) >= now
-            ),
-            default=None,
-        )
-        return rung.lead.after(first, zone) if first is not None else None
+        standing = [known for known in case.deliveries if known.rung == rung.warned_by and known.stands]
+        deliveries = sorted(known.delivered_at for known in standing if known.delivered_at is not None)
+        if not deliveries:
+            return None
+        stale_at = (rung.lead + STALE_AFTER).after(deliveries[0], zone)
+        counting = deliveries if now <= stale_at else [at for at in deliveries if at >= stale_at]
+        return rung.lead.after(counting[0], zone) if counting else None
 
     def _happen(self, turn: AccountTurn, case: AccountCase, rung: Rung) -> None:
         policy = self.policy_of(case)
