@@ -20,6 +20,7 @@ from dunning_cli.stack.signals import StopAsked
 from dunning_cli.stack.supervisor import Supervisor
 
 READY = "ready"
+_PREFIX = "DUNNING_TOPIC_PREFIX"
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,13 @@ class _Run:
         return infra
 
     def _start_services(self, infra: Infra, ports: Ports) -> None:
-        services = [
-            LocalService(name, self._layout, ports, infra, self._options.policy_dir.resolve()) for name in SERVICES
-        ]
+        policy_dir = self._options.policy_dir.resolve()
+        services = [LocalService(name, self._layout, ports, infra, policy_dir) for name in SERVICES]
         prepare(infra, self._report)
         self._supervisor.start([service.part() for service in services])
-        self._env_file.update(dict(service.metrics_setting for service in services))
+        # Whoever looks at this stack later (`dunning doctor`, `dunning dlq`) looks with the same eyes.
+        shared = {"DUNNING_POLICY_DIR": str(policy_dir), _PREFIX: os.environ.get(_PREFIX) or None}
+        self._env_file.update({**shared, **dict(service.metrics_setting for service in services)})
 
     def _sign_in(self, name: str) -> None:
         self._layout.record_of(name).write_text(Path("/proc/self/stat").read_text())
