@@ -188,7 +188,7 @@ def test_an_open_request_says_until_when_an_answer_counts(installation: Installa
     assert expected == {
         "track": "retry",
         "at": "2040-03-03T10:00:00Z",
-        "what": "attempt 2 was asked for and is not answered; it counts as failed",
+        "what": "attempt 2 was asked for; without an answer it counts as failed",
         "condition": f"retry_id {CASE}:2",
     }
 

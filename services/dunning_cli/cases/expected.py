@@ -9,6 +9,7 @@ from datetime import datetime
 
 from account_enforcement.case import AccountCase, EnforcedAccount
 from account_enforcement.decide import AccountTrack
+from dunning.domain.case import Case
 from dunning.domain.policy import Policies, Policy, Rung
 from dunning.domain.words import RetryStage
 from notification_dispatcher.case import Notice, NoticeAccount, NoticeCase, NoticeState
@@ -39,7 +40,7 @@ def retry_expected(case: RetryCase, policy: Policy) -> Expected:
     """The open request, the planned retry, or why there is none."""
     if case.request is not None:
         request = case.request
-        what = f"attempt {request.attempt_number} was asked for and is not answered; it counts as failed"
+        what = f"attempt {request.attempt_number} was asked for; without an answer it counts as failed"
         return Expected("retry", what, request.not_after, f"retry_id {request.retry_id}")
     if case.plan is not None:
         number = case.book.highest_attempt + 1
@@ -86,7 +87,7 @@ def notice_expected(
     at = next_rung_at(case, policy, terminated=account.is_terminated)
     if at is not None:
         says = f"notice {rung.name} by {_listed(rung.notice.channels)}" if rung.notice else f"rung {rung.name}"
-        yield Expected("notice", says, at)
+        yield Expected("notice", says, at, _held(case, policy, rung))
     elif account.is_terminated:
         yield Expected("notice", "the account is terminated: the ladder waits for account.reinstated")
     else:
@@ -115,9 +116,16 @@ def account_expected(account: EnforcedAccount, case: AccountCase, policy: Policy
         return Expected("account", "the account is terminated: the ladder waits for account.reinstated")
     at = AccountTrack(lambda: Policies.of(policy)).wake_at(account, case, now)
     if at is not None:
-        return Expected("account", f"account is {rung.account}", at, _warned(case, rung))
+        return Expected("account", f"account is {rung.account}", at, _warned(case, rung) or _held(case, policy, rung))
     why = f"at the earliest: {rung.warned_by} has to be delivered {rung.lead} before, and is not yet"
     return Expected("account", f"account is {rung.account}", case.date_of(rung, policy), why)
+
+
+def _held(case: Case, policy: Policy, rung: Rung) -> str:
+    """Why a rung comes later than its date (rule 20)."""
+    hold = case.held_until(policy)
+    held = hold is not None and case.date_of(rung, policy) < hold
+    return "held: nothing but technical failures so far" if held else ""
 
 
 def _warned(case: AccountCase, rung: Rung) -> str:
