@@ -1,0 +1,276 @@
+"""The account as a whole: status, what reinstates it, termination and the way back (rules 35 to 37)."""
+
+from typing import Any
+
+from dunning.domain import ids
+from dunning.domain.events import AccountStatus, NoticeResult, Owed, StageChanged
+from tests.builders import (
+    HARD,
+    LADDER,
+    PAST_DUE,
+    Story,
+    a_notice,
+    a_policy,
+    bounced,
+    failed,
+    moved,
+    new_card,
+    paid,
+    signal,
+)
+
+WARNED = [
+    PAST_DUE,
+    a_notice("warning", "1d"),
+    {"rung": "suspended", "at": "3d", "account": "suspended", "warned_by": "warning"},
+    a_notice("final", "5d"),
+    {"rung": "terminated", "at": "8d", "account": "terminated", "warned_by": "final", "collections": True},
+]
+FIRST = failed("03-02 10:00")  # terminated on 03-10 10:00
+
+
+def second(failed_at: str, **more: Any) -> Any:
+    """A failure of another invoice of the account."""
+    return failed(failed_at, **{"invoice_id": "in_2", "payment_id": "pay_2", **more})
+
+
+def accounts(*rungs: dict[str, Any], **keys: Any) -> Story:
+    return Story(a_policy(ladder=list(rungs) or WARNED, retries=None, **keys))
+
+
+def statuses(story: Story) -> list[AccountStatus]:
+    return story.outputs(AccountStatus)
+
+
+def test_the_status_is_the_worst_stage_of_the_open_cases() -> None:
+    story = accounts().reads(FIRST, second("03-05 12:00"), paid("03-06 10:00")).until("03-06 10:00")
+
+    assert story.lines("account", "status") == [
+        "03-02 10:00 account in_1 active>past_due",
+        "03-02 10:00 status acc_1 active>past_due",
+        "03-05 10:00 account in_1 past_due>suspended",
+        "03-05 10:00 status acc_1 past_due>suspended",
+        "03-05 12:00 account in_2 active>past_due",
+        "03-06 10:00 account in_1 suspended>active",
+        "03-06 10:00 status acc_1 suspended>past_due",
+    ]
+
+
+def test_the_status_is_written_once_per_input_or_timer_when_something_changed() -> None:
+    story = accounts(PAST_DUE).reads(FIRST, second("03-02 10:30", amount_due_minor=100, currency="USD"))
+
+    story.reads(paid("03-02 11:00", remaining=900), paid("03-02 12:00"), moved("03-02 13:00", email="x@example.com"))
+    story.until("04-01 00:00")
+
+    told = [(each.previous_status, each.status, len(each.open_cases), each.to_reinstate) for each in statuses(story)]
+    assert told == [
+        ("active", "active", 1, ()),
+        ("active", "past_due", 1, (Owed("EUR", 4900),)),
+        ("past_due", "past_due", 2, (Owed("EUR", 4900),)),
+        ("past_due", "past_due", 2, (Owed("EUR", 4900), Owed("USD", 100))),
+        ("past_due", "past_due", 2, (Owed("EUR", 900), Owed("USD", 100))),
+        ("past_due", "past_due", 1, (Owed("USD", 100),)),
+    ]
+    assert [each.sequence for each in statuses(story)] == [1, 2, 3, 4, 5, 6]
+    assert len({each.since for each in statuses(story)[1:]}) == 1
+
+
+def test_days_alone_write_nothing_but_are_told() -> None:
+    story = (
+        accounts(PAST_DUE)
+        .reads(FIRST)
+        .until("03-12 00:00")
+        .reads(paid("03-12 09:00", remaining=1))
+        .until("03-30 00:00")
+    )
+
+    assert [each.open_cases[0].days_overdue for each in statuses(story)] == [0, 0, 10]
+
+
+def test_reasons() -> None:
+    story = accounts().reads(FIRST, signal("invoice.voided", "03-06 10:00")).until("03-06 10:00")
+
+    moves = [(each.to_stage, each.reason) for each in story.outputs(StageChanged) if each.track == "account"]
+    assert moves == [("past_due", "payment_failed"), ("suspended", "grace_period_expired"), ("active", "voided")]
+    assert [each.reason for each in statuses(story)][1:] == ["payment_failed", "grace_period_expired", "voided"]
+
+
+def test_termination_closes_its_case_and_is_the_status_until_reinstatement() -> None:
+    story = Story(a_policy(ladder=WARNED)).reads(failed("03-02 10:00", failure=HARD)).until("03-30 00:00")
+
+    assert story.since("03-10") == [
+        "03-10 10:00 account in_1 suspended>terminated",
+        "03-10 10:00 status acc_1 suspended>terminated",
+        "03-10 10:00 retry in_1 waiting_for_customer>cancelled",
+    ]
+    last = statuses(story)[-1]
+    assert (last.status, last.open_cases, last.to_reinstate) == ("terminated", (), ())
+    assert [each.details for each in story.outputs(StageChanged) if each.to_stage == "terminated"] == [
+        {"rung": "terminated", "collections": True}
+    ]
+
+
+def test_a_payment_while_terminated_is_recorded_without_a_transition() -> None:
+    story = accounts().reads(FIRST, paid("03-12 10:00")).until("04-01 00:00")
+
+    assert story.since("03-11") == []
+
+
+def test_the_terminated_invoice_opens_no_case_until_reinstatement() -> None:
+    story = Story(a_policy(ladder=WARNED)).reads(FIRST, failed("03-12 10:00", attempt_number=9))
+    story.reads(signal("account.reinstated", "03-13 10:00", reason="paid by cheque"))
+    story.at("03-14 09:00", failed("03-12 12:00", attempt_number=10))
+
+    story.reads(failed("03-14 10:00", attempt_number=11)).until("03-14 10:00")
+
+    assert story.since("03-11") == [
+        "03-13 10:00 status acc_1 terminated>active",
+        "03-14 10:00 retry in_1 none>scheduled",
+        "03-14 10:00 account in_1 active>past_due",
+        "03-14 10:00 status acc_1 active>past_due",
+    ]
+    assert story.outputs(StageChanged)[-1].case_id == ids.case_id("acc_1", "in_1", 2)
+
+
+def test_an_earlier_dated_payment_undoes_a_termination() -> None:
+    story = Story(a_policy(ladder=WARNED)).reads(failed("03-02 10:00", failure=HARD))
+
+    story.at("03-12 10:00", paid("03-10 09:59")).until("04-01 00:00")
+
+    assert story.since("03-11") == [
+        "03-12 10:00 retry in_1 cancelled>recovered",
+        "03-12 10:00 account in_1 terminated>active",
+        "03-12 10:00 status acc_1 terminated>active",
+    ]
+
+
+def test_a_payment_at_the_instant_of_termination_or_later_does_not_undo_it() -> None:
+    story = accounts().reads(FIRST).at("03-12 10:00", paid("03-10 10:00")).until("04-01 00:00")
+
+    assert story.since("03-11") == []
+
+
+def test_an_earlier_dated_void_undoes_a_termination() -> None:
+    story = accounts().reads(FIRST).at("03-12 10:00", signal("invoice.voided", "03-09 10:00")).until("04-01 00:00")
+
+    assert story.since("03-11") == [
+        "03-12 10:00 account in_1 terminated>active",
+        "03-12 10:00 status acc_1 terminated>active",
+    ]
+
+
+def test_meanwhile_other_cases_keep_their_retries_while_their_ladders_stop() -> None:
+    ladder = [PAST_DUE, a_notice("plain", "2h"), *WARNED[1:]]
+    story = Story(a_policy(ladder=ladder), charges="fail").reads(
+        FIRST, second("03-09 10:00"), second("03-11 10:00", invoice_id="in_3")
+    )
+
+    assert story.until("03-12 11:00").since("03-09", "in_2", "in_3", "notice") == [
+        "03-09 10:00 retry in_2 none>scheduled",
+        "03-09 10:00 account in_2 active>past_due",
+        "03-09 12:00 notice plain email sent",
+        "03-10 10:00 retry in_2 scheduled>requested",
+        "03-10 10:00 charge in_2 #2 4900 EUR",
+        "03-10 10:00 retry in_2 requested>scheduled",
+        "03-10 10:00 notice warning email sent",
+        "03-11 10:00 retry in_3 none>scheduled",
+        "03-12 10:00 retry in_3 scheduled>requested",
+        "03-12 10:00 charge in_3 #2 4900 EUR",
+        "03-12 10:00 retry in_3 requested>scheduled",
+    ]
+
+
+def test_the_ladders_of_other_cases_go_on_when_a_termination_is_undone() -> None:
+    story = accounts().reads(FIRST, second("03-09 20:00")).at("03-11 10:00", paid("03-09 10:00")).until("03-13 10:00")
+
+    assert story.since("03-10 10:01") == [
+        "03-11 10:00 account in_1 terminated>active",
+        "03-11 10:00 status acc_1 terminated>past_due",
+        "03-11 10:00 notice warning email sent",
+        "03-13 10:00 account in_2 past_due>suspended",
+        "03-13 10:00 status acc_1 past_due>suspended",
+    ]
+
+
+def test_reinstatement_sets_every_open_case_active_and_passes_the_rungs_dated_before_it() -> None:
+    story = accounts().reads(
+        FIRST, second("03-08 10:00"), signal("account.reinstated", "03-12 10:00", reason="by hand")
+    )
+
+    assert story.until("04-01 00:00").since("03-10 10:01") == [
+        "03-12 10:00 account in_2 past_due>active",
+        "03-12 10:00 status acc_1 terminated>active",
+        "03-13 10:00 notice final email sent",
+        "03-16 10:00 account in_2 active>terminated",
+        "03-16 10:00 status acc_1 active>terminated",
+    ]
+    reinstated = [each for each in story.outputs(StageChanged) if each.reason == "reinstated"]
+    assert [(each.invoice_id, each.to_stage) for each in reinstated] == [("in_2", "active")]
+
+
+def test_a_suspended_account_is_reinstated_too_and_later_rungs_keep_their_dates() -> None:
+    story = accounts().reads(FIRST, signal("account.reinstated", "03-06 10:00", reason="goodwill")).until("04-01 00:00")
+
+    assert story.since("03-06") == [
+        "03-06 10:00 account in_1 suspended>active",
+        "03-06 10:00 status acc_1 suspended>active",
+        "03-07 10:00 notice final email sent",
+        "03-10 10:00 account in_1 active>terminated",
+        "03-10 10:00 status acc_1 active>terminated",
+    ]
+
+
+def test_a_held_rung_dated_before_the_reinstatement_is_passed() -> None:
+    story = accounts().reads(FIRST, bounced("03-03 11:00", "warning"), signal("account.reinstated", "03-06 10:00"))
+
+    story.reads(moved("03-06 12:00", email="new@example.com")).until("04-01 00:00")
+
+    assert story.since("03-06") == [
+        "03-06 10:00 account in_1 past_due>active",
+        "03-06 10:00 status acc_1 past_due>active",
+        "03-07 10:00 notice final email sent",
+        "03-10 10:00 account in_1 active>terminated",
+        "03-10 10:00 status acc_1 active>terminated",
+    ]
+
+
+def test_money_for_another_invoice_leaves_the_termination_alone() -> None:
+    story = accounts().reads(FIRST, second("03-09 20:00"), paid("03-11 10:00", invoice_id="in_2")).until("04-01 00:00")
+
+    assert story.since("03-11") == ["03-11 10:00 account in_2 past_due>active"]
+
+
+def test_a_waiting_warning_of_the_terminated_case_is_suppressed_with_that_reason() -> None:
+    ladder = [a_notice("final", "0d"), a_notice("extra", "7d", "email", "sms"), {**WARNED[-1], "at": "7d1h"}]
+    story = accounts(*ladder).reads(failed("03-02 01:00")).until("04-01 00:00")
+
+    assert story.since("03-09") == [
+        "03-09 01:00 notice extra email sent",
+        "03-09 02:00 account in_1 active>terminated",
+        "03-09 02:00 status acc_1 active>terminated",
+        "03-09 02:00 notice extra sms suppressed",
+    ]
+    assert [each.reason for each in story.outputs(NoticeResult) if each.outcome == "suppressed"] == ["terminated"]
+
+
+def test_a_new_card_while_terminated_pays_the_other_case() -> None:
+    story = Story(a_policy(ladder=WARNED), charges="succeed").reads(
+        failed("03-02 10:00", failure=HARD), second("03-09 20:00", failure=HARD), new_card("03-11 10:00")
+    )
+
+    assert story.until("04-01 00:00").since("03-11") == [
+        "03-11 10:00 retry in_2 waiting_for_customer>scheduled",
+        "03-11 10:00 retry in_2 scheduled>requested",
+        "03-11 10:00 charge in_2 #2 4900 EUR",
+        "03-11 10:00 retry in_2 requested>recovered",
+        "03-11 10:00 account in_2 past_due>active",
+    ]
+
+
+def test_status_of_an_account_that_is_paid_in_part_of_its_invoices_only() -> None:
+    story = Story(a_policy(ladder=LADDER[:1], retries=None)).reads(FIRST, second("03-02 11:00"))
+
+    story.reads(signal("case.closed", "03-02 12:00", reason="goodwill")).until("03-02 12:00")
+
+    assert [case.invoice_id for case in statuses(story)[-1].open_cases] == ["in_2"]
+    assert statuses(story)[-1].to_reinstate == (Owed("EUR", 4900),)
