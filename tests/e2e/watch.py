@@ -25,7 +25,7 @@ from tests.e2e.foreign import ACCOUNT_STATUS, NOTICE_RESULT, RETRY_REQUESTED, ST
 
 PATIENCE_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
-_INPUTS = ("payment.failed", "payment.succeeded", "dunning.signals")
+_OUTPUTS = (STAGE_CHANGED, RETRY_REQUESTED, NOTICE_RESULT, ACCOUNT_STATUS)
 T = TypeVar("T")
 
 
@@ -76,10 +76,6 @@ class Watch:
     def of(self, account_id: str) -> list[Event]:
         """What was said about an account."""
         return self._by_account[account_id]
-
-    def dead_letters(self, topic: str, service: str) -> list[Event]:
-        """What a service set aside from a topic."""
-        return [event for event in self.events if event.topic == f"{topic}.{service}.dlq"]
 
     def stages(self, account_id: str, track: str) -> list[str]:
         """The stages that a track went to."""
@@ -179,11 +175,13 @@ async def _outputs(kafka: str, prefix: str) -> list[TopicPartition]:
     return [
         TopicPartition(each["topic"], part["partition"])
         for each in topics
+        if each["topic"].startswith(prefix) and _is_output(each["topic"].removeprefix(prefix))
         for part in each["partitions"]
-        if each["topic"].startswith(f"{prefix}dunning." if prefix else ("dunning.", "payment."))
-        or (prefix and each["topic"].startswith(f"{prefix}payment."))
-        if each["topic"].removeprefix(prefix) not in _INPUTS
     ]
+
+
+def _is_output(topic: str) -> bool:
+    return topic in _OUTPUTS or topic.endswith(".dlq")
 
 
 async def _read(consumer: AIOKafkaConsumer, watch: Watch, prefix: str) -> None:
