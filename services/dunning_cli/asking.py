@@ -23,6 +23,7 @@ T = TypeVar("T")
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 MIGRATION_FAILED = "DUN-C003"
+TOO_MUCH = "DUN-C004"
 _CONNECT_SECONDS_MAX = 10
 _STATEMENT_SECONDS_MAX = 30
 
@@ -33,6 +34,9 @@ def ask(question: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(question)
     except StoreUnavailable as error:
+        if isinstance(error.__cause__, asyncpg.QueryCanceledError):
+            narrow = "ask for less, such as one account"
+            raise CommandError(TOO_MUCH, f"no answer in {_STATEMENT_SECONDS_MAX} s: {narrow}") from error
         hint = "is it running, and is DUNNING_DATABASE_URL right?"
         raise CommandError(DATABASE_UNREACHABLE, f"cannot reach PostgreSQL ({error}): {hint}") from error
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:

@@ -12,7 +12,7 @@ from dunning_cli.run import ServiceName
 
 if TYPE_CHECKING:
     from dunning.runtime.settings import Settings
-    from dunning_cli.dead_letters.read import DeadLetter, Filter, Place
+    from dunning_cli.dead_letters.letters import DeadLetter, Filter, Place
 
 app = typer.Typer(help="Look into dead letters: messages that a service set aside.", no_args_is_help=True)
 
@@ -45,7 +45,7 @@ def list_letters(
     Example: dunning dlq list --service retry_scheduler --since 24h --format json
     """
     from dunning_cli.asking import ask
-    from dunning_cli.dead_letters.read import Filter
+    from dunning_cli.dead_letters.letters import Filter
     from dunning_cli.dead_letters.text import letter_json, letter_lines
 
     wanted = Filter(service.value if service else None, topic, reason, parse_time("--since", since, WRONG_QUESTION))
@@ -75,7 +75,7 @@ def show_letter(
     Example: dunning dlq show retry_scheduler:payment.failed:0:12 --raw > event.json
     """
     from dunning_cli.asking import ask
-    from dunning_cli.dead_letters.read import parse_place
+    from dunning_cli.dead_letters.letters import parse_place
     from dunning_cli.dead_letters.text import whole_letter_json, whole_letter_lines
 
     place = parse_place(letter_id)

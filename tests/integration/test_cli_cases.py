@@ -19,6 +19,9 @@ from dunning.runtime.migrate import migrate
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.postgres import PostgresSettings, PostgresStore
 from dunning.runtime.service import Service
+from dunning.runtime.settings import Settings, load_settings
+from dunning_cli.asking import ask, looking_into
+from dunning_cli.errors import CommandError
 from notification_dispatcher.service import notification_dispatcher
 from retry_scheduler.service import retry_scheduler
 from tests.cli import Said, dunning
@@ -270,3 +273,24 @@ def test_without_tables_it_says_who_makes_them(database_url: str, tmp_path: Path
     said = Installation(database_url, tmp_path).asked("case", "list")
 
     assert said == Said(1, "the services have no tables in this database: `dunning migrate` makes them [DUN-R014]")
+
+
+def test_a_question_that_takes_too_long_is_not_a_database_that_is_away(database_url: str) -> None:
+    async def wait() -> None:
+        settings = load_settings(Settings, database_url=database_url, kafka_bootstrap_servers="127.0.0.1:1")
+        async with looking_into(settings) as connection:
+            await connection.execute("set local statement_timeout = 1")
+            await connection.execute("select pg_sleep(60)")
+
+    with pytest.raises(CommandError, match=r"no answer in 30 s: ask for less, such as one account \[DUN-C004\]"):
+        ask(wait())
+
+
+def test_looking_changes_nothing(database_url: str) -> None:
+    async def write() -> None:
+        settings = load_settings(Settings, database_url=database_url, kafka_bootstrap_servers="127.0.0.1:1")
+        async with looking_into(settings) as connection:
+            await connection.execute("create table anything (id integer)")
+
+    with pytest.raises(CommandError, match="read-only transaction"):
+        ask(write())

@@ -4,17 +4,15 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
-from dunning.contracts.topics import DEAD_LETTER_TOPICS, Topic, kafka_name
-from dunning.runtime.dead_letters import HEADER_PREFIX
+from dunning.contracts.topics import Topic, kafka_name
 from dunning.runtime.settings import Settings
+from dunning_cli.dead_letters.letters import DeadLetter, Filter, Place, letter_of
 from dunning_cli.errors import CommandError
 
 STALLED = "DUN-C023"
@@ -24,63 +22,6 @@ _STILL_SECONDS_MAX = 15.0
 
 Span = tuple[int, int]  # of offsets, half-open
 Take = Callable[[TopicPartition, ConsumerRecord], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a dead letter lies, written `SERVICE:TOPIC:PARTITION:OFFSET`; the topic is that of the message."""
-
-    service: str
-    topic: str
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.service}:{self.topic}:{self.partition}:{self.offset}"
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message that was set aside. `told` is what the service said about it, `headers` are the message's own."""
-
-    place: Place
-    set_aside_at: datetime
-    key: bytes | None
-    told: dict[str, str]
-    headers: tuple[tuple[str, bytes], ...]
-    body: bytes | None
-
-    @property
-    def reason(self) -> str:
-        """One word."""
-        return self.told.get("reason", "")
-
-    @property
-    def detail(self) -> str:
-        """What to correct."""
-        return self.told.get("detail", "")
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which dead letters to list; None: whatever it is."""
-
-    service: str | None = None
-    topic: str | None = None
-    reason: str | None = None
-    since: datetime | None = None
-
-    def topics(self) -> list[Topic]:
-        """The topics to look into."""
-        return [
-            topic
-            for topic in DEAD_LETTER_TOPICS
-            if self.service in (None, *topic.written_by) and self.topic in (None, topic.dead_letters_of)
-        ]
-
-    def accepts(self, letter: DeadLetter) -> bool:
-        """Whether one is wanted."""
-        return self.reason in (None, letter.reason) and (self.since is None or letter.set_aside_at >= self.since)
 
 
 class _Backwards:
@@ -161,7 +102,7 @@ class DeadLetters:
             return None
         found: list[DeadLetter] = []
         span = (place.offset, place.offset + 1)
-        await self._read({partition: span}, lambda _, record: found.append(_letter(topic, record)))
+        await self._read({partition: span}, lambda _, record: found.append(letter_of(topic, record)))
         return next(iter(found), None)
 
     async def _partitions(self, topic: Topic) -> list[TopicPartition]:
@@ -189,7 +130,7 @@ class DeadLetters:
         kept: dict[TopicPartition, deque[DeadLetter]] = {partition: deque(maxlen=limit) for partition in spans}
 
         def keep(partition: TopicPartition, record: ConsumerRecord) -> None:
-            letter = _letter(self._topics[partition.topic], record, with_body=False)
+            letter = letter_of(self._topics[partition.topic], record, with_body=False)
             if wanted.accepts(letter):
                 kept[partition].append(letter)
 
@@ -225,28 +166,3 @@ class DeadLetters:
     async def _first_since(self, partition: TopicPartition, since: datetime, end: int) -> int:
         found = (await self._consumer.offsets_for_times({partition: int(since.timestamp() * 1000)}))[partition]
         return int(found.offset) if found is not None else end
-
-
-def _letter(topic: Topic, record: ConsumerRecord, *, with_body: bool = True) -> DeadLetter:
-    headers: list[tuple[str, bytes]] = [(name, value or b"") for name, value in record.headers]
-    told = {
-        name.removeprefix(HEADER_PREFIX): value.decode(errors="replace")
-        for name, value in headers
-        if name.startswith(HEADER_PREFIX)
-    }
-    return DeadLetter(
-        place=Place(topic.written_by[0], str(topic.dead_letters_of), record.partition, record.offset),
-        set_aside_at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
-        key=record.key,
-        told=told,
-        headers=tuple(each for each in headers if not each[0].startswith(HEADER_PREFIX)),
-        body=record.value if with_body else None,
-    )
-
-
-def parse_place(text: str) -> Place | None:
-    """The place that a text names; None when it names none."""
-    parts: list[Any] = text.split(":")
-    if len(parts) != 4 or not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts[2:]):
-        return None
-    return Place(parts[0], parts[1], int(parts[2]), int(parts[3]))

@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import Any
 
 from dunning.contracts.decoded import UnreadableReason
-from dunning_cli.dead_letters.read import DeadLetter
+from dunning_cli.dead_letters.letters import DeadLetter
 from dunning_cli.discreet import shown, visible, without_addresses, without_people
 from dunning_cli.listing import columns
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dunning_cli.dead_letters.read import DeadLetter, Filter, Place, parse_place
+from dunning_cli.dead_letters.letters import DeadLetter, Filter, Place, parse_place
 from dunning_cli.dead_letters.text import letter_lines, whole_letter_json, whole_letter_lines
 from tests.cli import dunning
 
