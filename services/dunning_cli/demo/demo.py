@@ -5,15 +5,17 @@ from typing import Annotated
 
 import typer
 
-INVOICES, SECONDS = 3000, 30.0
+INVOICES, SECONDS = 3000, 40.0
 
 
 def demo(
     data_dir: Annotated[
         Path, typer.Option("--data-dir", help="Where everything that runs keeps its data; begun anew each time.")
     ] = Path(".dunning/demo"),
-    invoices: Annotated[int, typer.Option("--invoices", min=1, max=20_000, help="How many invoices fail.")] = INVOICES,
-    seconds: Annotated[float, typer.Option("--seconds", min=1, help="How long first charges fail.")] = SECONDS,
+    invoices: Annotated[
+        int, typer.Option("--invoices", min=1, max=20_000, help="How many invoices; a third of them fail.")
+    ] = INVOICES,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="How long they are charged first.")] = SECONDS,
     seed: Annotated[int, typer.Option("--seed", help="The same seed plays the same traffic.")] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end, to look around.")] = False,
 ) -> None:

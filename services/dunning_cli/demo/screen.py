@@ -1,7 +1,7 @@
 """The demo's live table, or a plain line every few seconds where there is no terminal."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -50,8 +50,8 @@ class Screen(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def show(self, snapshot: Snapshot, progress: Progress) -> None:
-        """Replace what was shown before."""
+    def show(self, take: Callable[[], Snapshot], progress: Progress) -> None:
+        """Replace what was shown before. `take` makes the figures, which costs something."""
 
 
 def screen_for(console: Console, rungs: Sequence[str]) -> Screen:
@@ -75,9 +75,9 @@ class LiveTable:
     ) -> None:
         self._live.stop()
 
-    def show(self, snapshot: Snapshot, progress: Progress) -> None:
+    def show(self, take: Callable[[], Snapshot], progress: Progress) -> None:
         """Replace what was shown before."""
-        self._live.update(live_view(snapshot, progress, self._rungs))
+        self._live.update(live_view(take(), progress, self._rungs))
 
 
 class PlainLines:
@@ -95,11 +95,11 @@ class PlainLines:
     ) -> None:
         return
 
-    def show(self, snapshot: Snapshot, progress: Progress) -> None:
+    def show(self, take: Callable[[], Snapshot], progress: Progress) -> None:
         """Say it when the last line is old enough."""
         if time.monotonic() - self._last_at >= PLAIN_SECONDS:
             self._last_at = time.monotonic()
-            self._console.print(plain_line(snapshot, progress), highlight=False, markup=False, soft_wrap=True)
+            self._console.print(plain_line(take(), progress), highlight=False, markup=False, soft_wrap=True)
 
 
 def plain_line(snapshot: Snapshot, progress: Progress) -> str:

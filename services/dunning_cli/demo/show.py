@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +22,7 @@ from dunning_cli.stack.infra import KAFKA
 
 QUIET_SECONDS = 4.0
 OVERTIME_SECONDS = 15.0  # how long after the last date the show waits for silence
-_DRAW_SECONDS = 0.25
+_DRAW_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +90,9 @@ async def _watch(casting: Casting, screen: Screen, stage: _Stage) -> bool:
         late = now > last_date + timedelta(seconds=OVERTIME_SECONDS)
         phase = _phase(stage, now, last_date)
         progress = Progress(time.monotonic() - began, stage.player.sent, _to_send(stage), phase)
-        screen.show(stage.reader.tally.snapshot(), progress)
+        screen.show(stage.reader.tally.snapshot, progress)
         if quiet or late:
             return quiet
-        with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(stage.playing), _DRAW_SECONDS)
         await asyncio.sleep(_DRAW_SECONDS)
 
 
@@ -105,6 +102,6 @@ def _to_send(stage: _Stage) -> int:
 
 def _phase(stage: _Stage, now: datetime, last_date: datetime) -> str:
     if not stage.playing.done():
-        return "charges fail and people react"
+        return "charges fail, people react"
     left = (last_date - now).total_seconds()
     return f"the last ladder ends in {left:.0f} s" if left > 0 else "waiting for silence"
