@@ -1,6 +1,5 @@
 """What an account may still do: the account track, and the worst open case's status (rules 23 to 25, 35 to 37)."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from account_enforcement.case import DELIVERIES_MAX, AccountCase, Delivery, EnforcedAccount, Published
@@ -210,7 +209,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         status = AccountStage.TERMINATED if account.is_terminated else AccountStage(worst.stage if worst else "active")
         open_cases = [self._line(case, turn.now) for case in cases]
         to_reinstate = self._to_reinstate(cases)
-        same_cases = [_timeless(line) for line in open_cases] == [_timeless(line) for line in last.open_cases]
+        same_cases = list(map(_timeless, open_cases)) == list(map(_timeless, last.open_cases))
         if status == last.status and same_cases and to_reinstate == last.to_reinstate:
             return
         since = turn.now if status != last.status or last.since is None else last.since
@@ -263,6 +262,6 @@ def _reason_for(stage: AccountStage) -> Reason:
     return Reason.GRACE_PERIOD_EXPIRED if stage.restricts else Reason.PAYMENT_FAILED
 
 
-def _timeless(line: OpenCase) -> OpenCase:
+def _timeless(line: OpenCase) -> tuple[str, str, int, str]:
     """A line without what passes by itself: days alone write nothing (rule 35)."""
-    return replace(line, days_overdue=0)
+    return line.case_id, line.invoice_id, line.amount_minor, line.currency

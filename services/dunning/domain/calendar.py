@@ -44,10 +44,7 @@ class Duration:
 
     def after(self, instant: datetime, zone: ZoneInfo) -> datetime:
         """The instant this far after another, in UTC."""
-        if self.days:
-            local = instant.astimezone(zone)
-            instant = to_utc(local.date() + timedelta(days=self.days), local.timetz().replace(tzinfo=None), zone)
-        return instant + timedelta(seconds=self.seconds)
+        return _after(self.days, self.seconds, instant, zone)
 
     def __sub__(self, other: "Duration") -> "Duration":
         return Duration(self.days - other.days, self.seconds - other.seconds)
@@ -68,6 +65,15 @@ class Duration:
             amount, rest = divmod(rest, size)
             text += f"{amount}{unit}" if amount else ""
         return text or "0d"
+
+
+@lru_cache(maxsize=65536)
+def _after(days: int, seconds: int, instant: datetime, zone: ZoneInfo) -> datetime:
+    """Remembered, because a case asks for the same few dates whenever something happens to it."""
+    if days:
+        local = instant.astimezone(zone)
+        instant = to_utc(local.date() + timedelta(days=days), local.time(), zone)
+    return instant + timedelta(seconds=seconds)
 
 
 @lru_cache(maxsize=1024)
@@ -155,7 +161,9 @@ def _time_of_day(text: str) -> time:
 
 def rfc3339(instant: datetime) -> str:
     """UTC with a Z; whole seconds without a fraction, else microseconds."""
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if instant.tzinfo is not UTC:
+        instant = instant.astimezone(UTC)
+    return instant.isoformat()[: -len("+00:00")] + "Z"
 
 
 def parse_rfc3339(text: str) -> datetime | None:

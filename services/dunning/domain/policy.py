@@ -112,6 +112,13 @@ class Policy:
     quiet_hours: Mapping[Channel, DailyHours] = field(default_factory=dict)
     digest: str = ""  # of the file's meaning, not its bytes: a changed digest under the same version is refused
     source: str = ""  # the file's name, for messages
+    _rungs: Mapping[str, Rung] = field(init=False, repr=False, compare=False)
+    _warnings: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Look-ups that every decision makes several times."""
+        object.__setattr__(self, "_rungs", {rung.name: rung for rung in reversed(self.ladder)})
+        object.__setattr__(self, "_warnings", frozenset(rung.warned_by for rung in self.ladder if rung.warned_by))
 
     @property
     def ref(self) -> PolicyRef:
@@ -125,11 +132,11 @@ class Policy:
 
     def rung(self, name: str) -> Rung | None:
         """The rung of that name."""
-        return next((rung for rung in self.ladder if rung.name == name), None)
+        return self._rungs.get(name)
 
     def is_warning(self, rung: Rung) -> bool:
         """Whether another rung names this one in `warned_by`."""
-        return any(other.warned_by == rung.name for other in self.ladder)
+        return rung.name in self._warnings
 
 
 QUIET_BY_DEFAULT: Mapping[Channel, DailyHours] = {

@@ -1,6 +1,10 @@
 """How cases open, close and follow each other (rules 7 to 11)."""
 
+from uuid import NAMESPACE_URL, uuid5
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dunning.domain import ids
 from dunning.domain.events import AccountStatus, RetryRequested, StageChanged
@@ -232,3 +236,8 @@ def test_another_currency_is_a_dead_letter() -> None:
 
     assert story.set_aside == ["other_currency", "other_currency"]
     assert story.until("03-03 10:00").lines("charge") == ["03-03 10:00 charge in_1 #2 4900 EUR"]
+
+
+@given(name=st.text(max_size=40))
+def test_ids_are_those_of_the_standard_library(name: str) -> None:
+    assert ids.event_id("type", name, 7) == str(uuid5(NAMESPACE_URL, f"type/{name}/7"))

@@ -42,7 +42,7 @@ def _canonical(value: Any) -> Any:
             return {
                 part.name: _canonical(getattr(value, part.name))
                 for part in dataclasses.fields(value)
-                if part.name not in _NOT_MEANING and getattr(value, part.name) != _default(part)
+                if part.init and part.name not in _NOT_MEANING and getattr(value, part.name) != _default(part)
             }
     return value
 
