@@ -110,9 +110,9 @@ def _record(message: Any, prefix: str) -> Record:
 async def read_all(
     bootstrap_servers: str, prefix: str, mail_dir: Path | None
 ) -> tuple[list[Record], list[Mail] | None]:
-    """Topics and mails. Mails come first: each was announced before it went out, and its result may come later."""
-    mails = await asyncio.to_thread(read_mails, mail_dir) if mail_dir else None
-    return await read_topics(bootstrap_servers, prefix), mails
+    """Topics, then mails: a result is published after its mail arrived, so every result read has its mail."""
+    records = await read_topics(bootstrap_servers, prefix)
+    return records, await asyncio.to_thread(read_mails, mail_dir) if mail_dir else None
 
 
 def read_mails(folder: Path) -> list[Mail]:
