@@ -78,8 +78,12 @@ class _Sparing(logging.Filter):
 
 
 def log_for(part: str) -> Log:
-    """The logger of a part of the kernel or of a service."""
-    log: Log = structlog.stdlib.get_logger(part).bind(part=part)
+    """The logger of a part of the kernel or of a service.
+
+    Modules ask for theirs when they are imported, before anything is configured; so it takes on its shape only with its
+    first line. (`bind` would do so at once, and the line would know neither format nor level.)
+    """
+    log: Log = structlog.stdlib.get_logger(part, part=part)
     return log
 
 
