@@ -133,9 +133,9 @@ def _in_short(event: Event) -> str:
     return f"{event.topic.rpartition('.')[2]} {' '.join(words)}"
 
 
-async def eventually(look: Callable[[], T | None], what: Callable[[], str] | str) -> T:
-    """Look again and again until there is something, and give it back."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+async def eventually(look: Callable[[], T | None], what: Callable[[], str] | str, *, for_ever: bool = False) -> T:
+    """Look again and again until there is something, and give it back. `for_ever` is for whoever may wait in vain."""
+    deadline = float("inf") if for_ever else time.monotonic() + PATIENCE_SECONDS
     while not (found := look()):
         assert time.monotonic() < deadline, f"waited in vain for {what if isinstance(what, str) else what()}"
         await asyncio.sleep(_LOOK_SECONDS)

@@ -1,0 +1,84 @@
+"""A whole stack of a test's own, Kafka and PostgreSQL included, whose parts may be killed."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from dunning_cli.stack.env_file import read_env_file
+from dunning_cli.stack.processes import Process
+from tests.e2e.platform import Platform
+from tests.e2e.watch import eventually
+from tests.stack import without_named_servers
+
+SUPERVISOR = "supervisor"
+_COMMAND_SECONDS_MAX = 300
+
+
+@dataclass(frozen=True)
+class OwnStack:
+    """What `dunning up` runs for one data directory."""
+
+    data_dir: Path
+    policy_dir: Path
+    environment: Mapping[str, str]
+
+    @property
+    def platform(self) -> Platform:
+        """Where everything is at this moment."""
+        return Platform(self.data_dir, self.policy_dir, "", read_env_file(self.data_dir / "env"))
+
+    def up(self) -> None:
+        """Start what does not run, and wait until all of it is ready."""
+        done = self._dunning("up", "--policy-dir", str(self.policy_dir), "--detach")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def down(self) -> None:
+        """Stop all of it."""
+        self._dunning("down")
+
+    def process_of(self, part: str) -> Process | None:
+        """The living process of a part, if there is one."""
+        pid = self.platform.settings.get(f"DUNNING_PIDS_{part.upper()}")
+        return Process.of_pid(int(pid)) if pid else None
+
+    async def kill(self, part: str) -> None:
+        """`kill -9`, and wait until it is there again: by itself, or, if nobody is left to see to that, by `up`."""
+        killed = self.process_of(part)
+        assert killed is not None, f"{part} does not run"
+        os.kill(killed.pid, signal.SIGKILL)
+        if part == SUPERVISOR:
+            await eventually(lambda: not killed.is_alive(), "the supervisor's end")
+            await asyncio.to_thread(self.up)
+        await eventually(lambda: self.process_of(part) not in (None, killed), f"{part} to be started again")
+
+    def _dunning(self, command: str, *options: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "dunning_cli", command, "--data-dir", str(self.data_dir), *options],
+            capture_output=True,
+            text=True,
+            env=dict(self.environment),
+            timeout=_COMMAND_SECONDS_MAX,
+            check=False,
+        )
+
+
+@contextmanager
+def own_stack(policy: str, **settings: str) -> Iterator[OwnStack]:
+    """Everything up, gone at the end. Not in pytest's folder, which is closed to the user that PostgreSQL runs as."""
+    with TemporaryDirectory(prefix="dunning-test-", ignore_cleanup_errors=True) as folder:
+        policies = Path(folder) / "policies"
+        policies.mkdir()
+        (policies / "policy.yaml").write_text(policy)
+        stack = OwnStack(Path(folder) / "data", policies, {**without_named_servers(), **settings})
+        try:
+            stack.up()
+            yield stack
+        finally:
+            stack.down()
