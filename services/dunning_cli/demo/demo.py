@@ -27,7 +27,8 @@ def demo(
     Example: dunning demo --invoices 500 --keep
     """
     from dunning_cli.demo.run import DemoOptions, run_demo
+    from dunning_cli.stack.layout import deploy_dir
 
-    code = run_demo(DemoOptions(data_dir, invoices, seconds, seed, keep))
+    code = run_demo(DemoOptions(data_dir, deploy_dir() / "policies-demo", invoices, seconds, seed, keep))
     if code:
         raise typer.Exit(code)

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console, Group
+from aiokafka.errors import KafkaError
+from rich.console import Console
 from rich.rule import Rule
 
 from dunning.domain.policy import Policy
 from dunning.domain.policy_file import load_policies
 from dunning.runtime.policy_directory import read_policy_files
-from dunning_cli.demo.screen import figures, screen_for
+from dunning_cli.demo.own_space import OwnSpace, own_space
+from dunning_cli.demo.screen import Screen, figures, screen_for
 from dunning_cli.demo.show import Casting, Outcome, perform
 from dunning_cli.demo.stories import Choice, choose
 from dunning_cli.demo.verification import Evidence, Judgement, judge
@@ -21,8 +23,9 @@ from dunning_cli.errors import CommandError
 from dunning_cli.stack.background import up_in_background
 from dunning_cli.stack.down import stop_stack
 from dunning_cli.stack.env_file import read_env_file
+from dunning_cli.stack.errors import KAFKA_UNREACHABLE, StackError
 from dunning_cli.stack.infra import KAFKA, MAIL_DIR
-from dunning_cli.stack.layout import Layout, deploy_dir
+from dunning_cli.stack.layout import Layout
 from dunning_cli.stack.report import Report
 from dunning_cli.stack.run import UpOptions
 from dunning_cli.stack.scopes import ALL_SCOPES
@@ -34,13 +37,15 @@ _MARK = "made-by-dunning-demo"
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What was asked for."""
+    """What was asked for. `day_seconds` is how long a day of the policy lasts."""
 
     data_dir: Path
+    policy_dir: Path
     invoices: int
     seconds: float
     seed: int
     keep: bool
+    day_seconds: float = 2.0
 
 
 def run_demo(options: DemoOptions) -> int:
@@ -48,26 +53,41 @@ def run_demo(options: DemoOptions) -> int:
     console = Console()
     began = time.monotonic()
     _fresh_data(options.data_dir)
-    policy_dir = deploy_dir() / "policies-demo"
-    up_in_background(UpOptions(options.data_dir, policy_dir, ALL_SCOPES), Report())
-    try:
-        settings = read_env_file(Layout.at(options.data_dir).env_file)
-        casting = _casting(options, settings, _policy_in(policy_dir))
-        _say_where(console, settings, running=True)
-        with screen_for(console, [rung.name for rung in casting.policy.ladder]) as screen:
-            outcome = asyncio.run(perform(casting, screen))
-        _tell(console, casting, outcome)
-        judgement = judge(_evidence(casting, policy_dir, outcome))
-        _tell_judgement(console, judgement, outcome)
-        _say_where(console, settings, running=options.keep)
-    finally:
-        if not options.keep:
-            console.print("Stopping everything.")
-            stop_stack(options.data_dir, Report())
+    with own_space(keep=options.keep) as space:
+        try:
+            code = _play(console, options, space)
+        finally:
+            if not options.keep:
+                console.print("Stopping everything.")
+                stop_stack(options.data_dir, Report())
     console.print(f"The demo took {time.monotonic() - began:.0f} seconds.")
     if options.keep:
         console.print(f"Everything still runs: `dunning down --data-dir {options.data_dir}` stops it.", soft_wrap=True)
+    return code
+
+
+def _play(console: Console, options: DemoOptions, space: OwnSpace) -> int:
+    up_in_background(UpOptions(options.data_dir, options.policy_dir, ALL_SCOPES), Report())
+    settings = read_env_file(Layout.at(options.data_dir).env_file)
+    casting = _casting(options, settings, _policy_in(options.policy_dir), space)
+    _say_where(console, settings, running=True)
+    with screen_for(console, [rung.name for rung in casting.policy.ladder]) as screen:
+        outcome = asyncio.run(_performed(casting, screen))
+    _tell(console, casting, outcome)
+    judgement = judge(_evidence(casting, options.policy_dir, outcome))
+    _tell_judgement(console, judgement, outcome)
+    _say_where(console, settings, running=options.keep)
     return _exit_code(judgement, outcome)
+
+
+async def _performed(casting: Casting, screen: Screen) -> Outcome:
+    """The show. One line instead of a traceback where Kafka went away in the middle of it."""
+    try:
+        return await perform(casting, screen)
+    except ExceptionGroup as group:
+        if group.split(KafkaError)[1] is None:
+            raise StackError(KAFKA_UNREACHABLE, f"Kafka stopped answering: {group.exceptions[0]}") from group
+        raise
 
 
 def _fresh_data(data_dir: Path) -> None:
@@ -87,16 +107,17 @@ def _policy_in(policy_dir: Path) -> Policy:
     return next(iter(loaded.policies))
 
 
-def _casting(options: DemoOptions, settings: Mapping[str, str], policy: Policy) -> Casting:
+def _casting(options: DemoOptions, settings: Mapping[str, str], policy: Policy, space: OwnSpace) -> Casting:
     return Casting(
         settings=settings,
-        prefix="",
+        prefix=space.topic_prefix,
         ledger=options.data_dir / "charges.ndjson",
         poison=options.data_dir / "poison.ndjson",
         policy=policy,
         invoices=options.invoices,
         seconds=options.seconds,
         seed=options.seed,
+        day_seconds=options.day_seconds,
     )
 
 
@@ -104,7 +125,7 @@ def _tell(console: Console, casting: Casting, outcome: Outcome) -> None:
     """The figures once more where no live table was, then two stories."""
     reader = outcome.reader
     if not console.is_terminal:
-        console.print(Group(*figures(reader.tally.snapshot(), [rung.name for rung in casting.policy.ladder])))
+        console.print(figures(reader.tally.snapshot(), [rung.name for rung in casting.policy.ladder]))
     choices = choose(reader.accounts, reader.story_of)
     _tell_story(console, "A suspended account", choices.suspended)
     _tell_story(console, "A recovered account", choices.recovered)
@@ -136,7 +157,7 @@ def _tell_judgement(console: Console, judgement: Judgement, outcome: Outcome) ->
     console.print(Rule("What the verifier found", align="left"))
     if not outcome.settled:
         console.print("It had not become quiet in time, so what should have happened by the end is not checked.")
-    console.print(judgement.words, markup=False, soft_wrap=True)
+    console.print(judgement.words, markup=False, highlight=False)
 
 
 def _say_where(console: Console, settings: Mapping[str, str], *, running: bool) -> None:

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from dunning.domain.words import AccountStage, RetryStage
-from dunning_cli.demo.tally import Snapshot
+from dunning_cli.demo.tally import Money, Snapshot
 from dunning_cli.money import money
 
 PLAIN_SECONDS = 5.0
+_RETRY_STAGES = ("scheduled", "requested", "waiting_for_customer", "recovered", "exhausted", "cancelled")
+_ACCOUNT_STAGES = ("active", "past_due", "suspended", "terminated")  # of the demo's policy
 _NOTICE_ENDS = ("recovered", "closed")
 _OUTCOMES = ("delivered", "sent", "bounced", "failed", "unknown", "suppressed", "superseded")
 _COLOURS = {
@@ -104,9 +104,7 @@ class PlainLines:
 
 def plain_line(snapshot: Snapshot, progress: Progress) -> str:
     """The most telling figures in one line."""
-    accounts = ", ".join(
-        f"{snapshot.accounts.get(stage, 0)} {stage}" for stage in AccountStage if stage != "restricted"
-    )
+    accounts = ", ".join(f"{snapshot.accounts.get(stage, 0)} {stage}" for stage in _ACCOUNT_STAGES)
     delivered = sum(outcomes.get("delivered", 0) for outcomes in snapshot.notices.values())
     return (
         f"{progress.seconds:5.0f} s  {progress.phase}: sent {progress.sent} of {progress.to_send};"
@@ -116,30 +114,33 @@ def plain_line(snapshot: Snapshot, progress: Progress) -> str:
 
 
 def live_view(snapshot: Snapshot, progress: Progress, rungs: Sequence[str]) -> RenderableType:
-    """All tables under a headline."""
+    """All figures under a headline; fits a terminal of 80 columns and 24 lines."""
     title = f"dunning demo  {progress.seconds:.0f} s  {progress.phase}"
-    return Panel(Group(Columns(figures(snapshot, rungs), padding=(0, 3)), _footer(snapshot, progress)), title=title)
+    return Panel(Group(figures(snapshot, rungs), _footer(snapshot, progress)), title=title, expand=False)
 
 
-def figures(snapshot: Snapshot, rungs: Sequence[str]) -> list[RenderableType]:
-    """The tables: cases by stage of each track, charges, notices, accounts, money."""
-    return [
-        _counts("retry track", "cases", [(str(stage), snapshot.stages["retry"].get(stage, 0)) for stage in RetryStage]),
-        _counts("notice track", "cases", [(name, snapshot.stages["notice"].get(name, 0)) for name in _noticed(rungs)]),
-        _counts("account track", "cases", _account_stages(snapshot.stages["account"])),
-        _counts("accounts by status", "accounts", _account_stages(snapshot.accounts)),
-        _counts("charges", "", _charges(snapshot)),
-        _notices(snapshot.notices),
-        _money(snapshot),
-    ]
+def figures(snapshot: Snapshot, rungs: Sequence[str]) -> RenderableType:
+    """Cases by stage of each track, charges, accounts, notices, money."""
+    tracks = Table.grid(padding=(0, 3))
+    tracks.add_row(
+        Group(
+            _counts("retry track", _of_stages(snapshot, "retry", _RETRY_STAGES)), _counts("charges", _charges(snapshot))
+        ),
+        _counts("notice track", _of_stages(snapshot, "notice", [*rungs, *_NOTICE_ENDS])),
+        Group(
+            _counts("account track", _of_stages(snapshot, "account", _ACCOUNT_STAGES)),
+            Text(),
+            _counts("accounts", [(stage, snapshot.accounts.get(stage, 0)) for stage in _ACCOUNT_STAGES]),
+        ),
+    )
+    return Group(tracks, Text(), _notices(snapshot.notices), _money(snapshot.money))
 
 
-def _noticed(rungs: Sequence[str]) -> list[str]:
-    return [*rungs, *_NOTICE_ENDS]
-
-
-def _account_stages(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    return [(str(stage), counts.get(stage, 0)) for stage in AccountStage if stage != "restricted" or counts.get(stage)]
+def _of_stages(snapshot: Snapshot, track: str, stages: Sequence[str]) -> list[tuple[str, int]]:
+    """The stages that are always shown, then any other that a case is in."""
+    counts = snapshot.stages[track]
+    others = [stage for stage in counts if stage not in stages]
+    return [(stage, counts.get(stage, 0)) for stage in (*stages, *others)]
 
 
 def _charges(snapshot: Snapshot) -> list[tuple[str, int]]:
@@ -152,44 +153,44 @@ def _charges(snapshot: Snapshot) -> list[tuple[str, int]]:
     ]
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", show_edge=False, pad_edge=False, box=None)
-
-
-def _counts(title: str, unit: str, rows: Sequence[tuple[str, int]]) -> Table:
-    table = _table(title)
-    table.add_column("")
-    table.add_column(unit, justify="right", min_width=6)
-    for name, count in rows:
-        table.add_row(Text(name, style=_COLOURS.get(name, "") if count else "dim"), f"{count:,}")
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="right" if number else "left", no_wrap=True)
     return table
 
 
+def _counts(title: str, rows: Sequence[tuple[str, int]]) -> Table:
+    table = _table(title, "")
+    table.columns[1].min_width = 5  # so that nothing jumps while the figures grow
+    for name, count in rows:
+        table.add_row(_coloured(name, count), f"{count:,}" if count else Text("0", style="dim"))
+    return table
+
+
+def _coloured(name: str, count: int) -> Text:
+    return Text(name, style=_COLOURS.get(name, "") if count else "dim")
+
+
 def _notices(notices: Mapping[str, Mapping[str, int]]) -> Table:
-    table = _table("notices by channel")
-    table.add_column("")
     shown = [outcome for outcome in _OUTCOMES if any(counts.get(outcome) for counts in notices.values())]
-    for outcome in shown or ["delivered"]:
-        table.add_column(outcome, justify="right")
+    table = _table("notices", *shown)
     for channel, counts in sorted(notices.items()):
         table.add_row(channel, *(f"{counts.get(outcome, 0):,}" for outcome in shown))
     return table
 
 
-def _money(snapshot: Snapshot) -> Table:
-    table = _table("money, each currency for itself")
-    for name in ("at risk", "recovered", "terminated"):
-        table.add_column(name, justify="right", min_width=14)
-    for currency, amounts in snapshot.money.items():
-        table.add_row(
-            money(amounts.at_risk_minor, currency),
-            Text(money(amounts.recovered_minor, currency), style="green"),
-            Text(money(amounts.lost_minor, currency), style="red"),
-        )
+def _money(amounts: Mapping[str, Money]) -> Table:
+    """Each currency by itself: amounts of different currencies are never added."""
+    table = _table("money", "at risk", "recovered", "terminated")
+    for currency, sums in amounts.items():
+        minors = (sums.at_risk_minor, sums.recovered_minor, sums.lost_minor)
+        at_risk, recovered, lost = (money(minor, currency).removesuffix(f" {currency}") for minor in minors)
+        table.add_row(currency, at_risk, Text(recovered, style="green"), Text(lost, style="red"))
     return table
 
 
 def _footer(snapshot: Snapshot, progress: Progress) -> Text:
-    read = sum(snapshot.read.values())
-    text = f"sent {progress.sent:,} of {progress.to_send:,} events; {read:,} records in the topics;"
-    return Text(f"{text} {snapshot.set_aside:,} unreadable messages set aside", style="dim")
+    read, set_aside = sum(snapshot.read.values()), snapshot.set_aside
+    text = f"sent {progress.sent:,} of {progress.to_send:,}; {read:,} records in the topics, {set_aside:,} set aside"
+    return Text(text, style="dim")

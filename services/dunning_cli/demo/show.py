@@ -37,6 +37,7 @@ class Casting:
     invoices: int
     seconds: float
     seed: int
+    day_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Outcome:
 async def perform(casting: Casting, screen: Screen) -> Outcome:
     """Play, watch, and return when it is quiet, or when it should long have been."""
     starts_at = datetime.now(UTC) + timedelta(seconds=0.5)
-    sendings = schedule(Plan(starts_at, casting.seed, casting.invoices, casting.seconds))
+    sendings = schedule(Plan(starts_at, casting.seed, casting.invoices, casting.seconds, casting.day_seconds))
     stopping, reader, books = asyncio.Event(), Reader(casting.prefix), Books()
     servers = casting.settings[KAFKA]
     with Ledger(casting.ledger) as ledger:
