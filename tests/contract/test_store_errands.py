@@ -209,3 +209,25 @@ async def test_an_errand_that_is_being_finished_is_not_leased(store: ToyStore, c
         await tx.finish_errand(lease)
         clock.advance(seconds=61)
         assert await store.lease_errands(10, 60) == []
+
+
+async def test_only_refusals_count_as_such(store: ToyStore, clock: HandClock) -> None:
+    await given(store, an_errand())
+    for refused in (True, False, True):
+        await store.postpone_errand(await leased(store), at(13), refused=refused)
+        clock.advance(hours=1)
+
+    lease = await leased(store)
+
+    assert (lease.tries, lease.refusals) == (4, 2)
+
+
+async def test_a_postponed_errand_has_a_new_due_time_where_one_is_given(store: ToyStore, clock: HandClock) -> None:
+    await given(store, an_errand())
+    await store.postpone_errand(await leased(store), at(12, 30))
+    clock.advance(minutes=30)
+    kept = await leased(store)
+    await store.postpone_errand(kept, at(13), not_before=at(13))
+    clock.advance(minutes=30)
+
+    assert (kept.errand.not_before, (await leased(store)).errand.not_before) == (NOON, at(13))

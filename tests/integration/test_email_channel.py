@@ -564,3 +564,24 @@ async def test_a_report_tells_no_address() -> None:
 
     assert [report.outcome for report in reports][1] == "bounced"
     assert "jane" not in repr(reports).lower()
+
+
+@pytest.mark.parametrize(
+    ("answer", "refused"),
+    [("421 4.3.2 closing", False), ("452 4.3.1 full", False), ("530 5.7.0 log in", False), ("452 4.2.2 full", True)],
+)
+async def test_only_what_is_about_the_mail_counts_against_it(answer: str, refused: bool) -> None:
+    async with MailServer() as server, a_channel(server) as channel:
+        server.next("RCPT", Say(answer))
+        answered = await channel.perform(an_errand(), yes)
+    assert isinstance(answered, Postpone)
+    assert answered.refused is refused
+
+
+async def test_a_server_that_is_away_refuses_nothing() -> None:
+    async with MailServer() as server:
+        gone = server.port
+    async with a_channel(server, url=f"smtp://127.0.0.1:{gone}") as channel:
+        answered = await channel.perform(an_errand(), yes)
+    assert isinstance(answered, Postpone)
+    assert answered.refused is False

@@ -52,6 +52,10 @@ class World:
         self.asked += 1
         return Postpone("busy", 0.01)
 
+    async def away(self, errand: Errand, begin: Begin) -> ErrandReport | Postpone:
+        self.asked += 1
+        return Postpone("away", 0.01, refused=False) if self.asked <= 5 else await self.do_it(errand, begin)
+
     async def prepare_for_long(self, errand: Errand, begin: Begin) -> ErrandReport | Postpone:
         self.asked += 1
         await self.let_go_on.wait()
@@ -142,6 +146,33 @@ async def test_after_many_tries_an_errand_has_failed(kernel: Kernel) -> None:
         assert await reasons(kernel, 2) == ["PaymentFailed", "ErrandReport"]
         assert counted(instance, "failed") == 1
     assert world.asked == 3
+
+
+async def test_a_provider_that_is_away_is_waited_for(kernel: Kernel) -> None:
+    world = World()
+    async with kernel.instance(perform=world.away, errand_pause_seconds=0.01, errand_tries_max=3) as instance:
+        await an_errand_is_given(kernel)
+
+        assert await reasons(kernel, 2) == ["PaymentFailed", "ErrandReport"]
+        assert counted(instance, "accepted") == 1
+    assert world.asked == 6
+
+
+async def test_a_worker_that_was_frozen_for_longer_than_its_lease_leaves_the_errand_to_be_done(kernel: Kernel) -> None:
+    world = World()
+    async with kernel.instance(perform=world.prepare_for_long) as instance:
+        await an_errand_is_given(kernel)
+
+        async def preparing() -> bool:
+            return world.asked == 1
+
+        await eventually(preparing, "the worker prepares")
+        async with kernel.store() as store, store.connection() as connection:
+            await connection.execute("update errands set due_at = clock_timestamp() - interval '1 second'")
+            world.let_go_on.set()
+            assert await reasons(kernel, 2) == ["PaymentFailed", "ErrandReport"]
+        assert (counted(instance, "accepted"), counted(instance, "withdrawn")) == (1, 0)
+    assert len(world.touched) == 1
 
 
 async def test_nothing_is_begun_before_the_news_is_read(kernel: Kernel) -> None:

@@ -33,6 +33,7 @@ class Postpone:
 
     reason: str
     seconds_min: float  # how long to wait at least; the kernel may let it grow with every try
+    refused: bool = True  # by the other side, which so often is a failure; False: nobody could be asked (promise 10)
 
 
 class CannotDecideYet(Exception):

@@ -32,6 +32,7 @@ from dunning.runtime.turn import concerns_the_input
 
 A = TypeVar("A", bound=AccountState[Any])
 _NEWS_LOOKS_MAX = 50
+_NOT_NOW = Postpone("it may not be begun at the moment", 0, refused=False)  # by us: its due time stays what it was
 _log = log_for("errands")
 
 
@@ -147,15 +148,16 @@ class Errands(Generic[A]):
             async with asyncio.timeout(self._settings.errand_lease_seconds * 0.9):
                 answer = await self._perform(leased.errand, begin)
         except _Hold:
-            return Postpone("the news is not read yet", 0)
+            return _NOT_NOW
         except Exception as error:  # noqa: BLE001 - whatever the service's worker raises is an answer too
             _log.error("an errand raised", errand=leased.errand.errand_id, begun=begun, **told(error))
             if begun:
                 return self._report(leased.errand, "unknown", type(error).__name__)
-            answer = Postpone(type(error).__name__, self._settings.errand_pause_seconds)
+            own_fault = not isinstance(error, (StoreUnavailable, Problem, *KAFKA_TROUBLES))
+            answer = Postpone(type(error).__name__, self._settings.errand_pause_seconds, refused=own_fault)
         crash_point("errand.performed")
-        if begun is False:
-            return self._report(leased.errand, "withdrawn", None)
+        if begun is False:  # withdrawn, which the next lease says; or we were frozen for longer than the lease
+            return _NOT_NOW
         # The database's clock dates what warnings are counted from, whatever clock the channel has.
         return replace(answer, at=self._clock.now()) if isinstance(answer, ErrandReport) else answer
 
@@ -169,14 +171,17 @@ class Errands(Generic[A]):
         raise _Hold
 
     async def _postpone(self, leased: LeasedErrand, answer: Postpone) -> None:
-        """Later, and longer every time; after many tries it has failed."""
-        if leased.tries >= self._settings.errand_tries_max and answer.seconds_min > 0:
+        """Later, and longer every time; after many refusals it has failed. While nobody can be asked it waits."""
+        if answer.refused and leased.refusals + 1 >= self._settings.errand_tries_max:
             return await self._report_until_stored(leased, self._report(leased.errand, "failed", answer.reason))
-        grown = self._settings.errand_pause_seconds * 2.0 ** min(leased.tries - 1, 20)
-        seconds = max(answer.seconds_min, min(grown, self._settings.errand_pause_seconds_max))
         self._metrics.errands_postponed.labels(leased.errand.kind).inc()
-        later = self._clock.now() + timedelta(seconds=seconds if answer.seconds_min > 0 else 1)
-        return await self._store.postpone_errand(leased, later)
+        now = self._clock.now()
+        if answer is _NOT_NOW:
+            return await self._store.postpone_errand(leased, now + timedelta(seconds=1))
+        before = leased.refusals if answer.refused else leased.tries - 1
+        grown = self._settings.errand_pause_seconds * 2.0 ** min(before, 20)
+        later = now + timedelta(seconds=max(answer.seconds_min, min(grown, self._settings.errand_pause_seconds_max)))
+        return await self._store.postpone_errand(leased, later, not_before=later, refused=answer.refused)
 
     async def _report_until_stored(self, leased: LeasedErrand, report: ErrandReport) -> None:
         """What happened in the world is known only here until it is stored, so a database that is away is waited for.

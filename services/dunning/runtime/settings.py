@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     outbox_poll_seconds: float = Field(0.05, gt=0)
     errand_lease_seconds: float = Field(360, ge=1)
     errand_concurrency: int = Field(16, ge=1)
-    errand_tries_max: int = Field(10, ge=1)
+    errand_tries_max: int = Field(10, ge=1)  # refusals by the other side; one that is away is waited for
     errand_pause_seconds: float = Field(5, gt=0)
     errand_pause_seconds_max: float = Field(900, gt=0)
     errand_poll_seconds: float = Field(0.1, gt=0)

@@ -80,6 +80,7 @@ class LeasedErrand:
     tries: int
     withdrawn: bool  # should not be begun any more: report it as withdrawn
     begun: bool  # a former worker had begun it and vanished: its outcome is unknown
+    refusals: int = 0  # how often the other side said no for the moment
 
 
 class Transaction(Protocol[A]):
@@ -161,5 +162,8 @@ class Store(Protocol[A]):
     async def begin_errand(self, leased: LeasedErrand) -> bool:
         """The last word before the world is touched: False when it was withdrawn or the lease is lost."""
 
-    async def postpone_errand(self, leased: LeasedErrand, not_before: datetime) -> None:
-        """Give an errand back to be tried later: only for what surely had no effect on the world."""
+    async def postpone_errand(
+        self, leased: LeasedErrand, due_at: datetime, *, not_before: datetime | None = None, refused: bool = False
+    ) -> None:
+        """Give an errand back to be tried later: only for what surely had no effect on the world. `not_before` is its
+        new due time, up to which the news must be read (rule 40); left out, the former one stands."""

@@ -217,14 +217,22 @@ class MemoryStore(Generic[A]):
             self._tables.errands[errand_id] = replace(row, state="begun", due_at=due_at)
             return True
 
-    async def postpone_errand(self, leased: LeasedErrand, not_before: datetime) -> None:
+    async def postpone_errand(
+        self, leased: LeasedErrand, due_at: datetime, *, not_before: datetime | None = None, refused: bool = False
+    ) -> None:
         errand_id = leased.errand.errand_id
         async with self._locked(Lockable.ERRAND, [errand_id]):
             row = self._tables.errands.get(errand_id)
             if row is None or row.token != leased.token:
                 raise Fenced(f"errand {errand_id} is in other hands now")
-            due_at = self._clock() if row.withdrawn else not_before
-            self._tables.errands[errand_id] = replace(row, state="waiting", token=None, due_at=due_at)
+            self._tables.errands[errand_id] = replace(
+                row,
+                errand=replace(row.errand, not_before=not_before or row.errand.not_before),
+                state="waiting",
+                token=None,
+                due_at=self._clock() if row.withdrawn else due_at,
+                refusals=row.refusals + refused,
+            )
 
     @asynccontextmanager
     async def _locked(self, kind: Lockable, keys: Collection[Any]) -> AsyncIterator[None]:
@@ -256,7 +264,8 @@ class MemoryStore(Generic[A]):
         row = replace(row, state="begun" if row.state == "begun" else "leased", tries=row.tries + 1)
         self._tables.errands[errand_id] = row
         assert row.token is not None
-        return LeasedErrand(row.errand, row.token, row.tries, row.withdrawn, begun=row.state == "begun")
+        begun = row.state == "begun"
+        return LeasedErrand(row.errand, row.token, row.tries, row.withdrawn, begun=begun, refusals=row.refusals)
 
     def _commit(self, written: Written, now: datetime) -> None:
         for partition, next_offset in written.offsets.items():

@@ -84,6 +84,7 @@ class ErrandRow:
     token: str | None = None
     lease_seconds: float = 0
     tries: int = 0
+    refusals: int = 0
 
 
 class Due(NamedTuple):

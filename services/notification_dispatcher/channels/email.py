@@ -77,7 +77,7 @@ class EmailChannel:
                     return self._report(errand, _Outcome("withdrawn"))
                 outcome = await self._send(connection, written)
         except Unavailable as trouble:
-            return Postpone(trouble.reason, trouble.seconds_min)
+            return Postpone(trouble.reason, trouble.seconds_min, refused=False)
         return outcome if isinstance(outcome, Postpone) else self._report(errand, outcome)
 
     async def close(self) -> None:
@@ -142,8 +142,8 @@ def _outcome(step: Step, answer: Answer) -> _Outcome | Postpone | None:
     match verdict:
         case GoOn():
             return None
-        case NotNow(reason, seconds_min):
-            return Postpone(reason, seconds_min)
+        case NotNow(reason, seconds_min, about_the_mail):
+            return Postpone(reason, seconds_min, refused=about_the_mail)
         case Refused(reason, permanent):
             return _Outcome("bounced", reason, permanent)
         case Unclear(reason):

@@ -10,6 +10,7 @@ _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\S)")
 _LOGIN_WANTED = frozenset({530, 534, 535, 538})
 _RECIPIENT_CODES = frozenset({550, 551, 553})
 _SENDER_STATUSES = frozenset({"5.1.7", "5.1.8"})
+_ABOUT_THE_SYSTEM = "4.3."  # RFC 3463: full, shutting down, out of order
 _GREYLISTING_SECONDS = 60
 _CLOSING_SECONDS = 15
 _ANSWER_LENGTH_MAX = 200
@@ -54,10 +55,12 @@ class GoOn:
 
 @dataclass(frozen=True, slots=True)
 class NotNow:
-    """The server said no for the moment: surely nothing was delivered."""
+    """The server said no for the moment: surely nothing was delivered. Where that is not about the mail but about the
+    server or our access to it, waiting for the server is no reason to give the mail up."""
 
     reason: str
     seconds_min: float
+    about_the_mail: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +89,12 @@ def judge(step: Step, answer: Answer) -> Verdict:
         case 3 if step is Step.DATA:
             return GoOn()
         case 4:
-            return NotNow(answer.status, _CLOSING_SECONDS if answer.code == 421 else _GREYLISTING_SECONDS)
+            closing, system = answer.code == 421, (answer.enhanced or "").startswith(_ABOUT_THE_SYSTEM)
+            seconds = _CLOSING_SECONDS if closing else _GREYLISTING_SECONDS
+            return NotNow(answer.status, seconds, about_the_mail=not (closing or system))
         case 5 if answer.code in _LOGIN_WANTED:
             # About our connection and not about this mail: every mail of the day would "bounce" until it is mended.
-            return NotNow(answer.status, _GREYLISTING_SECONDS)
+            return NotNow(answer.status, _GREYLISTING_SECONDS, about_the_mail=False)
         case 5:
             return Refused(answer.status, permanent=step is Step.RCPT and _is_about_the_recipient(answer))
         case _ if step is Step.END:

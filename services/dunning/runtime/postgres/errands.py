@@ -45,6 +45,7 @@ async def lease(connection: Connection, limit: int, lease_seconds: float, now: d
             tries=row["tries"],
             withdrawn=row["withdrawn"],
             begun=row["begun"],
+            refusals=row["refusals"],
         )
         for row in rows
     ]
@@ -55,9 +56,17 @@ async def begin(connection: Connection, leased: LeasedErrand, now: datetime | No
     return bool(await connection.fetchval(QUERIES["begin_errand"], leased.errand.errand_id, leased.token, now))
 
 
-async def postpone(connection: Connection, leased: LeasedErrand, not_before: datetime, now: datetime | None) -> None:
-    held = await connection.fetchval(QUERIES["postpone_errand"], leased.errand.errand_id, leased.token, not_before, now)
-    _held(held, leased)
+async def postpone(
+    connection: Connection,
+    leased: LeasedErrand,
+    due_at: datetime,
+    not_before: datetime | None,
+    now: datetime | None,
+    *,
+    refused: bool,
+) -> None:
+    given = (leased.errand.errand_id, leased.token, due_at, not_before, refused, now)
+    _held(await connection.fetchval(QUERIES["postpone_errand"], *given), leased)
 
 
 def _held(held: bool | None, leased: LeasedErrand) -> None:

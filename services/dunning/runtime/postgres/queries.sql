@@ -189,7 +189,7 @@ set state = case due.state when 'begun' then 'begun' else 'leased' end,
 from due
 where e.errand_id = due.errand_id
 returning e.errand_id, e.account_id, e.invoice_id, e.kind, e.payload, e.not_before, e.token, e.tries, e.withdrawn,
-    e.state = 'begun' as begun;
+    e.state = 'begun' as begun, e.refusals;
 
 -- name: begin_errand
 -- Only with the lease in hand and its time not over; the lease starts anew, since the work only begins now.
@@ -208,7 +208,9 @@ update errands
 set state = 'waiting',
     token = null,
     lease_seconds = null,
-    due_at = case when withdrawn then coalesce($4::timestamptz, clock_timestamp()) else $3::timestamptz end
+    due_at = case when withdrawn then coalesce($6::timestamptz, clock_timestamp()) else $3::timestamptz end,
+    not_before = coalesce($4::timestamptz, not_before),
+    refusals = refusals + $5::boolean::integer
 where errand_id = $1 and token = $2
 returning true;
 

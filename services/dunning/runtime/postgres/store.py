@@ -110,9 +110,11 @@ class PostgresStore(Generic[A]):
         async with self.connection() as connection:
             return await errands.begin(connection, leased, self._given_now())
 
-    async def postpone_errand(self, leased: LeasedErrand, not_before: datetime) -> None:
+    async def postpone_errand(
+        self, leased: LeasedErrand, due_at: datetime, *, not_before: datetime | None = None, refused: bool = False
+    ) -> None:
         async with self.connection() as connection:
-            await errands.postpone(connection, leased, not_before, self._given_now())
+            await errands.postpone(connection, leased, due_at, not_before, self._given_now(), refused=refused)
 
     def _given_now(self) -> datetime | None:
         return self._clock() if self._clock else None
