@@ -26,8 +26,15 @@ def address_of(account: NoticeAccount, channel: Channel) -> str | None:
 def opens_at(account: NoticeAccount, policy: Policy, channel: Channel, now: datetime) -> datetime:
     """The first instant from now on outside the channel's quiet hours, where the customer is at present (rule 32)."""
     quiet = policy.quiet_hours.get(channel)
-    if quiet is None:
-        return now
+    return quiet.first_outside(now, _present_zone(account, policy)) if quiet else now
+
+
+def closes_at(account: NoticeAccount, policy: Policy, channel: Channel, now: datetime) -> datetime | None:
+    """When the channel's quiet hours begin next; None where it has none."""
+    quiet = policy.quiet_hours.get(channel)
+    return quiet.first_inside(now, _present_zone(account, policy)) if quiet else None
+
+
+def _present_zone(account: NoticeAccount, policy: Policy) -> ZoneInfo:
     present = account.facts.get("timezone")
-    zone = (zone_named(present) if present else None) or zone_named(policy.fallback_timezone) or ZoneInfo("UTC")
-    return quiet.first_outside(now, zone)
+    return (zone_named(present) if present else None) or zone_named(policy.fallback_timezone) or ZoneInfo("UTC")

@@ -42,7 +42,7 @@ from notification_dispatcher.case import (
     NoticeState,
 )
 from notification_dispatcher.channels.payload import NextConsequence, NoticeOrder, PaidWith
-from notification_dispatcher.contact import address_of, opens_at
+from notification_dispatcher.contact import address_of, closes_at, opens_at
 from notification_dispatcher.templates.locales import negotiate
 from notification_dispatcher.walk import due_rungs, next_rung_at, steps
 
@@ -246,6 +246,7 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
             payment_method=PaidWith(method.brand, method.last4) if method else None,
             update_payment_url=facts.update_url.value if facts.update_url else None,
             next=self._consequence(case, policy, rung, turn.now) if case.open else None,
+            closes_at=closes_at(turn.account, policy, notice.channel, turn.now),
         )
 
     @staticmethod
@@ -384,7 +385,10 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
                 self._result(turn, case, notice, NoticeState.SENT, None, event.at, **news)
                 if notice.channel not in self.with_receipts:
                     self._delivered(turn, case, notice, event.at, **news)
-            case "withdrawn":
+            case "too_late" if notice.withdrawn_as is None:  # quiet hours began while it waited (rule 32)
+                self._send(turn, case, notice)
+                self._fall_back_after(turn, case, notice)
+            case "withdrawn" | "too_late":
                 self._end(
                     turn, case, notice, notice.withdrawn_as or NoticeState.SUPPRESSED, notice.withdrawn_reason or None
                 )

@@ -7,7 +7,7 @@ import email.policy
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -564,6 +564,15 @@ async def test_a_report_tells_no_address() -> None:
 
     assert [report.outcome for report in reports][1] == "bounced"
     assert "jane" not in repr(reports).lower()
+
+
+async def test_what_waited_into_quiet_hours_is_not_sent() -> None:
+    async with MailServer() as server, a_channel(server) as channel:
+        report = await sent(channel, closes_at=ANSWERED_AT)
+        assert (await sent(channel, closes_at=ANSWERED_AT + timedelta(seconds=1))).outcome == "accepted"
+
+    assert report.outcome == "too_late"
+    assert len(server.mails) == 1
 
 
 @pytest.mark.parametrize(

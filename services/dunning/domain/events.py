@@ -271,7 +271,8 @@ class TimerDue:
 class ErrandReport:
     """What became of an errand (work on the outside world, such as a mail), told back to the service that gave it.
 
-    `outcome` is `accepted`, `bounced`, `failed`, `unknown` or `withdrawn`; `at` is when the outside world answered.
+    `outcome` is `accepted`, `bounced`, `failed`, `unknown`, `withdrawn`, or `too_late` (not done, for the
+    time in which it may be done is over); `at` is when the outside world answered.
     """
 
     event_id: str

@@ -7,6 +7,8 @@ costs nobody anything. After it, the answers of the server decide:
 - refused for good (5xx): `bounced`, `permanent` where the address is at fault;
 - refused for now (4xx), or broken before the mail was complete: `Postpone`, since surely nothing reached anybody;
 - broken or silent after the final dot: `unknown`, and never sent again.
+
+An order that has waited into quiet hours is not carried out: `too_late`, and the dispatcher decides anew.
 """
 
 from collections.abc import Callable
@@ -34,6 +36,7 @@ _PROVIDER = "smtp"
 class _Mail:
     recipient: Address
     content: bytes
+    closes_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,9 @@ class _Outcome:
     reason: str | None = None
     permanent: bool = False
     provider_message_id: str | None = None
+
+
+_TOO_LATE = _Outcome("too_late")
 
 
 class EmailChannel:
@@ -69,13 +75,15 @@ class EmailChannel:
     async def perform(self, errand: Errand, begin: Begin) -> ErrandReport | Postpone:
         """Send the errand's mail. Never asks `begin` before the world could be touched at once."""
         written = self._write(errand)
+        if isinstance(written, _Mail) and self._is_too_late(written):
+            written = _TOO_LATE
         if isinstance(written, _Outcome):
             return self._report(errand, written if await begin() else _Outcome("withdrawn"))
         try:
             async with self._pool.connection() as connection:
                 if not await begin():
                     return self._report(errand, _Outcome("withdrawn"))
-                outcome = await self._send(connection, written)
+                outcome = _TOO_LATE if self._is_too_late(written) else await self._send(connection, written)
         except Unavailable as trouble:
             return Postpone(trouble.reason, trouble.seconds_min, refused=False)
         return outcome if isinstance(outcome, Postpone) else self._report(errand, outcome)
@@ -83,6 +91,9 @@ class EmailChannel:
     async def close(self) -> None:
         """Leave the server politely; mails under way are finished by whoever sends them."""
         await self._pool.close()
+
+    def _is_too_late(self, mail: _Mail) -> bool:
+        return mail.closes_at is not None and self._now() >= mail.closes_at
 
     def _write(self, errand: Errand) -> _Mail | _Outcome:
         """The mail, or why there can be none."""
@@ -96,7 +107,7 @@ class EmailChannel:
             return _Outcome("failed", reason=str(error))
         except RenderingError as error:
             return _Outcome("failed", reason=str(error))
-        return _Mail(recipient, compose(errand.errand_id, order, recipient, rendered, self._sender))
+        return _Mail(recipient, compose(errand.errand_id, order, recipient, rendered, self._sender), order.closes_at)
 
     async def _send(self, connection: SmtpConnection, mail: _Mail) -> _Outcome | Postpone:
         """The conversation about one mail. Raises Unavailable while nothing can have been accepted."""

@@ -35,7 +35,8 @@ class NextConsequence:
 
 @dataclass(frozen=True, slots=True)
 class NoticeOrder:
-    """One notice to one address. `at` is the time of the order (the mail's Date), `zone` the customer's IANA zone."""
+    """One notice to one address. `at` is the time of the order (the mail's Date), `zone` the customer's IANA zone,
+    `closes_at` the instant from which it may not go out any more, for quiet hours begin (rule 32)."""
 
     notice_id: str
     case_id: str
@@ -57,6 +58,7 @@ class NoticeOrder:
     payment_method: PaidWith | None = None
     update_payment_url: str | None = None
     next: NextConsequence | None = None
+    closes_at: datetime | None = None
 
     def to_payload(self) -> dict[str, Any]:
         """As plain JSON values; times in ISO 8601."""
@@ -70,7 +72,8 @@ class NoticeOrder:
             order = msgspec.convert(payload, cls)
         except msgspec.ValidationError as error:
             raise PayloadError(f"not a notice order: {_where(str(error))}") from None
-        if order.at.tzinfo is None or (order.next is not None and order.next.at.tzinfo is None):
+        times = (order.at, order.closes_at, order.next.at if order.next is not None else None)
+        if any(time is not None and time.tzinfo is None for time in times):
             raise PayloadError("not a notice order: a time without its offset")
         return order
 
