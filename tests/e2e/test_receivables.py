@@ -17,6 +17,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from dunning.contracts.topics import PAYMENT_FAILED, STAGE_CHANGED
+from dunning_cli.demo.own_space import BUSY
 from dunning_cli.demo.receivables import Fact, Receivable, reached_by, read_receivables, shortened
 from tests.e2e.platform import Platform, running_platform
 
@@ -48,7 +49,8 @@ async def test_the_real_stack_reaches_each_rung_with_the_invoices_that_the_file_
     receivables: list[Receivable], tmp_path: Path, kafka_bootstrap: str, database_url: str, topic_prefix: str
 ) -> None:
     policies = shortened_policy(tmp_path / "policies")
-    with running_platform(tmp_path / "data", policies, kafka_bootstrap, database_url, topic_prefix) as platform:
+    servers = (kafka_bootstrap, database_url, topic_prefix)
+    with running_platform(tmp_path / "data", policies, *servers, **BUSY) as platform:
         reached = Reached()
         reading = asyncio.create_task(reached.read(platform))
         async with AIOKafkaProducer(bootstrap_servers=platform.kafka, enable_idempotence=True) as producer:
