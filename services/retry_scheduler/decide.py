@@ -19,7 +19,7 @@ from dunning.domain.track import Closing, Track, Turn
 from dunning.domain.words import AccountStage, DeclineClass, Reason, RetryStage
 from dunning.domain.words import Track as TrackName
 from retry_scheduler.case import Asked, Mark, Plan, Request, RetryAccount, RetryCase, RetryKind
-from retry_scheduler.methods import asked_of, charged_at, note_tried, present_key, present_method
+from retry_scheduler.methods import asked_of, charged_at, note_tried, present_method
 from retry_scheduler.next_step import (
     RetryAt,
     WaitForCustomer,
@@ -53,12 +53,12 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         as_of = charged_at(case, event, at) if case else at
         turn.account.changed |= turn.account.facts.learn_method(event.payment_method, as_of)
 
-    def method_key_of(self, account: RetryAccount, case: RetryCase, event: PaymentFailed) -> str:
-        """Said nowhere, it was what we asked to charge, or else what we would charge now."""
+    def method_key_of(self, case: RetryCase, event: PaymentFailed) -> str:
+        """Said nowhere, it was what we asked for, if we did; to guess more would depend on the order of reading."""
         if event.payment_method:
             return event.payment_method.key
         asked = asked_of(case, event)
-        return asked.method_key if asked else present_key(account, case)
+        return asked.method_key if asked else ""
 
     def _note_method(self, case: RetryCase, event: PaymentFailed) -> None:
         if event.payment_method:
@@ -91,6 +91,11 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         if case.request is None:
             self._plan(turn, case, attempt.decline_class)
 
+    def came_late(self, turn: RetryTurn, case: RetryCase, event: PaymentFailed) -> None:
+        """What was paid since is settled, but a hard refusal bars its method, in whatever order the two are read."""
+        if not case.book.ended and case.book.terminated_at is None:
+            self._bar(turn, Attempt.of(event, self.method_key_of(case, event)))
+
     @staticmethod
     def _answered_late(case: RetryCase, asked: Asked, attempt: Attempt) -> None:
         """It tells how the charge was declined; its time-out stays what the next distance counts from (rule 15)."""
@@ -106,15 +111,18 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         account.barred.append(key)
         account.changed = True
         for other in list(account.open_cases()):
-            if other.stage == RetryStage.SCHEDULED:
+            if other.stage in (RetryStage.SCHEDULED, RetryStage.EXHAUSTED):
                 self._plan(turn, other, Reason.HARD_DECLINED)
 
     def _plan(self, turn: RetryTurn, case: RetryCase, reason: str) -> None:
-        """Bring the stage in line with what follows now. A finished track stays finished unless it is urged on."""
+        """Bring the stage in line with what follows now. A finished track stays finished unless it is urged on.
+
+        Until something was asked for, the failures alone decide, in whatever order they are read (rule 8).
+        """
         policy = self.policy_of(case)
         if policy.retries is None or case.request is not None or last_attempt(case) is None:
             return
-        if case.is_finished and not case.urged:
+        if case.is_finished and case.requested and not case.urged:
             return
         step = next_step(turn.account, case, policy, turn.now)
         turn.touch(case)
@@ -241,7 +249,9 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         """The next case goes on with the later failures and the open request, which is not made twice (rule 7)."""
         new.request, old.request = old.request, None
         new.urged = old.urged
-        new.requested, new.tried = list(old.requested), list(old.tried)
+        new.requested = list(old.requested)
+        settled_until = new.book.closed_until
+        new.tried = [tried for tried in old.tried if settled_until is None or tried.at > settled_until]
         if old.mark and old.mark.at >= new.book.first.failed_at:
             new.mark = old.mark
         if inherits:

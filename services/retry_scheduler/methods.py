@@ -47,8 +47,10 @@ def _candidates(account: RetryAccount, case: RetryCase) -> Iterator[PaymentMetho
 
 def note_tried(case: RetryCase, method: PaymentMethod, at: datetime) -> None:
     """Remember what a case was charged with, newest first."""
-    others = [tried for tried in case.tried if tried.method.key != method.key]
-    case.tried = sorted([*others, Tried(method, at)], key=lambda tried: tried.at, reverse=True)[:TRIED_MAX]
+    newest: dict[str, Tried] = {}
+    for tried in sorted([*case.tried, Tried(method, at)], key=lambda each: (each.at, each.method.key), reverse=True):
+        newest.setdefault(tried.method.key, tried)
+    case.tried = list(newest.values())[:TRIED_MAX]
 
 
 def charged_at(case: RetryCase, event: PaymentFailed | PaymentSucceeded, at: datetime) -> datetime:

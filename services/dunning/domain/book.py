@@ -100,7 +100,7 @@ class Book:
     def add(self, attempt: Attempt) -> None:
         """Enter a failure where its time puts it."""
         self.attempts.append(attempt)
-        self.attempts.sort(key=lambda known: (known.failed_at, known.number))
+        self.attempts.sort(key=lambda known: (known.failed_at, known.number, known.payment_id))
         if len(self.attempts) > ATTEMPTS_MAX:
             del self.attempts[1]
         self.highest_attempt = max(self.highest_attempt, attempt.number)

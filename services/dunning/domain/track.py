@@ -102,6 +102,9 @@ class Track(Generic[A, C]):
     def failed_again(self, turn: Turn[A], case: C, attempt: Attempt, event: PaymentFailed) -> None:
         """A further failure of an open case was entered."""
 
+    def came_late(self, turn: Turn[A], case: C, event: PaymentFailed) -> None:
+        """A failure that was paid, voided or terminated before it was read: it changes no case."""
+
     def amount_changed(self, turn: Turn[A], case: C, event: PaymentSucceeded | Signal) -> None:
         """A partial payment or an adjustment of an open case; what is owed may have changed."""
 
@@ -173,7 +176,7 @@ class Track(Generic[A, C]):
         if turn.account.facts.learn_customer(event.customer, at, self.facts_kept):
             turn.account.changed = True
 
-    def method_key_of(self, account: A, case: C, event: PaymentFailed) -> str:  # noqa: ARG002
+    def method_key_of(self, case: C, event: PaymentFailed) -> str:  # noqa: ARG002
         """Identity of what a failure was charged with; empty where that is not known."""
         return event.payment_method.key if event.payment_method else ""
 
@@ -201,8 +204,9 @@ class Track(Generic[A, C]):
         if settled:
             book.highest_attempt = max(book.highest_attempt, event.attempt_number)
             turn.count("late_failure")
+            self.came_late(turn, case, event)
             return
-        attempt = Attempt.of(event, self.method_key_of(account, case, event))
+        attempt = Attempt.of(event, self.method_key_of(case, event))
         if policy is not None:
             self._open(turn, case, policy, attempt)
         else:

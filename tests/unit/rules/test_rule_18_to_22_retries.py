@@ -273,3 +273,21 @@ def test_a_request_says_what_the_platform_needs() -> None:
     assert (request.retry_id, request.sequence, request.decline_class) == (FIRST_RETRY, 1, "soft")
     assert (request.payment_id, request.payment_method_id) == ("pay_1", "pm_1")
     assert (request.not_before, request.not_after) == (instant("03-03 10:00"), instant("03-04 10:00"))
+
+
+def test_a_hard_refusal_bars_its_method_also_where_the_invoice_was_paid_since() -> None:
+    story = Story(only_retries()).reads(paid("03-02 11:00")).at("03-02 12:00", failed("03-02 10:00", failure=HARD))
+
+    story.reads(failed("03-04 10:00", attempt_number=2)).until("04-01 00:00")
+
+    assert story.lines("retry") == ["03-04 10:00 retry in_1 none>waiting_for_customer"]
+
+
+def test_until_something_was_asked_for_the_failures_alone_decide_in_whatever_order_they_are_read() -> None:
+    early, late = failed("03-02 10:00"), failed("03-02 11:00", attempt_number=2, failure=NEEDS_CUSTOMER)
+
+    def ends(*order: object) -> str:
+        story = Story(only_retries(after=[])).at("03-02 12:00", *order).until("03-03 00:00")  # type: ignore[arg-type]  # inputs
+        return story.lines("retry")[-1].split(">")[1]
+
+    assert ends(early, late) == ends(late, early) == "waiting_for_customer"
