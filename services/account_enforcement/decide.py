@@ -100,8 +100,8 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
             case.shift = Shift(turn.now, rung.at)
         case.next_rung = policy.ladder.index(rung) + 1
         turn.touch(case)
-        if case.stage == rung.account:
-            return
+        if case.stage == rung.account and not rung.restricts:
+            return  # a rung that restricts once more is a step all the same: its notice and the rungs behind it wait for it
         following = self._next_account_rung(case, policy)
         upcoming = NextStep(following[1].name, case.date_of(following[1], policy)) if following else None
         self._enter(turn, case, rung.account, _reason_for(rung.account), rung, upcoming)

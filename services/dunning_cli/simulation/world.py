@@ -76,13 +76,13 @@ class World:
 
     def read(self, event: Input, now: datetime) -> dict[str, str]:
         """Every service reads an input; returns the reasons of those that set it aside, by service."""
-        if isinstance(event, PaymentFailed):
-            self._remember(event)
         refused = {}
         for number, room in enumerate(self.rooms):
             decision = self._decide(number, event, now)
             if decision.rejected is not None:
                 refused[room.name] = decision.rejected
+        if isinstance(event, PaymentFailed) and self.rooms[RETRY].name not in refused:
+            self._remember(event)
         self._settle(now)
         return refused
 

@@ -268,3 +268,16 @@ def test_money_at_the_instant_of_a_rung_is_read_before_it() -> None:
 
     assert story.lines("suspended") == []
     assert story.lines("account")[-1] == "03-16 10:00 account in_1 past_due>active"
+
+
+def test_a_rung_that_restricts_once_more_is_a_step_of_its_own_so_that_its_notice_goes_out() -> None:
+    again = a_notice("again", "16d", account="suspended", warned_by="warning", template="suspended")
+    story = ladder_story(WARNING, SUSPENDED, again, a_notice("after", "17d")).reads(failed("03-02 10:00"))
+
+    assert story.until("06-01 00:00").since("03-16") == [
+        "03-16 10:00 account in_1 active>suspended",
+        "03-16 10:00 status acc_1 active>suspended",
+        "03-18 10:00 account in_1 suspended>suspended",
+        "03-18 10:00 notice again email sent",
+        "03-19 10:00 notice after email sent",
+    ]
