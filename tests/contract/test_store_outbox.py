@@ -3,7 +3,7 @@
 import asyncio
 
 from dunning.runtime.sharding import shard_of
-from dunning.runtime.store import OutboxRow
+from dunning.runtime.store import OutboxRow, TopicKey
 from dunning.testing.hand_clock import HandClock
 from tests.contract.kit import NOON, ToyStore, a_row, all_pending, published, values_of
 
@@ -60,6 +60,38 @@ async def test_pending_gives_the_oldest_first_up_to_the_limit(store: ToyStore) -
     oldest = await store.pending(shard_of("acct-1", 4), 2)
 
     assert [pending.row.value for pending in oldest] == [b"e0", b"e1"]
+
+
+async def test_pending_gives_no_more_bytes_than_asked_for_but_always_a_row(store: ToyStore) -> None:
+    row = OutboxRow("t", "acct-1", b"x" * 10_000, (), None, "acct-1")
+    await published(store, [row] * 5)
+    shard = shard_of("acct-1", 4)
+
+    assert len(await store.pending(shard, 10, bytes_max=1)) == 1
+    assert len(await store.pending(shard, 10, bytes_max=35_000)) == 3
+    assert len(await store.pending(shard, 2, bytes_max=35_000)) == 2
+
+
+async def test_pending_passes_over_the_keys_that_wait_for_something_else(store: ToyStore) -> None:
+    other = next(f"acct-{n}" for n in range(2, 99) if shard_of(f"acct-{n}", 4) == shard_of("acct-1", 4))
+    await published(
+        store, [a_row("acct-1", "e1"), a_row("acct-1", "e2"), a_row("acct-1", "f", topic="t"), a_row(other, "o")]
+    )
+    held = [TopicKey("dunning.stage.changed", "acct-1"), TopicKey("t", other)]
+
+    free = await store.pending(shard_of("acct-1", 4), 2, but_not=held)
+
+    assert [pending.row.value for pending in free] == [b"f", b"o"]
+
+
+async def test_rows_that_are_known_by_their_numbers_are_finished_too(store: ToyStore) -> None:
+    await published(store, [a_row("acct-1", f"e{number}") for number in range(3)])
+    known = [pending.id for pending in await all_pending(store)][:2]
+
+    await store.finish_numbers(shard_of("acct-1", 4), [*known, 10**12])
+    await store.finish_numbers(shard_of("acct-1", 4), [])
+
+    assert await values_of(store, "acct-1") == ["e2"]
 
 
 async def test_what_is_finished_waits_no_more_and_finishing_twice_is_harmless(store: ToyStore) -> None:

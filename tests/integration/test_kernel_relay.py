@@ -56,6 +56,27 @@ async def test_what_was_published_and_not_finished_is_not_published_again(kernel
         assert await values(kernel, 3) == ["1", "2", "3"]
 
 
+async def test_all_that_was_published_is_finished_first_though_older_rows_were_committed_since(kernel: Kernel) -> None:
+    await rows_for(kernel, "1", "2", "3")
+    async with publisher(kernel) as died_before_finishing:
+        await died_before_finishing.publish(await pending(kernel))
+    late = "select shard, 0, topic, 'late', headers, 'late', null, key, recorded_at from outbox limit 1"
+    async with kernel.store() as store, store.connection() as connection:
+        await connection.execute(f"insert into outbox overriding system value {late}")
+    async with kernel.instance(outbox_batch_rows=1):
+        assert await values(kernel, 4) == ["1", "2", "3", "late"]
+
+
+async def test_rows_that_weigh_much_go_out_in_several_transactions(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "_BYTES_MAX", 100_000)
+    heavy = [str(number) * 60_000 for number in range(5)]
+    await rows_for(kernel, *heavy)
+    async with kernel.instance():
+        assert await values(kernel, 5) == heavy
+
+
 async def test_what_was_sent_and_not_committed_is_published_by_the_successor(kernel: Kernel) -> None:
     await rows_for(kernel, "1", "2")
     async with publisher(kernel) as frozen:

@@ -60,7 +60,7 @@ class Metrics:
         self.transitions = self._counter("transitions_total", "Transitions decided.", "track", "stage")
         self.outbox_pending = self._gauge("outbox_pending", "Rows on their way to Kafka.")
         self.outbox_age = self._gauge("outbox_oldest_age_seconds", "Age of the oldest such row.")
-        self.outbox_parked = self._gauge("outbox_parked", "Rows that Kafka refuses, and those behind them.", "shard")
+        self.outbox_parked = self._gauge("outbox_parked", "Keys that wait behind a row that Kafka refuses.", "shard")
         self.publish_delay = self._histogram(
             "publish_seconds", "From recorded to acknowledged; oldest of a batch.", _DELAY
         )

@@ -1,7 +1,7 @@
 """From the outbox to Kafka: in order, once, by one owner per shard (architecture, section 3; rule 41)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
@@ -19,11 +19,11 @@ from dunning.runtime.progress import NOTE_LENGTH_MAX, note_of
 from dunning.runtime.publisher import FENCED, REFUSED, Publisher
 from dunning.runtime.settings import Settings
 from dunning.runtime.shard_lock import LOCK_TROUBLES, ShardLocks
-from dunning.runtime.store import PendingRow, Store, StoreUnavailable
+from dunning.runtime.store import PendingRow, Store, StoreUnavailable, TopicKey
 
 _ACQUIRE_SECONDS = 1.0
 _PARKED_SECONDS = 60.0
-_PARKED_ROWS_MAX = 20_000
+_BYTES_MAX = 8 * 1024 * 1024  # of one Kafka transaction: what rows weigh, not only how many they are, must stay bounded
 
 _log = log_for("relay")
 
@@ -32,7 +32,8 @@ class Relay:
     """Publishes one shard while it is ours.
 
     Exactly once: what Kafka committed last is known from Kafka itself (`progress`), so rows that a dead owner published
-    and could not finish are finished, not published again. The next batch goes out only when the last one is finished.
+    and could not finish are finished, all of them and before anything else is published: the next batch takes the place
+    of what is known. For the same reason it goes out only when the last one is finished.
     """
 
     def __init__(
@@ -60,8 +61,8 @@ class Relay:
         self._health = health
         self._woken = asyncio.Event()
         self._draining = False
-        self._parked: dict[tuple[str, str], float] = {}  # topic and key of a row that Kafka refuses, until when
-        self._parked_rows = 0
+        self._parked: dict[TopicKey, float] = {}  # what Kafka refuses a row of, until when
+        self._suspects: set[TopicKey] = set()  # was parked: its next row goes alone, so that it spoils no batch again
 
     def wake(self) -> None:
         """Something was committed to the outbox."""
@@ -98,50 +99,53 @@ class Relay:
         try:
             while await self._locks.holds(self._shard):
                 async with Publisher(self._settings, self._service, self._shard, self._marker_topic) as publisher:
-                    published = await publisher.last_committed()
+                    await self._finish_numbers(await publisher.last_committed())
                     pauses.reset()
                     self._health.well(self._part)
-                    refused = await self._publish_all(publisher, published)
+                    refused = await self._publish_all(publisher)
                 if refused is None:
                     return
                 await self._isolate(refused)
         finally:
             self._metrics.shards.dec()
 
-    async def _publish_all(self, publisher: Publisher, published: frozenset[int]) -> list[PendingRow] | None:
+    async def _publish_all(self, publisher: Publisher) -> list[PendingRow] | None:
         """Batch after batch; returns rows that the broker refused, or None when drained."""
         while True:
             self._woken.clear()
-            pending = await self._store.pending(self._shard, self._settings.outbox_batch_rows + self._parked_rows)
-            done = [row for row in pending if row.id in published]
-            if done:
-                await self._finish(done)
-            rows = self._unparked([row for row in pending if row.id not in published])
+            self._unpark()
+            rows = await self._store.pending(
+                self._shard, self._settings.outbox_batch_rows, bytes_max=_BYTES_MAX, but_not=self._parked
+            )
             if not rows:
+                self._suspects.clear()
                 if self._draining:
                     return None
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), self._settings.outbox_poll_seconds)
                 continue
-            rows = _as_many_as_a_note_holds(rows)
+            rows = _as_many_as_a_note_holds(self._without_suspects(rows))
             try:
                 await publisher.publish(rows)
             except REFUSED:
                 return rows
             crash_point("relay.published")
-            published = frozenset(row.id for row in rows)
             await self._finish(rows)
             crash_point("relay.finished")
             self._count(rows)
-            if not self._parked:
+            if not self._parked and not self._suspects:
                 self._health.well(f"{self._part} row")
 
     async def _finish(self, rows: Sequence[PendingRow]) -> None:
+        await self._finish_numbers([row.id for row in rows])
+        self._suspects.difference_update(map(_topic_key, rows))
+
+    async def _finish_numbers(self, row_ids: Collection[int]) -> None:
         """They are in Kafka for good; nothing else is published before the database knows it too."""
         pauses = Pauses()
         while True:
             try:
-                return await self._store.finish(rows)
+                return await self._store.finish_numbers(self._shard, row_ids)
             except StoreUnavailable as error:
                 if pauses.tries >= 2:
                     self._tell(error)
@@ -155,7 +159,7 @@ class Relay:
             return self._park(rows[0])
         middle = len(rows) // 2
         for half in (rows[:middle], rows[middle:]):
-            free = [row for row in half if (row.row.topic, row.row.key) not in self._parked]
+            free = [row for row in half if _topic_key(row) not in self._parked]
             if not free:
                 continue
             async with Publisher(self._settings, self._service, self._shard, self._marker_topic) as publisher:
@@ -175,21 +179,27 @@ class Relay:
         """Nothing is dropped: the row stays, and so does what follows it under the same key in the same topic, for a
         gap in an account's story would be worse than a wait. All others go on. It is tried again from time to time,
         in case the topic was given more room."""
-        self._parked[row.row.topic, row.row.key] = monotonic() + _PARKED_SECONDS
+        self._parked[_topic_key(row)] = monotonic() + _PARKED_SECONDS
+        self._suspects.discard(_topic_key(row))
+        self._metrics.outbox_parked.labels(str(self._shard)).set(len(self._parked))
         about = f"outbox row {row.id} for {row.row.topic} ({len(row.row.value)} bytes) is refused by Kafka"
         message = f"{about}: raise the topic's max.message.bytes; it and what follows it wait"
         self._health.trouble(f"{self._part} row", ROW_UNPUBLISHABLE, message)
 
-    def _unparked(self, rows: Sequence[PendingRow]) -> list[PendingRow]:
-        """The rows that may go now."""
-        if not self._parked:
-            return list(rows)
+    def _unpark(self) -> None:
+        """What has been parked for long enough is tried once more."""
         now = monotonic()
-        self._parked = {key: until for key, until in self._parked.items() if until > now}
-        free = [row for row in rows if (row.row.topic, row.row.key) not in self._parked]
-        self._parked_rows = min(len(rows) - len(free), _PARKED_ROWS_MAX)
-        self._metrics.outbox_parked.labels(str(self._shard)).set(self._parked_rows)
-        return free[: self._settings.outbox_batch_rows]
+        over = {key for key, until in self._parked.items() if until <= now}
+        for key in over:
+            del self._parked[key]
+        self._suspects |= over
+        if over:
+            self._metrics.outbox_parked.labels(str(self._shard)).set(len(self._parked))
+
+    def _without_suspects(self, rows: list[PendingRow]) -> list[PendingRow]:
+        """The rows before the first that was refused once; that one alone."""
+        place = next((place for place, row in enumerate(rows) if _topic_key(row) in self._suspects), None)
+        return rows if place is None else rows[: max(place, 1)]
 
     # -- telling
 
@@ -212,6 +222,10 @@ class Relay:
         """Draining does not wait."""
         if not self._draining:
             await asyncio.sleep(seconds)
+
+
+def _topic_key(row: PendingRow) -> TopicKey:
+    return TopicKey(row.row.topic, row.row.key)
 
 
 def _as_many_as_a_note_holds(rows: list[PendingRow]) -> list[PendingRow]:

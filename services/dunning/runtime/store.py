@@ -34,6 +34,16 @@ class TopicPartition(NamedTuple):
     partition: int
 
 
+class TopicKey(NamedTuple):
+    """A topic, with its prefix, and the key of some of its records."""
+
+    topic: str
+    key: str
+
+
+BYTES_UNLIMITED = 2**62
+
+
 class Verdict(Enum):
     """What the inbox says of a sighting (rule 1)."""
 
@@ -150,11 +160,17 @@ class Store(Protocol[A]):
     async def horizon(self, all_partitions: Collection[TopicPartition]) -> datetime | None:
         """The oldest `read through` over all input partitions, or None while one of them has none (rule 40)."""
 
-    async def pending(self, shard: int, limit: int) -> list[PendingRow]:
-        """The oldest outbox rows of a shard, in order."""
+    async def pending(
+        self, shard: int, limit: int, *, bytes_max: int = BYTES_UNLIMITED, but_not: Collection[TopicKey] = ()
+    ) -> list[PendingRow]:
+        """The oldest outbox rows of a shard, in order, as many as fit into so many bytes (one always does); those of
+        some topics and keys may be passed over."""
 
     async def finish(self, rows: Sequence[PendingRow]) -> None:
         """Move acknowledged rows from the outbox to the journal."""
+
+    async def finish_numbers(self, shard: int, row_ids: Collection[int]) -> None:
+        """The same for rows of one shard that are known by their numbers only; what is gone already is passed over."""
 
     async def lease_errands(self, limit: int, lease_seconds: float) -> list[LeasedErrand]:
         """Take due errands that nobody holds, or whose lease ran out."""

@@ -9,14 +9,24 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import count, islice
+from itertools import accumulate, count, islice
 from typing import Any, Generic, TypeVar
 
 from dunning.domain.account import AccountState
 from dunning.domain.decision import Errand
 from dunning.runtime.service import Repository, Service
 from dunning.runtime.sharding import shard_of
-from dunning.runtime.store import Fenced, LeasedErrand, OutboxRow, Owned, PendingRow, TopicPartition, Verdict
+from dunning.runtime.store import (
+    BYTES_UNLIMITED,
+    Fenced,
+    LeasedErrand,
+    OutboxRow,
+    Owned,
+    PendingRow,
+    TopicKey,
+    TopicPartition,
+    Verdict,
+)
 from dunning.testing.memory_tables import CaseRow, ErrandRow, Lockable, LockName, Locks, OffsetRow, Tables, Written
 
 A = TypeVar("A", bound=AccountState[Any])
@@ -188,12 +198,23 @@ class MemoryStore(Generic[A]):
         instants = [row.read_through for row in rows if row is not None and row.read_through is not None]
         return min(instants) if instants and len(instants) == len(rows) else None
 
-    async def pending(self, shard: int, limit: int) -> list[PendingRow]:
-        return list(islice(self._tables.outbox[shard].values(), limit))
+    async def pending(
+        self, shard: int, limit: int, *, bytes_max: int = BYTES_UNLIMITED, but_not: Collection[TopicKey] = ()
+    ) -> list[PendingRow]:
+        rows = self._tables.outbox[shard].values()
+        oldest = list(islice((each for each in rows if (each.row.topic, each.row.key) not in but_not), limit))
+        sizes = accumulate(_size_of(each.row) for each in oldest)
+        return [
+            each for place, (each, size) in enumerate(zip(oldest, sizes, strict=True)) if not place or size <= bytes_max
+        ]
 
     async def finish(self, rows: Sequence[PendingRow]) -> None:
         for each in rows:
-            done = self._tables.outbox[shard_of(each.row.key, self.shards)].pop(each.id, None)
+            await self.finish_numbers(shard_of(each.row.key, self.shards), [each.id])
+
+    async def finish_numbers(self, shard: int, row_ids: Collection[int]) -> None:
+        for row_id in sorted(row_ids):
+            done = self._tables.outbox[shard].pop(row_id, None)
             if done is not None and (done.row.case_id is not None or done.row.account_id is not None):
                 self._tables.journal.append(done)
 
@@ -283,3 +304,9 @@ class MemoryStore(Generic[A]):
                 self._tables.errands.pop(errand_id, None)
             else:
                 self._tables.errands[errand_id] = errand
+
+
+def _size_of(row: OutboxRow) -> int:
+    """As PostgreSQL reckons, but for a few bytes of the headers."""
+    headers = sum(len(name.encode()) + len(value) for name, value in row.headers)
+    return len(row.value) + headers + len(row.key.encode())

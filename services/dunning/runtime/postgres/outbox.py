@@ -1,6 +1,6 @@
 """Events on their way to Kafka, and their place in the journal afterwards."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -8,7 +8,7 @@ import msgspec
 from dunning.runtime.postgres.connections import Connection
 from dunning.runtime.postgres.queries import QUERIES
 from dunning.runtime.sharding import shard_of
-from dunning.runtime.store import OutboxRow, PendingRow
+from dunning.runtime.store import OutboxRow, PendingRow, TopicKey
 
 _COLUMNS = ("shard", "topic", "key", "headers", "value", "case_id", "account_id", "recorded_at")
 
@@ -35,8 +35,11 @@ async def publish(connection: Connection, rows: Sequence[OutboxRow], shards: int
     await connection.copy_records_to_table("outbox", records=records, columns=_COLUMNS)
 
 
-async def pending(connection: Connection, shard: int, limit: int) -> list[PendingRow]:
-    rows = await connection.fetch(QUERIES["pending"], shard, limit)
+async def pending(
+    connection: Connection, shard: int, limit: int, bytes_max: int, but_not: Collection[TopicKey]
+) -> list[PendingRow]:
+    passed_over = [f"{topic} {key}" for topic, key in but_not]
+    rows = await connection.fetch(QUERIES["pending"], shard, limit, bytes_max, passed_over)
     return [
         PendingRow(row_id, OutboxRow(topic, key, value, decode_headers(headers), case_id, account_id), recorded_at)
         for row_id, topic, key, headers, value, case_id, account_id, recorded_at in rows
@@ -48,3 +51,9 @@ async def finish(
 ) -> None:
     shard_numbers = [shard_of(each.row.key, shards) for each in rows]
     await connection.execute(QUERIES["finish"], shard_numbers, [each.id for each in rows], published_at)
+
+
+async def finish_numbers(
+    connection: Connection, shard: int, row_ids: Collection[int], published_at: datetime | None
+) -> None:
+    await connection.execute(QUERIES["finish"], [shard] * len(row_ids), sorted(row_ids), published_at)

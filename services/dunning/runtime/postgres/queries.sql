@@ -135,12 +135,22 @@ order by due_at, account_id, invoice_id;
 
 -- name: pending
 -- By number within the shard. A later commit may bring a lower number, but of another key: one key is written under its
--- account's lock. So the next look begins at the oldest again, never behind the last one seen.
+-- account's lock. So the next look begins at the oldest again, never behind the last one seen. Sizes are known without
+-- reading the values. What is passed over ($4, topic and key with a space between) is a filter and no join: the rows must
+-- come along the key however many there are.
 select id, topic, key, headers, value, case_id, account_id, recorded_at
-from outbox
-where shard = $1
-order by id
-limit $2;
+from (
+    select *,
+        row_number() over by_number as place,
+        sum(octet_length(value) + octet_length(headers) + octet_length(key)) over by_number as bytes
+    from outbox
+    where shard = $1 and (topic || ' ' || key) <> all ($4::text[])
+    window by_number as (order by id rows unbounded preceding)
+    order by id
+    limit $2
+) oldest
+where bytes <= $3 or place = 1
+order by id;
 
 -- name: finish
 -- Exactly the rows that were acknowledged. Rows of no case and no account (dead letters) have no story to tell.

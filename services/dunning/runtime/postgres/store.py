@@ -17,7 +17,7 @@ from dunning.runtime.postgres.queries import QUERIES
 from dunning.runtime.postgres.settings import PostgresSettings
 from dunning.runtime.postgres.transaction import PostgresTransaction
 from dunning.runtime.service import Repository, Service
-from dunning.runtime.store import LeasedErrand, Owned, PendingRow, TopicPartition
+from dunning.runtime.store import BYTES_UNLIMITED, LeasedErrand, Owned, PendingRow, TopicKey, TopicPartition
 
 _CLOSE_SECONDS_MAX = 5
 
@@ -94,13 +94,19 @@ class PostgresStore(Generic[A]):
         async with self.connection() as connection:
             return await offsets.horizon(connection, all_partitions)
 
-    async def pending(self, shard: int, limit: int) -> list[PendingRow]:
+    async def pending(
+        self, shard: int, limit: int, *, bytes_max: int = BYTES_UNLIMITED, but_not: Collection[TopicKey] = ()
+    ) -> list[PendingRow]:
         async with self.connection() as connection:
-            return await outbox.pending(connection, shard, limit)
+            return await outbox.pending(connection, shard, limit, bytes_max, but_not)
 
     async def finish(self, rows: Sequence[PendingRow]) -> None:
         async with self.connection() as connection:
             await outbox.finish(connection, rows, self._shards, self._given_now())
+
+    async def finish_numbers(self, shard: int, row_ids: Collection[int]) -> None:
+        async with self.connection() as connection:
+            await outbox.finish_numbers(connection, shard, row_ids, self._given_now())
 
     async def lease_errands(self, limit: int, lease_seconds: float) -> list[LeasedErrand]:
         async with self.connection() as connection:
