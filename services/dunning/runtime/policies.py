@@ -33,7 +33,10 @@ class PolicyShelf:
         self._directory = directory
         self._templates = templates
         self._policies = Policies({})
+        self._known: dict[PolicyRef, Policy] = {}
+        self._current: frozenset[PolicyRef] = frozenset()  # what the files say
         self._files: list[tuple[str, bytes]] | None = None
+        self._unreadable: dict[PolicyRef, Problem] = {}  # on file, but not in words that we know
         self._complaint = ""
 
     def in_force(self) -> Policies:
@@ -58,12 +61,13 @@ class PolicyShelf:
     async def refresh(self) -> None:
         """Look at the files again, and at versions that other instances put on file. Never raises for a bad file."""
         try:
-            files = self._read()
-            if files != self._files:
-                await self._load(files)
-                self._complaint = ""
-            else:
-                await self._use(files, load_policies(files, templates=self._templates).policies)
+            try:
+                files = self._read()
+                if files != self._files:
+                    await self._load(files)
+            finally:  # cases may have pinned what others put on file, whatever our own files say
+                await self._learn()
+            self._complaint = ""
         except Problem as problem:
             if str(problem) != self._complaint:  # said once, not every few seconds
                 _log.error(
@@ -82,33 +86,43 @@ class PolicyShelf:
             raise Problem(POLICIES_UNUSABLE, message) from None
 
     async def _load(self, files: list[tuple[str, bytes]]) -> None:
+        """Put new versions on file, refuse changed ones, and choose among these from now on."""
+        assert self._connect is not None, "started"
         loaded = load_policies(files, templates=self._templates)
         if loaded.errors:
             raise Problem(POLICIES_UNUSABLE, _listed(loaded.errors))
-        await self._use(files, loaded.policies)
-        self._files = files
-        _log.info("policies in force", policies=[f"{policy.id} v{policy.version}" for policy in self._policies])
-
-    async def _use(self, files: list[tuple[str, bytes]], policies: Policies) -> None:
-        """Put new versions on file, refuse changed ones, and add those that only the database knows."""
-        assert self._connect is not None, "started"
         bodies = dict(files)
         async with self._connect() as connection, connection.transaction():
-            for policy in policies:
+            for policy in loaded.policies:
                 body = bodies[policy.source].decode()
                 try:
                     stored = table.StoredPolicy(policy.id, policy.version, policy.digest, body)
                     await table.save_policy(connection, stored)
                 except table.PolicyChanged as error:
                     raise Problem(POLICIES_UNUSABLE, f"{policy.source}: {error}") from None
-            rows = await table.load_policies(connection)
-        current = frozenset(policy.ref for policy in policies)
-        known: dict[PolicyRef, Policy] = {policy.ref: policy for policy in policies}
+        current = {policy.ref: policy for policy in loaded.policies}
+        self._known |= current
+        self._current = frozenset(current)
+        self._files = files
+        await self._learn()
+        _log.info("policies in force", policies=[f"{policy.id} v{policy.version}" for policy in self._policies])
+
+    async def _learn(self) -> None:
+        """Add the versions that only the database knows. Each is read once, for it never changes."""
+        assert self._connect is not None, "started"
+        async with self._connect() as connection:
+            versions = {PolicyRef(*each) for each in await table.policy_versions(connection)}
+            new = versions - self._known.keys() - self._unreadable.keys()
+            rows = await table.load_policies(connection) if new else []
         for row in rows:
-            ref = PolicyRef(row.id, row.version)
-            if ref not in known:
-                known[ref] = self._from_file(row)
-        self._policies = Policies(known, current)
+            if (ref := PolicyRef(row.id, row.version)) in new:
+                try:
+                    self._known[ref] = self._from_file(row)
+                except Problem as problem:
+                    self._unreadable[ref] = problem
+        self._policies = Policies(self._known, self._current)
+        if self._unreadable:
+            raise next(iter(self._unreadable.values()))
 
     def _from_file(self, row: table.StoredPolicy) -> Policy:
         """A version from the database. It was checked when it was put there, by code that may since know more words."""

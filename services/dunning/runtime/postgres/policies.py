@@ -30,6 +30,11 @@ async def save_policy(connection: Connection, policy: StoredPolicy) -> bool:
     return False
 
 
+async def policy_versions(connection: Connection) -> set[tuple[str, int]]:
+    """Which versions are on file, without what they say."""
+    return {(row["id"], row["version"]) for row in await connection.fetch(QUERIES["policy_versions"])}
+
+
 async def load_policies(connection: Connection) -> list[StoredPolicy]:
     """All versions ever in force here."""
     rows = await connection.fetch(QUERIES["load_policies"])

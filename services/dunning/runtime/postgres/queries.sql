@@ -238,6 +238,10 @@ returning true;
 -- What stands, to compare with.
 select digest from policies where id = $1 and version = $2;
 
+-- name: policy_versions
+-- Looked at every few seconds, so without the bodies.
+select id, version from policies;
+
 -- name: load_policies
 -- All versions: cases use old ones until they close.
 select id, version, digest, body, first_seen_at from policies order by id, version;
