@@ -2,14 +2,17 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
+import pytest
 
 from dunning.domain.decision import Errand, Postpone
 from dunning.domain.events import ErrandReport
 from dunning.runtime.instance import Instance
+from dunning.runtime.postgres import PostgresStore
 from dunning.runtime.service import Begin
-from dunning.runtime.store import TopicPartition
+from dunning.runtime.store import StoreUnavailable, TopicPartition
 from dunning.testing.toy import ToyAccount
 from tests.kernel import Kernel, eventually
 
@@ -136,6 +139,26 @@ async def test_what_reached_nobody_is_tried_again(kernel: Kernel) -> None:
         assert await reasons(kernel, 2) == ["PaymentFailed", "ErrandReport"]
         assert counted(instance, "accepted") == 1
     assert world.asked == 3
+
+
+async def test_a_database_that_is_away_for_a_moment_costs_an_errand_no_more_than_that_moment(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease, after which it would be tried again anyway, lasts for six minutes."""
+    world, away = World(), iter([StoreUnavailable("away"), StoreUnavailable("away"), None, None])
+    postpone = PostgresStore.postpone_errand
+
+    async def postpone_if_there(store: PostgresStore[ToyAccount], *given: Any, **more: Any) -> None:
+        if (trouble := next(away)) is not None:
+            raise trouble
+        await postpone(store, *given, **more)
+
+    monkeypatch.setattr(PostgresStore, "postpone_errand", postpone_if_there)
+    async with kernel.instance(perform=world.busy_twice, errand_pause_seconds=0.05):
+        await an_errand_is_given(kernel)
+
+        assert await reasons(kernel, 2) == ["PaymentFailed", "ErrandReport"]
+    assert len(world.touched) == 1
 
 
 async def test_after_many_tries_an_errand_has_failed(kernel: Kernel) -> None:

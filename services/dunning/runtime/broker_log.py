@@ -17,7 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition as KafkaPartition
 
-from dunning.runtime.problem import TOPIC_MISSING, Problem
+from dunning.runtime.problem import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, TOPIC_MISSING, Problem
 from dunning.runtime.settings import Settings
 from dunning.runtime.store import TopicPartition
 
@@ -96,3 +96,10 @@ class BrokerLog:
 
 KAFKA_TROUBLES = (KafkaError, OSError)
 """What a client raises while the broker is away; OSError holds the time-outs too."""
+
+
+def code_of(error: Exception) -> str:
+    """Who has to be looked after when work that needs both Kafka and the database waits."""
+    if isinstance(error, Problem):
+        return error.code
+    return KAFKA_UNREACHABLE if isinstance(error, KAFKA_TROUBLES) else DATABASE_UNREACHABLE

@@ -5,7 +5,7 @@ read (rule 40), so that what was paid in the meantime is withdrawn first.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +15,7 @@ from uuid import NAMESPACE_URL, uuid5
 from dunning.domain.account import AccountState
 from dunning.domain.decision import Errand, Postpone
 from dunning.domain.events import ErrandReport
-from dunning.runtime.broker_log import KAFKA_TROUBLES
+from dunning.runtime.broker_log import KAFKA_TROUBLES, code_of
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.crash_points import crash_point
 from dunning.runtime.fold import Outcome, Write, fold
@@ -23,7 +23,7 @@ from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for, told
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.pauses import Pauses
-from dunning.runtime.problem import DATABASE_UNREACHABLE, Problem
+from dunning.runtime.problem import Problem
 from dunning.runtime.read_through import Horizon
 from dunning.runtime.service import Perform, Service
 from dunning.runtime.settings import Settings
@@ -92,7 +92,7 @@ class Errands(Generic[A]):
             except (StoreUnavailable, Problem, *KAFKA_TROUBLES) as error:
                 self._metrics.retries.labels("errands").inc()
                 if pauses.tries >= 2:
-                    self._health.trouble("errands", DATABASE_UNREACHABLE, f"errands wait: {error}")
+                    self._health.trouble("errands", code_of(error), f"errands wait: {error}")
                 await asyncio.sleep(pauses.next_seconds())
                 continue
             for each in leased:
@@ -177,19 +177,26 @@ class Errands(Generic[A]):
         self._metrics.errands_postponed.labels(leased.errand.kind).inc()
         now = self._clock.now()
         if answer is _NOT_NOW:
-            return await self._store.postpone_errand(leased, now + timedelta(seconds=1))
+            soon = now + timedelta(seconds=1)
+            return await self._until_stored(lambda: self._store.postpone_errand(leased, soon))
         before = leased.refusals if answer.refused else leased.tries - 1
         grown = self._settings.errand_pause_seconds * 2.0 ** min(before, 20)
         later = now + timedelta(seconds=max(answer.seconds_min, min(grown, self._settings.errand_pause_seconds_max)))
-        return await self._store.postpone_errand(leased, later, not_before=later, refused=answer.refused)
+        return await self._until_stored(
+            lambda: self._store.postpone_errand(leased, later, not_before=later, refused=answer.refused)
+        )
 
     async def _report_until_stored(self, leased: LeasedErrand, report: ErrandReport) -> None:
-        """What happened in the world is known only here until it is stored, so a database that is away is waited for.
-        If the lease runs out first, the next worker reports `unknown`, and we learn that we came too late."""
+        await self._until_stored(lambda: self._store_report(leased, report))
+
+    async def _until_stored(self, store: Callable[[], Awaitable[None]]) -> None:
+        """What happened in the world, or that nothing did, is known only here until it is stored, so a database that is
+        away is waited for. If the lease runs out first, the next worker reports `unknown` of what was begun, and we
+        learn that we came too late."""
         pauses = Pauses()
         while True:
             try:
-                return await self._store_report(leased, report)
+                return await store()
             except Exception as error:
                 if isinstance(error, Fenced) or concerns_the_input(error):
                     raise

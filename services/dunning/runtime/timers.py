@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from dunning.domain.account import AccountState
 from dunning.domain.events import TimerDue
-from dunning.runtime.broker_log import KAFKA_TROUBLES
+from dunning.runtime.broker_log import KAFKA_TROUBLES, code_of
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.crash_points import crash_point
 from dunning.runtime.fold import DecisionsFailed, Outcome, Write, fold
@@ -18,7 +18,7 @@ from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for, told
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.pauses import Pauses
-from dunning.runtime.problem import DATABASE_UNREACHABLE, TIMER_FAILED, Problem
+from dunning.runtime.problem import TIMER_FAILED, Problem
 from dunning.runtime.read_through import Horizon
 from dunning.runtime.service import Service
 from dunning.runtime.settings import Settings
@@ -87,7 +87,7 @@ class Timers(Generic[A]):
             except (StoreUnavailable, Problem, *KAFKA_TROUBLES) as error:
                 self._metrics.retries.labels("timers").inc()
                 if pauses.tries >= 2:
-                    self._health.trouble("timers", DATABASE_UNREACHABLE, f"timers wait: {error}")
+                    self._health.trouble("timers", code_of(error), f"timers wait: {error}")
                 await self._wait(pauses.next_seconds())
                 continue
             if not full:
