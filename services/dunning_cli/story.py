@@ -182,7 +182,8 @@ class _Teller:
     def _succeeded(self, data: Mapping[str, Any]) -> str:
         amount = money(data["amount_minor"], data["currency"])
         remaining_minor = data["invoice"]["amount_remaining_minor"]
-        how = "The charge went through" if data.get("retry_id") else "The customer paid"
+        by_customer = data.get("initiated_by") == "customer"
+        how = "The charge went through" if data.get("retry_id") else "The customer paid" if by_customer else "Paid"
         rest = f"; {money(remaining_minor, data['currency'])} remain" if remaining_minor else ""
         return f"{how}: {amount}{rest}."
 

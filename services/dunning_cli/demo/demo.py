@@ -26,9 +26,10 @@ def demo(
 
     Example: dunning demo --invoices 500 --keep
     """
-    from dunning_cli.demo.run import DemoOptions, run_demo
+    from dunning_cli.demo.run import DemoOptions, end_well_when_asked, run_demo
     from dunning_cli.stack.layout import deploy_dir
 
+    end_well_when_asked()
     code = run_demo(DemoOptions(data_dir, deploy_dir() / "policies-demo", invoices, seconds, seed, keep))
     if code:
         raise typer.Exit(code)

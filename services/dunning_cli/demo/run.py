@@ -2,10 +2,12 @@
 
 import asyncio
 import shutil
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from aiokafka.errors import KafkaError
 from rich.console import Console
@@ -64,6 +66,16 @@ def run_demo(options: DemoOptions) -> int:
     if options.keep:
         console.print(f"Everything still runs: `dunning down --data-dir {options.data_dir}` stops it.", soft_wrap=True)
     return code
+
+
+def end_well_when_asked() -> None:
+    """`kill` and a closed terminal end the demo as Ctrl-C does: everything that it started is stopped."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
 
 
 def _play(console: Console, options: DemoOptions, space: OwnSpace) -> int:

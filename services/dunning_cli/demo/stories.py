@@ -51,9 +51,9 @@ def _ending(events: Sequence[Told]) -> str:
 
 
 def _interest(events: Sequence[Told]) -> int:
-    """How much there is to see: different stages and outcomes, charges; one invoice is easier to follow than four."""
+    """How much there is to see: stages, mails, charges. What concerns several invoices is harder to follow."""
     stages = {(told.data["track"], told.data["to_stage"]) for told in events if told.topic == STAGE_CHANGED}
-    outcomes = {told.data["outcome"] for told in events if told.topic == NOTICE_RESULT}
+    delivered = sum(1 for told in events if told.topic == NOTICE_RESULT and told.data["outcome"] == "delivered")
     charges = sum(1 for told in events if told.topic == RETRY_REQUESTED)
-    invoices = {told.data["invoice_id"] for told in events if told.topic == STAGE_CHANGED}
-    return 3 * len(stages) + 2 * len(outcomes) + min(charges, 5) - 6 * (len(invoices) - 1)
+    invoices = {told.data["invoice"]["id"] for told in events if "invoice" in told.data}
+    return 3 * len(stages) + 2 * delivered + min(charges, 5) - 6 * (len(invoices) - 1)
