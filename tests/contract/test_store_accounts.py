@@ -211,6 +211,24 @@ async def test_the_limit_takes_the_oldest(store: ToyStore) -> None:
         assert list(await tx.lock_due_accounts(NOON, 2)) == ["acct-c", "acct-b"]
 
 
+async def test_accounts_that_are_left_out_do_not_count_towards_the_limit(store: ToyStore) -> None:
+    for number in range(5):
+        await counted(store, "acct-stuck", f"inv-{number}", due_at=at(8))
+    await counted(store, "acct-1", "inv-1", due_at=at(9))
+    await counted(store, "acct-2", "inv-1", due_at=at(10))
+
+    async with store.transaction() as tx:
+        assert list(await tx.lock_due_accounts(NOON, 2, ["acct-stuck"])) == ["acct-1", "acct-2"]
+
+
+async def test_of_an_account_with_many_due_invoices_some_are_left_for_later(store: ToyStore) -> None:
+    for number in range(5):
+        await counted(store, "acct-1", f"inv-{number}", due_at=at(8, number))
+
+    async with store.transaction() as tx:
+        assert await tx.lock_due_accounts(NOON, 2) == {"acct-1": [("inv-0", at(8, 0)), ("inv-1", at(8, 1))]}
+
+
 async def test_due_accounts_that_somebody_holds_are_passed_over(store: ToyStore) -> None:
     for number in (1, 2, 3):
         await counted(store, f"acct-{number}", "inv-1", due_at=at(9 + number))

@@ -131,9 +131,12 @@ class Transaction(Protocol[A]):
     async def withdraw_errands(self, errand_ids: Sequence[str]) -> None:
         """Mark errands that should not be begun any more."""
 
-    async def lock_due_accounts(self, due_before: datetime, limit: int) -> dict[str, list[tuple[str, datetime]]]:
+    async def lock_due_accounts(
+        self, due_before: datetime, limit: int, but_not: Collection[str] = ()
+    ) -> dict[str, list[tuple[str, datetime]]]:
         """Lock up to `limit` accounts that have cases due at or before this instant, oldest first, passing over those
-        that another transaction holds; returns each one's due invoices with their due times, oldest first."""
+        that another transaction holds or that are named; returns due invoices of each with their due times, oldest
+        first, up to `limit` of them."""
 
     async def finish_errand(self, leased: LeasedErrand) -> None:
         """Remove an errand that this lease still holds. Raises Fenced when another worker has it now."""

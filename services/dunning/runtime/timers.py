@@ -113,8 +113,8 @@ class Timers(Generic[A]):
         limit = self._settings.timer_batch_accounts
         async with self._store.transaction() as tx:
             now = await tx.now()
-            locked = await tx.lock_due_accounts(min(now, horizon), limit + len(self._stuck))
-            due = self._chosen(locked, only)
+            locked = await tx.lock_due_accounts(min(now, horizon), limit, self._stuck_now())
+            due = {only: locked[only]} if only in locked else locked if only is None else {}
             if not due:
                 return False
             accounts = await tx.load(
@@ -130,16 +130,13 @@ class Timers(Generic[A]):
         again = outcome.earliest_due_at is not None and outcome.earliest_due_at <= horizon
         return again or sum(len(cases) for cases in locked.values()) >= limit
 
-    def _chosen(self, locked: Due, only: str | None) -> dict[str, Collection[tuple[str, datetime]]]:
+    def _stuck_now(self) -> Collection[str]:
+        """The accounts to pass over."""
         now = monotonic()
         self._stuck = {account_id: until for account_id, until in self._stuck.items() if until > now}
         if not self._stuck:
             self._health.well("stuck timers")
-        return {
-            account_id: cases
-            for account_id, cases in locked.items()
-            if account_id not in self._stuck and (only is None or account_id == only)
-        }
+        return self._stuck.keys()
 
     def _fold(self, accounts: Mapping[str, A], inputs: list[TimerDue], now: datetime) -> Outcome:
         try:
@@ -161,9 +158,9 @@ class Timers(Generic[A]):
     async def _fire_one_by_one(self, horizon: datetime, error: Exception) -> None:
         """Something cannot be stored, and nobody says whose it is: each account in a transaction of its own."""
         async with self._store.transaction() as tx:
-            locked = await tx.lock_due_accounts(horizon, self._settings.timer_batch_accounts + len(self._stuck))
+            locked = await tx.lock_due_accounts(horizon, self._settings.timer_batch_accounts, self._stuck_now())
         _log.warning("timers are fired one by one", **told(error))
-        for account_id in self._chosen(locked, None):
+        for account_id in locked:
             if self._stopping:
                 return
             try:

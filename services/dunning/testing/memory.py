@@ -93,14 +93,19 @@ class MemoryTransaction(Generic[A]):
                 due_at = min(row.due_at, now) if row.state == "waiting" else row.due_at
                 self.written.errands[errand_id] = replace(row, withdrawn=True, due_at=due_at)
 
-    async def lock_due_accounts(self, due_before: datetime, limit: int) -> dict[str, list[tuple[str, datetime]]]:
+    async def lock_due_accounts(
+        self, due_before: datetime, limit: int, but_not: Collection[str] = ()
+    ) -> dict[str, list[tuple[str, datetime]]]:
         due: dict[str, list[tuple[str, datetime]]] = {}
-        for due_at, account_id, invoice_id in self._tables.cases.due(due_before):
+        free = (each for each in self._tables.cases.due(due_before) if each.account_id not in but_not)
+        for due_at, account_id, invoice_id in free:
             if account_id not in due:
                 if len(due) == limit or not self._locks.is_free(LockName(Lockable.ACCOUNT, account_id), self):
                     continue
                 await self._hold(Lockable.ACCOUNT, [account_id])
             due.setdefault(account_id, []).append((invoice_id, due_at))
+            if sum(map(len, due.values())) == limit:
+                break
         return due
 
     async def finish_errand(self, leased: LeasedErrand) -> None:

@@ -104,10 +104,13 @@ class Accounts(Generic[A]):
             await self._connection.copy_records_to_table("cases", records=new, columns=self._table.columns)
             self._stored_cases.update((row[0], row[1]) for row in new)
 
-    async def lock_due(self, due_before: datetime, limit: int) -> dict[str, list[tuple[str, datetime]]]:
-        locked = await self._connection.fetch(QUERIES["lock_due_accounts"], due_before, limit)
+    async def lock_due(
+        self, due_before: datetime, limit: int, but_not: Collection[str]
+    ) -> dict[str, list[tuple[str, datetime]]]:
+        locked = await self._connection.fetch(QUERIES["lock_due_accounts"], due_before, limit, list(but_not))
         due: dict[str, list[tuple[str, datetime]]] = {}
         if ids := sorted({row["account_id"] for row in locked}):
-            for account_id, invoice_id, due_at in await self._connection.fetch(QUERIES["due_cases"], ids, due_before):
+            cases = await self._connection.fetch(QUERIES["due_cases"], ids, due_before, limit)
+            for account_id, invoice_id, due_at in cases:
                 due.setdefault(account_id, []).append((invoice_id, due_at))
         return due

@@ -117,21 +117,24 @@ where c.account_id = given.account_id and c.invoice_id = given.invoice_id;
 
 -- name: lock_due_accounts
 -- Along the partial index, oldest first; an account that somebody holds is passed over, not waited for. An account with
--- several due cases comes up several times and counts towards the limit each time.
+-- several due cases comes up several times and counts towards the limit each time. Those that are passed over ($3) must
+-- not count: an account with many cases that cannot be decided would keep all others from being woken.
 select a.account_id
 from cases c
 join accounts a using (account_id)
-where c.due_at <= $1::timestamptz
+where c.due_at <= $1::timestamptz and c.account_id <> all ($3::text[])
 order by c.due_at
 limit $2
 for update of a skip locked;
 
 -- name: due_cases
--- Read again after the lock: what a batch paid or moved in the meantime is not due any more.
+-- Read again after the lock: what a batch paid or moved in the meantime is not due any more. Of an account with thousands
+-- of due cases some are left for the next look.
 select account_id, invoice_id, due_at
 from cases
 where account_id = any($1::text[]) and due_at <= $2::timestamptz
-order by due_at, account_id, invoice_id;
+order by due_at, account_id, invoice_id
+limit $3;
 
 -- name: pending
 -- By number within the shard. A later commit may bring a lower number, but of another key: one key is written under its

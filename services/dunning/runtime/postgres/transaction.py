@@ -69,8 +69,10 @@ class PostgresTransaction(Generic[A]):
         if errand_ids:
             await errand_table.withdraw(self._connection, errand_ids, await self.now())
 
-    async def lock_due_accounts(self, due_before: datetime, limit: int) -> dict[str, list[tuple[str, datetime]]]:
-        return await self._accounts.lock_due(due_before, limit)
+    async def lock_due_accounts(
+        self, due_before: datetime, limit: int, but_not: Collection[str] = ()
+    ) -> dict[str, list[tuple[str, datetime]]]:
+        return await self._accounts.lock_due(due_before, limit, but_not)
 
     async def finish_errand(self, leased: LeasedErrand) -> None:
         await errand_table.finish(self._connection, leased)
