@@ -101,7 +101,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         case.next_rung = policy.ladder.index(rung) + 1
         turn.touch(case)
         if case.stage == rung.account and not rung.restricts:
-            return  # a rung that restricts once more is a step all the same: its notice and the rungs behind it wait for it
+            return  # to restrict once more is a step all the same: its notice and the rungs behind it wait for that
         following = self._next_account_rung(case, policy)
         upcoming = NextStep(following[1].name, case.date_of(following[1], policy)) if following else None
         self._enter(turn, case, rung.account, _reason_for(rung.account), rung, upcoming)
