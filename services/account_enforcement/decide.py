@@ -202,7 +202,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
     def concluded(self, turn: AccountTurn) -> None:
         """Publish the account's status once per input, when it, the open cases or what reinstates changed (rule 35)."""
         account, last = turn.account, turn.account.published
-        if not turn.touched:
+        if not turn.touched or isinstance(turn.cause, NoticeResult):  # news of deliveries only moves dates
             return
         cases = list(account.open_cases())
         worst = max(cases, key=lambda case: AccountStage(case.stage).severity, default=None)

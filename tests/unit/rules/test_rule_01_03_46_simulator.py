@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from dunning_cli.errors import CommandError
 from dunning_cli.main import app
@@ -262,7 +261,16 @@ def test_the_output_does_not_depend_on_the_process(files: Files) -> None:
         for m in range(5)
     ]
     files.events.write_text("\n".join(lines))
-    command = [sys.executable, "-m", "dunning_cli", "simulate", "--policy", files.policy, "--events", files.events]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "dunning_cli",
+        "simulate",
+        "--policy",
+        files.policy,
+        "--events",
+        files.events,
+    ]
     command += ["--until", "2026-03-20T00:00:00Z", "--charges", "fail"]
 
     outputs = {
