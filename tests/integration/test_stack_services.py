@@ -126,6 +126,19 @@ def test_up_fails_with_the_reason_when_a_service_does_not_get_up(trial: Trial) -
     assert not any(name.startswith("DUNNING_PIDS_") for name in trial.settings)
 
 
+def test_up_does_not_try_again_what_only_a_person_can_mend(trial: Trial) -> None:
+    broken = Path(trial.environment["PYTHONPATH"]) / "retry_scheduler" / "__main__.py"
+    broken.write_text("raise SystemExit('policies/mine.yaml: policy standard version 1 changed  [DUN-R020]')")
+
+    done = trial.dunning("up", "--detach")
+
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == (
+        "retry_scheduler cannot start: policies/mine.yaml: policy standard version 1 changed  [DUN-R020] [DUN-L007]"
+    )
+    assert "started again" not in done.stdout
+
+
 def environment_of(trial: Trial, service: str) -> dict[str, str]:
     url = trial.settings[f"DUNNING_METRICS_{service.upper()}_URL"]
     with urllib.request.urlopen(url, timeout=10) as answer:

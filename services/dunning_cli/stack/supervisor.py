@@ -17,6 +17,8 @@ from dunning_cli.stack.signals import raise_if_asked
 
 WATCH_SECONDS = 0.1
 _DEATHS_MAX_BEFORE_READY = 4
+# Causes that no new start cures: a setting, the policies.
+_MENDED_BY_PEOPLE = ("[DUN-R001]", "[DUN-R020]")
 
 
 class Child:
@@ -112,6 +114,8 @@ class Supervisor:
             self._look_after_children()
             if child.deaths >= _DEATHS_MAX_BEFORE_READY:
                 raise StackError(PART_DIED, f"{child.part.name} does not stay up: {child.last_words()}")
+            if child.deaths and (cause := child.last_words()).endswith(_MENDED_BY_PEOPLE):
+                raise StackError(PART_DIED, f"{child.part.name} cannot start: {cause}")
             if time.monotonic() > deadline:
                 message = f"{child.part.name} is not ready after {child.part.ready_seconds_max:.0f} s: {reason}"
                 raise StackError(PART_NOT_READY, f"{message} (log: {self._layout.log_of(child.part.name)})")
