@@ -18,13 +18,14 @@ from dunning.domain.events import ErrandReport
 from dunning.runtime.broker_log import KAFKA_TROUBLES, code_of
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.crash_points import crash_point
-from dunning.runtime.fold import Outcome, Write, fold
+from dunning.runtime.fold import Outcome, Write
 from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for, told
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.pauses import Pauses
 from dunning.runtime.problem import Problem
 from dunning.runtime.read_through import Horizon
+from dunning.runtime.reports import Reports
 from dunning.runtime.service import Perform, Service
 from dunning.runtime.settings import Settings
 from dunning.runtime.store import Fenced, LeasedErrand, Store, StoreUnavailable
@@ -57,16 +58,14 @@ class Errands(Generic[A]):
         health: Health,
         committed: Callable[[Outcome], None],
     ) -> None:
-        self._service = service
         self._store = store
+        self._reports = Reports(service, store, write, committed, metrics)
         self._perform = perform
         self.horizon = horizon
-        self._write = write
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
         self._health = health
-        self._committed = committed
         self._woken = asyncio.Event()
         self._stopping = False
         self._at_work: set[asyncio.Task[None]] = set()
@@ -187,7 +186,7 @@ class Errands(Generic[A]):
         )
 
     async def _report_until_stored(self, leased: LeasedErrand, report: ErrandReport) -> None:
-        await self._until_stored(lambda: self._store_report(leased, report))
+        await self._until_stored(lambda: self._reports.store(leased, report))
 
     async def _until_stored(self, store: Callable[[], Awaitable[None]]) -> None:
         """What happened in the world, or that nothing did, is known only here until it is stored, so a database that is
@@ -202,17 +201,6 @@ class Errands(Generic[A]):
                     raise
                 self._metrics.retries.labels("errands").inc()
                 await asyncio.sleep(pauses.next_seconds())
-
-    async def _store_report(self, leased: LeasedErrand, report: ErrandReport) -> None:
-        async with self._store.transaction() as tx:
-            accounts = await tx.load({report.account_id: [report.invoice_id]})
-            await tx.finish_errand(leased)
-            outcome = fold(self._service.decide, self._write, accounts, [report], await tx.now())
-            await outcome.record(tx, accounts)
-        crash_point("errand.reported")
-        self._committed(outcome)
-        outcome.count(self._metrics)
-        self._metrics.errands.labels(leased.errand.kind, report.outcome).inc()
 
     def _report(self, errand: Errand, outcome: str, reason: str | None) -> ErrandReport:
         return ErrandReport(
