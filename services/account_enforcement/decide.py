@@ -85,7 +85,8 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         """
         assert rung.lead is not None, "a rung with a warning has a lead"
         zone = case.pinned_zone
-        standing = [known for known in case.deliveries if known.rung == rung.warned_by and known.stands]
+        own = [known for known in case.deliveries if known.rung == rung.warned_by and case.goes_by(known.case_id)]
+        standing = [known for known in own if known.stands]
         deliveries = sorted(known.delivered_at for known in standing if known.delivered_at is not None)
         if not deliveries:
             return None
@@ -178,13 +179,17 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         """What is owed is part of the account's status; `concluded` publishes it."""
 
     def heard(self, turn: AccountTurn, event: StageChanged | NoticeResult | ErrandReport) -> None:
-        """Whether warnings were delivered, and whether they bounced since."""
+        """Whether warnings were delivered, and whether they bounced since.
+
+        News of a case that is unknown here is kept: the dispatcher may have read further and know that it opened, or
+        that it has another number.
+        """
         if not isinstance(event, NoticeResult) or event.outcome not in (Outcome.DELIVERED, Outcome.BOUNCED):
             turn.count("news_without_effect")
             return
         case = self._case_of(turn.account, event.invoice_id)
         case_id = next(iter(event.case_ids), "")
-        if case.open != case.goes_by(case_id):  # open: its own news; else only of a case that is still to open
+        if not case.open and case.goes_by(case_id):
             turn.count("news_of_another_case")
             return
         turn.touch(case)

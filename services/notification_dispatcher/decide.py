@@ -93,9 +93,13 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
         """The first rungs come by their dates; here only what the notices will say."""
         assert isinstance(turn.cause, PaymentFailed), "only a failure opens a case"
         self._describe(case, case.book.first, turn.cause)
+        self._hear_early(turn, case)
+
+    def _hear_early(self, turn: NoticeTurn, case: NoticeCase) -> None:
+        """What account enforcement did to this case before it was known here."""
         early, case.early = case.early, []
         for news in early:
-            if news.case_id == case.case_id:
+            if case.goes_by(news.case_id):
                 self._happened(turn, case, news)
 
     def carry(self, former: NoticeCase, case: NoticeCase) -> None:
@@ -128,8 +132,11 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
         """The next case; where it replaces a case that should not have been, its notices count as done (rule 7)."""
         new.decline_class, new.failure_code = old.decline_class, old.failure_code
         new.invoice_number = old.invoice_number
-        if not inherits:
-            return
+        if inherits:
+            self._inherit(turn, old, new)
+        self._hear_early(turn, new)
+
+    def _inherit(self, turn: NoticeTurn, old: NoticeCase, new: NoticeCase) -> None:
         new.notices, old.notices = old.notices, []
         new.happened = dict(old.happened)
         rungs = self.policy_of(new).ladder[: new.next_rung]
@@ -350,7 +357,7 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
         news = Happened(event.case_id, event.to_stage, str(event.details.get("rung", "")), event.effective_at)
         if case.open and case.goes_by(event.case_id):
             self._happened(turn, case, news)
-        elif not case.open and case.case_id != event.case_id:
+        elif not case.goes_by(event.case_id):
             case.early = [*case.early, news][-EARLY_NEWS_MAX:]
             turn.touch(case)
         if event.to_stage == AccountStage.TERMINATED:

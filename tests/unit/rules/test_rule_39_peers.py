@@ -1,0 +1,88 @@
+"""A service that is ahead of its peers, or behind them, loses nothing (rules 7, 33 and 39)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from account_enforcement.case import EnforcedAccount
+from account_enforcement.decide import AccountTrack
+from dunning.domain import ids
+from dunning.domain.events import Input, NoticeResult, PolicyRef, StageChanged, TimerDue
+from dunning.domain.words import Channel
+from notification_dispatcher.case import NoticeAccount
+from notification_dispatcher.decide import NoticeTrack
+from tests.builders import PAST_DUE, SUSPENDED, WARNING, a_notice, a_policy, failed, instant, paid, policies
+
+LADDER = [PAST_DUE, WARNING, SUSPENDED, a_notice("after", "20d")]
+IN_FORCE = policies(a_policy(ladder=LADDER, retries=None))
+FIRST, SECOND = (ids.case_id("acc_1", "in_1", number) for number in (1, 2))
+
+
+def delivered(case_id: str, at: str) -> NoticeResult:
+    """The dispatcher's word that the warning reached the customer."""
+    return NoticeResult(
+        event_id=f"delivered {case_id}", sequence=1, causation_id="", notice_id=f"notice of {case_id}",
+        case_ids=(case_id,), account_id="acc_1", invoice_id="in_1", rung="warning", channel="email",
+        template="suspension_warning", locale="en", outcome="delivered", reason=None, provider=None,
+        provider_message_id=None, at=instant(at),
+    )  # fmt: skip
+
+
+def suspended(case_id: str, at: str) -> StageChanged:
+    """Account enforcement's word that it suspended a case."""
+    return StageChanged(
+        event_id=f"suspended {case_id}", sequence=2, causation_id="", case_id=case_id, account_id="acc_1",
+        invoice_id="in_1", track="account", from_stage="past_due", to_stage="suspended", reason="grace_period_expired",
+        effective_at=instant(at), policy=PolicyRef("standard", 1), next=None, amount_minor=4900, currency="EUR",
+        details={"rung": "suspended"},
+    )  # fmt: skip
+
+
+def after(track: Any, account: Any, inputs: Sequence[Input], at: str) -> Any:
+    """The invoice's case after these inputs, read at one instant."""
+    for event in inputs:
+        track.decide(account, event, instant(at))
+    return account.cases["in_1"]
+
+
+def enforced(*inputs: Input) -> Any:
+    return after(AccountTrack(lambda: IN_FORCE), EnforcedAccount("acc_1"), inputs, "03-14 00:00")
+
+
+def dispatched(*inputs: Input) -> Any:
+    track = NoticeTrack(lambda: IN_FORCE, frozenset(Channel), frozenset())
+    return after(track, NoticeAccount("acc_1"), inputs, "03-16 10:00")
+
+
+def test_a_delivery_that_is_heard_of_before_the_failure_counts() -> None:
+    case = enforced(
+        delivered(FIRST, "03-13 10:00"), failed("03-02 10:00"), TimerDue("", "acc_1", "in_1", instant("03-14 00:00"))
+    )
+
+    assert (case.stage, case.due_at) == ("past_due", instant("03-16 10:00"))
+
+
+def test_a_delivery_of_the_renumbered_case_counts_once_the_success_was_read() -> None:
+    opened = (failed("03-02 10:00"), delivered(SECOND, "03-13 10:00"))
+    timer = TimerDue("", "acc_1", "in_1", instant("03-14 00:00"))
+
+    assert enforced(*opened, timer).due_at is None
+    assert enforced(*opened, paid("03-01 10:00"), timer).due_at == instant("03-16 10:00")
+
+
+def test_a_delivery_of_the_case_before_does_not_count() -> None:
+    case = enforced(
+        paid("03-01 10:00"),
+        failed("03-02 10:00"),
+        delivered(FIRST, "03-13 10:00"),
+        TimerDue("", "acc_1", "in_1", instant("03-14 00:00")),
+    )
+
+    assert case.due_at is None
+
+
+def test_a_suspension_that_is_heard_of_before_the_failure_or_the_success_is_not_forgotten() -> None:
+    early = dispatched(suspended(FIRST, "03-16 10:00"), failed("03-02 10:00"))
+    renumbered = dispatched(failed("03-02 10:00"), suspended(SECOND, "03-16 10:00"), paid("03-01 10:00"))
+
+    assert (early.next_rung, early.due_at) == (3, instant("03-22 10:00"))
+    assert (renumbered.next_rung, renumbered.due_at) == (3, instant("03-22 10:00"))
