@@ -11,7 +11,10 @@ from aiokafka import AIOKafkaProducer
 
 from dunning.domain.decision import Decision
 from dunning.domain.events import Input, TimerDue
-from dunning.runtime.store import TopicPartition
+from dunning.runtime.broker_log import BrokerLog
+from dunning.runtime.instance import Instance
+from dunning.runtime.postgres import PostgresStore
+from dunning.runtime.store import StoreUnavailable, TopicPartition
 from dunning.testing.toy import ToyAccount, decide
 from tests.kernel import Kernel, eventually, success
 
@@ -43,6 +46,53 @@ async def test_what_is_due_is_done_once_everything_is_read(kernel: Kernel) -> No
         await kernel.fails("acc-1", code="x", failed_at=long_due())
 
         assert await reasons(kernel, 2) == ["PaymentFailed", "TimerDue"]
+
+
+async def test_what_was_paid_while_everybody_was_down_is_not_done_on_the_word_of_who_died(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was due had been read through, but not done, when the only instance died a moment ago."""
+
+    async def not_yet() -> bool:
+        return False
+
+    partitions = [TopicPartition(kernel.topic(name), n) for name in kernel.service.topics for n in range(2)]
+    topics = [kernel.topic(name) for name in kernel.service.topics]
+    async with kernel.store() as store:
+        async with kernel.running() as (former, _):
+            monkeypatch.setattr(former.timers, "fire", not_yet)
+            await kernel.fails("acc-1", code="x", failed_at=long_due())
+            assert await reasons(kernel, 1) == ["PaymentFailed"]
+            await eventually(lambda: store.horizon(partitions), "everything is read through")
+        await kernel.succeeds("acc-1")
+        async with BrokerLog(kernel.settings, topics) as log:
+            await Instance(kernel.service, store, log, kernel.settings).timers.fire()
+    async with kernel.instance():
+        assert await reasons(kernel, 2) == ["PaymentFailed", "PaymentSucceeded"]
+
+
+async def test_what_was_read_before_the_database_was_away_is_nothing_to_act_on(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with kernel.instance() as instance:
+        horizon = instance.timers._horizon
+        await eventually(horizon.get, "a horizon to act on")
+        monkeypatch.setattr(instance.read_through, "look", nothing)  # nobody reads on
+        assert await horizon.get()
+        with monkeypatch.context() as away:
+            away.setattr(PostgresStore, "horizon", unavailable)
+            with pytest.raises(StoreUnavailable):
+                await horizon.get()
+
+        assert await horizon.get() is None
+
+
+async def nothing() -> None:
+    """What a part does that hangs."""
+
+
+async def unavailable(*_: object) -> None:
+    raise StoreUnavailable("away")
 
 
 async def test_a_payment_behind_an_open_transaction_is_read_before_anything_due_is_done(kernel: Kernel) -> None:

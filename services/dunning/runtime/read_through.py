@@ -141,7 +141,12 @@ class ReadThrough:
 
 
 class Horizon:
-    """Up to when all inputs of the service were read, by whichever instances read them."""
+    """Up to when all inputs of the service were read, by whichever instances read them.
+
+    What was read before this instance began, or before the database or the broker was away from it, is nothing to act
+    on: perhaps nobody has read since, and what fell due shortly before would be done before the payments of the
+    meantime are read.
+    """
 
     def __init__(
         self,
@@ -161,20 +166,36 @@ class Horizon:
         self._metrics = metrics
         self._health = health
         self._waiting_since: datetime | None = None
+        self._begun_at: datetime | None = None
 
     async def get(self) -> datetime | None:
         """The horizon, or None while it is too old to act on: something is in the way of the news."""
+        try:
+            return await self._get()
+        except BaseException:
+            self._begun_at = None
+            raise
+
+    async def _get(self) -> datetime | None:
         partitions = await self._log.partitions()
+        begun_at = await self._beginning()
         horizon = await self._store.horizon(partitions)
         now = self._clock.now()
-        self._watch(horizon, now, partitions)
-        if horizon is None or now - horizon > self._age_max or not self._clock.agrees:
-            return None
-        return horizon
+        fresh = horizon is not None and horizon >= begun_at and now - horizon <= self._age_max
+        self._watch(horizon, now, partitions, fresh=fresh)
+        return horizon if fresh and self._clock.agrees else None
 
-    def _watch(self, horizon: datetime | None, now: datetime, partitions: Collection[TopicPartition]) -> None:
+    async def _beginning(self) -> datetime:
+        """When this instance first looked without a trouble since, by the clock that dates what is read."""
+        if self._begun_at is None:
+            async with self._store.transaction() as tx:
+                self._begun_at = await tx.now()
+        return self._begun_at
+
+    def _watch(
+        self, horizon: datetime | None, now: datetime, partitions: Collection[TopicPartition], *, fresh: bool
+    ) -> None:
         """An alarm after a while: at the start, and after a rebalance, some waiting is as it should be."""
-        fresh = horizon is not None and now - horizon <= self._age_max
         if horizon is not None:
             self._metrics.horizon_age.set((now - horizon).total_seconds())
         if fresh:
