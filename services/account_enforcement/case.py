@@ -8,6 +8,7 @@ from dunning.domain.events import OpenCase, Owed
 from dunning.domain.words import AccountStage
 
 DELIVERIES_MAX = 64  # per invoice
+OPEN_CASES_LISTED_MAX = 1000  # in a status: with the longest ids they stay below what the topic takes, 1 MiB
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class Published:
     status: AccountStage = AccountStage.ACTIVE
     since: datetime | None = None
     open_cases: list[OpenCase] = field(default_factory=list)
+    open_cases_total: int | None = None  # where they are more than are listed
     to_reinstate: list[Owed] = field(default_factory=list)
 
 

@@ -2,7 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from account_enforcement.case import DELIVERIES_MAX, AccountCase, Delivery, EnforcedAccount, Published
+from account_enforcement.case import (
+    DELIVERIES_MAX,
+    OPEN_CASES_LISTED_MAX,
+    AccountCase,
+    Delivery,
+    EnforcedAccount,
+    Published,
+)
 from dunning.domain import ids
 from dunning.domain.calendar import Duration, local_days_between
 from dunning.domain.case import Shift
@@ -26,6 +33,7 @@ ACCOUNT_STATUS = "dunning.account.status.v1"
 LATE = timedelta(minutes=1)  # a restricting rung later than this moves the rungs behind it (rule 24)
 STALE_AFTER = Duration(days=14)  # beyond its lead a warning of this age does not count any more (rule 25)
 AccountTurn = Turn[EnforcedAccount]
+_SEVERITY = {stage.value: stage.severity for stage in AccountStage}
 
 
 class AccountTrack(Track[EnforcedAccount, AccountCase]):
@@ -210,17 +218,19 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         if not turn.touched or isinstance(turn.cause, NoticeResult):  # news of deliveries only moves dates
             return
         cases = list(account.open_cases())
-        worst = max(cases, key=lambda case: AccountStage(case.stage).severity, default=None)
+        worst = max(cases, key=_severity, default=None)
         status = AccountStage.TERMINATED if account.is_terminated else AccountStage(worst.stage if worst else "active")
-        open_cases = [self._line(case, turn.now) for case in cases]
+        open_cases = [self._line(case, turn.now) for case in _listed(cases)]
+        total = len(cases) if len(cases) > len(open_cases) else None
         to_reinstate = self._to_reinstate(cases)
-        same_cases = list(map(_timeless, open_cases)) == list(map(_timeless, last.open_cases))
+        same_lines = list(map(_timeless, open_cases)) == list(map(_timeless, last.open_cases))
+        same_cases = same_lines and total == last.open_cases_total
         if status == last.status and same_cases and to_reinstate == last.to_reinstate:
             return
         since = turn.now if status != last.status or last.since is None else last.since
         account.sequence += 1
         account.changed = True
-        account.published = Published(status, since, open_cases, to_reinstate)
+        account.published = Published(status, since, open_cases, total, to_reinstate)
         turn.decision.events.append(
             AccountStatus(
                 event_id=ids.event_id(ACCOUNT_STATUS, account.account_id, account.sequence),
@@ -233,6 +243,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
                 reason=self._reason(turn),
                 effective_at=turn.now,
                 open_cases=tuple(open_cases),
+                open_cases_total=total,
                 to_reinstate=tuple(to_reinstate),
                 policy=worst.policy if worst else None,
                 traceparent=turn.traceparent,
@@ -265,6 +276,18 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
 def _reason_for(stage: AccountStage) -> Reason:
     """Why a rung changes the stage (rule 36)."""
     return Reason.GRACE_PERIOD_EXPIRED if stage.restricts else Reason.PAYMENT_FAILED
+
+
+def _severity(case: AccountCase) -> int:
+    return _SEVERITY[case.stage]
+
+
+def _listed(cases: list[AccountCase]) -> list[AccountCase]:
+    """What a status lists: all, or of thousands the worst. A status that no topic takes would be the last one."""
+    if len(cases) <= OPEN_CASES_LISTED_MAX:
+        return cases
+    worst = sorted(cases, key=_severity, reverse=True)[:OPEN_CASES_LISTED_MAX]
+    return sorted(worst, key=lambda case: case.invoice_id)
 
 
 def _timeless(line: OpenCase) -> tuple[str, str, int, str]:

@@ -93,6 +93,7 @@ def status(envelope: Envelope) -> Status:
     fields = Fields(envelope.data)
     lines = [Fields(line, path="open_cases.") for line in envelope.data.get("open_cases") or []]
     owed = [Fields(line, path="to_reinstate.") for line in envelope.data.get("to_reinstate") or []]
+    total = fields.number("open_cases_total", 0) if envelope.data.get("open_cases_total") is not None else None
     return Status(
         **_output_parts(envelope, None),
         status=fields.text("status"),
@@ -101,5 +102,6 @@ def status(envelope: Envelope) -> Status:
             OpenCase(line.text("case_id"), line.text("invoice_id"), line.number("amount_minor", 0), line.currency())
             for line in lines
         ),
+        open_cases_total=total,
         to_reinstate={line.currency(): line.number("amount_minor", 0) for line in owed},
     )

@@ -178,6 +178,7 @@ def _account_status(event: AccountStatus) -> dict[str, Any]:
             }
             for case in event.open_cases
         ],
+        **({"open_cases_total": event.open_cases_total} if event.open_cases_total is not None else {}),
         "to_reinstate": [{"currency": owed.currency, "amount_minor": owed.amount_minor} for owed in event.to_reinstate],
         "policy": _policy(event.policy) if event.policy else None,
     }

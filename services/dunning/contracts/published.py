@@ -105,7 +105,10 @@ class AccountStatusData(Wire):
     previous_status: StatusWord = Field(description="The status before; equal to `status` when only the cases changed.")
     since: Instant = Field(description="Since when `status` holds.")
     reason: Text = Field(description="Why the status is what it is.")
-    open_cases: list[OpenCase] = Field(max_length=OPEN_CASES_MAX, description="Every open case of the account.")
+    open_cases: list[OpenCase] = Field(
+        max_length=OPEN_CASES_MAX, description="Every open case of the account; of more than 1000 the worst."
+    )
+    open_cases_total: Count | None = Field(None, description="How many there are, where not all are listed.")
     to_reinstate: list[Owed] = Field(max_length=200, description="What must be paid to be `active` again.")
     policy: Policy | None = Field(None, description="The policy of the case that decides the status.")
 

@@ -200,6 +200,7 @@ def account_status(
             events.OpenCase(case.case_id, case.invoice_id, case.amount_minor, case.currency, case.days_overdue)
             for case in data.open_cases
         ),
+        open_cases_total=data.open_cases_total,
         to_reinstate=tuple(events.Owed(owed.currency, owed.amount_minor) for owed in data.to_reinstate),
         policy=events.PolicyRef(data.policy.id, data.policy.version) if data.policy else None,
         traceparent=attributes.traceparent,

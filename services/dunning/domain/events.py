@@ -254,6 +254,7 @@ class AccountStatus:
     open_cases: tuple[OpenCase, ...]
     to_reinstate: tuple[Owed, ...]
     policy: PolicyRef | None
+    open_cases_total: int | None = None  # where there are more open cases than an event may list
     traceparent: str | None = None
 
 

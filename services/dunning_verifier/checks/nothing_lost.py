@@ -84,7 +84,11 @@ def _open_cases_agree(history: History, status: Status, standing: list[Transitio
     """The status names every case that is not active, none that was paid, and sums what it takes to be active."""
     listed = {case.case_id: case for case in status.open_cases}
     restricted = {move.case_id for move in standing if move.to_stage != "active"}
-    for case_id in sorted(restricted - listed.keys()):
+    complete = status.open_cases_total is None
+    if not complete and len(listed) >= (status.open_cases_total or 0):
+        what = f"open_cases lists {len(listed)} cases of {status.open_cases_total}"
+        yield Violation(PROMISE, what, status.where, status.account_id)
+    for case_id in sorted(restricted - listed.keys()) if complete else ():
         yield Violation(PROMISE, "an open case is missing in open_cases", status.where, status.account_id, case_id)
     owed: Counter[str] = Counter()
     for case_id, line in listed.items():
@@ -95,6 +99,6 @@ def _open_cases_agree(history: History, status: Status, standing: list[Transitio
             yield Violation(PROMISE, what, status.where, status.account_id, case_id)
         if case_id in restricted:
             owed[line.currency] += line.amount_minor
-    if {currency: amount for currency, amount in status.to_reinstate.items() if amount} != dict(+owed):
+    if complete and {currency: amount for currency, amount in status.to_reinstate.items() if amount} != dict(+owed):
         what = f"to_reinstate is {dict(status.to_reinstate)}, but the cases that are not active owe {dict(owed)}"
         yield Violation(PROMISE, what, status.where, status.account_id)

@@ -1,9 +1,14 @@
 """The account as a whole: status, what reinstates it, termination and the way back (rules 35 to 37)."""
 
+from dataclasses import replace
 from typing import Any
 
+from account_enforcement.case import OPEN_CASES_LISTED_MAX, EnforcedAccount
+from account_enforcement.decide import AccountTrack
+from dunning.contracts.encode import encode
+from dunning.contracts.topics import MESSAGE_BYTES_MAX
 from dunning.domain import ids
-from dunning.domain.events import AccountStatus, NoticeResult, Owed, StageChanged
+from dunning.domain.events import AccountStatus, NoticeResult, Owed, StageChanged, TimerDue
 from tests.builders import (
     HARD,
     LADDER,
@@ -13,9 +18,11 @@ from tests.builders import (
     a_policy,
     bounced,
     failed,
+    instant,
     moved,
     new_card,
     paid,
+    policies,
     signal,
 )
 
@@ -274,3 +281,21 @@ def test_status_of_an_account_that_is_paid_in_part_of_its_invoices_only() -> Non
 
     assert [case.invoice_id for case in statuses(story)[-1].open_cases] == ["in_2"]
     assert statuses(story)[-1].to_reinstate == (Owed("EUR", 4900),)
+
+
+def test_a_status_of_thousands_of_open_cases_lists_the_worst_and_fits_its_topic() -> None:
+    loaded = policies(a_policy(ladder=[PAST_DUE]))
+    track, account = AccountTrack(lambda: loaded), EnforcedAccount("\N{GRINNING FACE}" * 200)
+    at = instant("03-02 10:00")
+    invoices = [f"{number:04}".ljust(200, "\N{GRINNING FACE}") for number in range(OPEN_CASES_LISTED_MAX + 2)]
+    event = replace(failed("03-02 10:00"), account_id=account.account_id, amount_due_minor=2**63 // 2000)
+    for invoice_id in invoices:
+        track.decide(account, replace(event, event_id=invoice_id, invoice_id=invoice_id), at)
+
+    decision = track.decide(account, TimerDue("timer", account.account_id, invoices[-1], at), at)
+
+    (status,) = [output for output in decision.events if isinstance(output, AccountStatus)]
+    listed = [case.invoice_id for case in status.open_cases]
+    assert (status.status, status.open_cases_total) == ("past_due", OPEN_CASES_LISTED_MAX + 2)
+    assert listed == [*invoices[: OPEN_CASES_LISTED_MAX - 1], invoices[-1]]
+    assert len(encode(status).value) < MESSAGE_BYTES_MAX - 4096
