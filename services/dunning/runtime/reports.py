@@ -96,7 +96,7 @@ class Reports(Generic[A]):
             for each in sorted(together, key=lambda waiting: waiting.leased.errand.errand_id):
                 await tx.finish_errand(each.leased)
             reports = [each.report for each in together]
-            outcome = fold(self._service.decide, self._write, accounts, reports, await tx.now())
+            outcome = await fold(self._service.decide, self._write, accounts, reports, await tx.now())
             await outcome.record(tx, accounts)
         crash_point("errand.reported")
         self._committed(outcome)

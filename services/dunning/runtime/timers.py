@@ -121,7 +121,7 @@ class Timers(Generic[A]):
                 {account_id: [invoice for invoice, _ in cases] for account_id, cases in due.items()}
             )
             inputs = _in_order(due)
-            outcome = self._fold(accounts, inputs, now)
+            outcome = await self._fold(accounts, inputs, now)
             self._notice_idle_ones(accounts, inputs)
             await outcome.record(tx, accounts)
         crash_point("timers.committed")
@@ -138,9 +138,9 @@ class Timers(Generic[A]):
             self._health.well("stuck timers")
         return self._stuck.keys()
 
-    def _fold(self, accounts: Mapping[str, A], inputs: list[TimerDue], now: datetime) -> Outcome:
+    async def _fold(self, accounts: Mapping[str, A], inputs: list[TimerDue], now: datetime) -> Outcome:
         try:
-            return fold(self._service.decide, self._write, accounts, inputs, now)
+            return await fold(self._service.decide, self._write, accounts, inputs, now)
         except DecisionsFailed as failed:
             raise _AccountsFailed({inputs[at].account_id for at in failed.culprits}) from failed
 

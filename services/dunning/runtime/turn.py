@@ -36,6 +36,7 @@ _CULPRITS_OF_THE_DATABASE = (
     asyncpg.ProgramLimitExceededError,
 )
 _LETTERS_LOGGED_MAX = 20  # of one turn: a topic full of rubbish must not fill the disk with log lines
+_LONG_SECONDS = 20.0  # a turn that failed after this is tried again in halves: the database's patience is 30
 DATABASE = "database"
 _log = log_for("turn")
 
@@ -128,6 +129,7 @@ class Turn(Generic[A]):
     async def _take(self, batch: Batch, aside: dict[Place, str]) -> None:
         pauses = Pauses()
         while True:
+            began = monotonic()
             try:
                 await self._once(batch, aside)
             except Fenced:
@@ -138,6 +140,8 @@ class Turn(Generic[A]):
                 if concerns_the_input(error) and any(_place(record) not in aside for record in batch.records):
                     return await self._take_apart(batch, aside, error)
                 await self._wait_for_the_database(error, pauses)
+                if monotonic() - began > _LONG_SECONDS and len(batch.records) > 1:  # too much for one transaction
+                    return await self._take_halves(batch, aside)
             else:
                 return self._health.well(DATABASE)
 
@@ -148,6 +152,10 @@ class Turn(Generic[A]):
             _log.error("a record cannot be stored and is set aside", **_ids(records[0]), **told(error))
             aside[_place(records[0])] = f"storing failed: {type(error).__name__}"
             return await self._take(batch, aside)
+        return await self._take_halves(batch, aside)
+
+    async def _take_halves(self, batch: Batch, aside: dict[Place, str]) -> None:
+        records = batch.records
         middle = len(records) // 2
         reached = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records[:middle]}
         first = Batch({tp: batch.owned[tp] for tp in reached}, records[:middle], reached)
@@ -171,7 +179,7 @@ class Turn(Generic[A]):
             found = self._sort(fresh, aside)
             first = await self._first_sightings(tx, found)
             accounts = await tx.load(_wanted(first))
-            outcome = self._fold(accounts, first, await tx.now())
+            outcome = await self._fold(accounts, first, await tx.now())
             self._set_aside_rejected(found, first, outcome)
             outcome.rows += self._letters(found)
             if found.without_effect:
@@ -183,11 +191,13 @@ class Turn(Generic[A]):
         self._committed(outcome)
         self._count(found, outcome, fresh, monotonic() - began)
 
-    def _fold(
+    async def _fold(
         self, accounts: Mapping[str, A], first: Sequence[tuple[ConsumerRecord, Readable]], now: datetime
     ) -> Outcome:
         try:
-            return fold(self._service.decide, self._write, accounts, [readable.input for _, readable in first], now)
+            return await fold(
+                self._service.decide, self._write, accounts, [readable.input for _, readable in first], now
+            )
         except DecisionsFailed as failed:
             for at, error in failed.culprits.items():
                 _log.error("a decision failed; its record is set aside", **_ids(first[at][0]), **told(error))

@@ -121,6 +121,27 @@ async def test_what_was_rejected_had_no_effect_so_it_is_no_duplicate_when_it_is_
     assert await taken.pending() == ["payment.failed.toy.dlq"] * 2
 
 
+class ImpatientStore(MoodyStore):
+    """Gives up on transactions that write more than two rows."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with super().transaction() as tx:
+            yield tx
+            if len(tx.written.outbox) > 2:
+                raise StoreUnavailable("cancelled by the time-out")
+
+
+async def test_what_takes_longer_than_the_database_waits_is_stored_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dunning.runtime.turn._LONG_SECONDS", -1)
+    taken = Taken(ImpatientStore())
+
+    await taken.take(*(failure(f"acc-{n}") for n in range(7)))
+
+    assert await taken.pending() == ["dunning.stage.changed"] * 7
+    assert not taken.health.troubles
+
+
 class RefusingStore(MoodyStore):
     """Takes no transaction that writes an invoice of acc-3."""
 
