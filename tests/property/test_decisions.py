@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, permutations
+from random import Random
 from typing import Any, TypeVar
 
 import orjson
@@ -247,12 +248,10 @@ def test_states_survive_their_rows_after_every_step(scene: Scene) -> None:
     assert [each.output for each in reread.published] == [each.output for each in kept.published]
 
 
-@FEW
-@given(scenes)
-def test_sequences_have_no_gaps_and_every_stage_follows_the_one_before(scene: Scene) -> None:
+def check_chains(world: World) -> None:
     sequences: dict[tuple[str, ...], list[int]] = defaultdict(list)
     chains: dict[tuple[str, str], list[StageChanged]] = defaultdict(list)
-    outputs = [each.output for each in played(scene, World(scene[1], scene[2])).published]
+    outputs = [each.output for each in world.published]
     for output in outputs:
         case = getattr(output, "case_id", None) or getattr(output, "case_ids", ("",))[0]
         sequences[type(output).__name__, case, getattr(output, "track", "")].append(output.sequence)
@@ -265,6 +264,34 @@ def test_sequences_have_no_gaps_and_every_stage_follows_the_one_before(scene: Sc
         assert chain[0].from_stage == ("active" if track == "account" else "none")
         assert all(before.to_stage == after.from_stage for before, after in pairwise(chain))
     assert max(Counter(output.event_id for output in outputs).values(), default=1) == 1
+
+
+@FEW
+@given(scenes)
+def test_sequences_have_no_gaps_and_every_stage_follows_the_one_before(scene: Scene) -> None:
+    check_chains(played(scene, World(scene[1], scene[2])))
+
+
+class Lagging(World):
+    """Services that read their peers' news late, in order, while they go on with their own inputs and timers."""
+
+    lag: Random
+
+    def _settle(self, now: datetime) -> None:
+        held = []
+        while self._news and self.lag.random() < 0.6:
+            held.append(self._news.pop())
+        super()._settle(now)
+        self._news.extend(reversed(held))
+
+
+@FEW
+@given(scenes, st.randoms(use_true_random=False))
+def test_services_that_lag_behind_each_other_still_tell_whole_stories(scene: Scene, lag: Random) -> None:
+    world = Lagging(scene[1], scene[2])
+    world.lag = lag
+
+    check_chains(played(scene, world))
 
 
 @FEW
