@@ -1,9 +1,11 @@
 """What goes out: once, in order, by one owner at a time (rule 41)."""
 
 import asyncio
+from secrets import token_hex
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
@@ -146,7 +148,8 @@ async def test_a_row_that_kafka_refuses_holds_its_own_key_only(kernel: Kernel, m
     other = next(f"other-{n}" for n in range(99) if shard_of(f"other-{n}", SHARDS) == SHARD)
     await set_size(kernel, 2000)
     await rows_for(kernel, "before")
-    await rows_for(kernel, "x" * 5000, "after")
+    large = token_hex(5000)
+    await rows_for(kernel, large, "after")
     await rows_for(kernel, "not mine", key=other)
     async with kernel.instance() as instance:
         assert sorted(await values(kernel, 2)) == ["before", "not mine"]
@@ -158,7 +161,24 @@ async def test_a_row_that_kafka_refuses_holds_its_own_key_only(kernel: Kernel, m
         await set_size(kernel, 100_000)
         await kernel.published_at_least(6)
         mine = [record.value.decode() for record in await kernel.published(4) if record.key == KEY.encode()]
-        assert mine == ["before", "x" * 5000, "after"]
+        assert mine == ["before", large, "after"]
+        await kernel.ready(instance)
+
+
+async def test_what_came_compressed_can_leave_compressed(kernel: Kernel) -> None:
+    bomb = b" " * 3_000_000  # a few kilobytes as they came
+    producer = AIOKafkaProducer(
+        bootstrap_servers=kernel.settings.kafka_bootstrap_servers, compression_type="gzip", max_request_size=10_000_000
+    )
+    await producer.start()
+    await producer.send_and_wait(kernel.topic("payment.failed"), bomb, key=b"acc-1", partition=0)
+    await producer.stop()
+    await kernel.send("payment.failed", b"{", key="acc-1")
+
+    async with kernel.instance() as instance:
+        letters = await kernel.dead_letters(2)
+
+        assert [letter.value for letter in letters] == [bomb, b"{"]
         await kernel.ready(instance)
 
 

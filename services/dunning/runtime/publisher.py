@@ -49,8 +49,11 @@ _log = log_for("publisher")
 class Publisher:
     """A transactional producer of one shard. Entering it fences off whoever had the shard before."""
 
-    def __init__(self, settings: Settings, service: str, shard: int, marker_topic: str) -> None:
+    def __init__(
+        self, settings: Settings, service: str, shard: int, marker_topic: str, *, compressed: bool = False
+    ) -> None:
         self._settings = settings
+        self._compression = "gzip" if compressed else None
         self._id = f"{settings.topic_prefix}dunning-{service}-outbox-{shard}"
         self._marker = KafkaPartition(marker_topic, 0)
         self._timeout_seconds = settings.kafka_transaction_timeout_seconds
@@ -63,6 +66,7 @@ class Publisher:
             transactional_id=self._id,
             transaction_timeout_ms=int(self._timeout_seconds * 1000),
             max_batch_size=_BATCH_BYTES,
+            compression_type=self._compression,
             retry_backoff_ms=50,
         )
         try:

@@ -154,26 +154,29 @@ class Relay:
     # -- rows that Kafka refuses
 
     async def _isolate(self, rows: Sequence[PendingRow]) -> None:
-        """Find the row that is too large by publishing halves; each try needs a producer of its own."""
+        """Find the row that is too large by publishing halves; each try needs a producer of its own. Topics limit
+        what a record takes compressed: one that came so, and is a dead letter now, must be able to leave so."""
         if len(rows) == 1:
-            return self._park(rows[0])
+            return None if await self._try(rows, compressed=True) else self._park(rows[0])
         middle = len(rows) // 2
         for half in (rows[:middle], rows[middle:]):
             free = [row for row in half if _topic_key(row) not in self._parked]
-            if not free:
-                continue
-            async with Publisher(self._settings, self._service, self._shard, self._marker_topic) as publisher:
-                try:
-                    await publisher.publish(free)
-                except REFUSED:
-                    refused = True
-                else:
-                    refused = False
-                    await self._finish(free)
-                    self._count(free)
-            if refused:
+            if free and not await self._try(free):
                 await self._isolate(free)
         return None
+
+    async def _try(self, rows: Sequence[PendingRow], *, compressed: bool = False) -> bool:
+        """Publish with a producer of its own; False where Kafka refuses."""
+        async with Publisher(
+            self._settings, self._service, self._shard, self._marker_topic, compressed=compressed
+        ) as publisher:
+            try:
+                await publisher.publish(rows)
+            except REFUSED:
+                return False
+            await self._finish(rows)
+        self._count(rows)
+        return True
 
     def _park(self, row: PendingRow) -> None:
         """Nothing is dropped: the row stays, and so does what follows it under the same key in the same topic, for a
