@@ -198,7 +198,8 @@ class _Teller:
                 f"Rung {to_stage} is reached" if data["reason"] == "rung_due" else f"Ends as {to_stage}, because {why}"
             )
         else:
-            said = f"{data['from_stage']} to {to_stage}, because {why}"
+            left = "" if data["from_stage"] == "none" else f"{data['from_stage']} to "
+            said = f"{left}{to_stage}, because {why}"
         if track == "account" and to_stage in _RESTRICTING and data["case_id"] in self._reached:
             rung, at = self._reached[data["case_id"]]
             said += f"; {rung} had reached the customer at {self._clock.show(at)}"

@@ -29,10 +29,8 @@ def test_migrate_makes_tables_and_topics_and_a_second_time_nothing(
     all_of_them = dunning("migrate", settings=settings)
     again = dunning("migrate", settings=settings)
 
-    assert one.lines[:2] == [
-        "retry_scheduler: applied kernel/0001_tables.pre.sql",
-        "retry_scheduler: applied retry_scheduler/0001_cases.pre.sql",
-    ]
+    assert one.lines[0] == "retry_scheduler: applied kernel/0001_tables.pre.sql"
+    assert "retry_scheduler: applied retry_scheduler/0001_cases.pre.sql" in one.lines
     assert f"topic {topic_prefix}dunning.account.status: created" in one.lines
     assert all_of_them.lines[0] == "retry_scheduler: up to date"
     assert "account_enforcement: applied kernel/0001_tables.pre.sql" in all_of_them.lines
@@ -117,7 +115,7 @@ def test_dead_letters_are_listed_newest_first_and_shown(with_letters: Mapping[st
     shown = dunning("dlq", "show", ids[-1], settings=with_letters)
     assert shown.lines[1:5] == [
         "  reason     wrong_type: what is wrong",
-        f"  came from  {topic_prefix}payment.failed, partition 3, offset 0, at 1970-01-01T00:00:00+00:00",
+        f"  came from  {topic_prefix}payment.failed, partition 3, offset 0, at 1970-01-01 00:00:00Z",
         shown.lines[3],
         "  key        acct-1",
     ]

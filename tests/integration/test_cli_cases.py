@@ -143,7 +143,7 @@ def test_a_fresh_case_has_its_story_and_what_comes_next_on_each_track(installati
         "",
         "what happened (times are UTC, then local in Europe/Berlin)",
         "  2040-03-01 10:00:00Z  Thu 11:00:00  payment  Attempt 1 to charge 49.00 EUR failed: insufficient_funds.",
-        "  2040-03-01 10:00:01Z  Thu 11:00:01  retry    none to scheduled, because the refusal was a temporary one; "
+        "  2040-03-01 10:00:01Z  Thu 11:00:01  retry    scheduled, because the refusal was a temporary one; "
         "next charge at 2040-03-02 10:00.",
         "  2040-03-01 10:00:02Z  Thu 11:00:02  notice   Rung payment_failed is reached; next is warning at "
         "2040-03-12 10:00.",
@@ -151,9 +151,9 @@ def test_a_fresh_case_has_its_story_and_what_comes_next_on_each_track(installati
         "suspended at 2040-03-15 10:00.",
         "",
         "what comes next",
-        "  2040-03-01 10:00:02Z  Thu 11:00:02  notice   notice payment_failed by email",
+        "  2040-03-01 10:00:02Z  Thu 11:00:02  notice   send payment_failed by email",
         "  2040-03-02 10:00:00Z  Fri 11:00:00  retry    charge again, attempt 2 (planned retry 1 of 2)",
-        "  2040-03-12 10:00:00Z  Mon 11:00:00  notice   notice warning by email",
+        "  2040-03-12 10:00:00Z  Mon 11:00:00  notice   send warning by email",
         "  2040-03-15 10:00:00Z  Thu 11:00:00  account  account is suspended (at the earliest: warning has to be "
         "delivered 3d before, and is not yet)",
     ]
@@ -253,7 +253,7 @@ def test_an_account_shows_its_status_without_naming_its_person(installation: Ins
         "pays with: visa ending in 4242",
     ]
     assert said.lines[-1] == (
-        "  past_due since 2040-03-01T10:00:02Z, because a payment failed; open cases: 1, 49.00 EUR to be active again"
+        "  past_due since 2040-03-01 10:00:02Z, because a payment failed; open cases: 1, 49.00 EUR to be active again"
     )
     assert "anna" not in said.text.lower()
     assert "anna" not in installation.asked("account", "show", "acct-1", "--format", "json").text.lower()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from account_enforcement.case import EnforcedAccount
+from dunning.contracts.fields import instant
 from dunning_cli.cases.expected import Expected
 from dunning_cli.cases.gather import CaseStory, account_keys, gather_case
 from dunning_cli.cases.read import Key, Published, Reading, TrackRow
@@ -137,11 +138,11 @@ def _history(view: AccountView) -> Iterator[str]:
     if not view.history:
         return
     yield ""
-    yield f"statuses (the last {HISTORY_MAX} words on it, times are UTC)"
+    yield f"what its status was (the last {HISTORY_MAX} changes, times are UTC)"
     for each in view.history:
         data = each.data
         owed = " and ".join(money(one["amount_minor"], one["currency"]) for one in data["to_reinstate"])
-        said = f"{data['status']} since {data['since']}, because {because(data['reason'], 'account')}"
+        said = f"{data['status']} since {_utc(instant(data['since']))}, because {because(data['reason'], 'account')}"
         cases = f"open cases: {len(data['open_cases'])}" + (f", {owed} to be active again" if owed else "")
         yield f"  {shown(said)}; {cases}{'' if each.published_at else ' (on its way to Kafka)'}"
 

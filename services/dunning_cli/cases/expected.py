@@ -86,25 +86,29 @@ def notice_expected(
     rung = policy.ladder[case.next_rung]
     at = next_rung_at(case, policy, terminated=account.is_terminated)
     if at is not None:
-        says = f"notice {rung.name} by {_listed(rung.notice.channels)}" if rung.notice else f"rung {rung.name}"
+        says = f"send {rung.name} by {_listed(rung.notice.channels)}" if rung.notice else f"rung {rung.name}"
         yield Expected("notice", says, at, _held(case, policy, rung))
     elif account.is_terminated:
         yield Expected("notice", "the account is terminated: the ladder waits for account.reinstated")
     else:
-        said = f"notice {rung.name}" if rung.notice else f"the rungs behind {rung.name}"
+        said = f"send {rung.name}" if rung.notice else f"the rungs behind {rung.name}"
         yield Expected("notice", f"{said} when the account is {rung.account}")
 
 
 def _unfinished(notice: Notice, errand: OpenErrand | None) -> Iterator[Expected]:
-    what = f"notice {notice.rung} by {notice.channel}"
+    said = f"{notice.rung} by {notice.channel}"
     if notice.state is NoticeState.WAITING:
-        yield Expected("notice", what, notice.due, "waits for the end of quiet hours")
+        yield Expected("notice", f"send {said}", notice.due, "waits for the end of quiet hours")
     elif notice.state is NoticeState.ORDERED and notice.withdrawn_as:
-        yield Expected("notice", f"{what} is being called back ({notice.withdrawn_reason})")
+        yield Expected("notice", f"{said} is being called back ({notice.withdrawn_reason})")
     elif notice.state is NoticeState.ORDERED and errand is not None and errand.waits:
-        yield Expected("notice", what, errand.due_at, f"tried {errand.tries} times so far" if errand.tries else "")
+        yield Expected("notice", f"send {said}", errand.due_at, _tried(errand.tries))
     elif notice.state is NoticeState.ORDERED:
-        yield Expected("notice", f"{what} is being sent")
+        yield Expected("notice", f"{said} is being sent")
+
+
+def _tried(times: int) -> str:
+    return f"tried {times} {'time' if times == 1 else 'times'} so far" if times else ""
 
 
 def account_expected(account: EnforcedAccount, case: AccountCase, policy: Policy, now: datetime) -> Expected:

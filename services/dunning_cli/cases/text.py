@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from dunning.contracts.topics import PAYMENT_FAILED
 from dunning_cli.cases.expected import Expected
 from dunning_cli.cases.gather import CaseStory, Present
 from dunning_cli.cases.read import Key, TrackRow
@@ -150,6 +151,9 @@ def _notes(story: CaseStory) -> Iterator[str]:
         notes.append(f"{story.unpublished} of these events are still on their way to Kafka")
     if story.unread_by:
         notes.append(f"not known yet to {', '.join(story.unread_by)}: `dunning doctor` shows whether it lags")
+    is_over = story.present is not None and not story.present.case.open
+    if is_over and not any(told.topic == PAYMENT_FAILED for told in story.events):
+        notes.append("attempts that were settled are not kept here: payment.failed and payment.succeeded have them")
     if story.other_case_ids:
         notes.append(f"other cases of this invoice: {', '.join(story.other_case_ids)}")
     if notes:

@@ -6,10 +6,12 @@ from datetime import UTC
 from typing import Any
 
 from dunning.contracts.decoded import UnreadableReason
+from dunning.domain.calendar import parse_rfc3339
 from dunning_cli.dead_letters.letters import DeadLetter
 from dunning_cli.discreet import shown, visible, without_addresses, without_people
 from dunning_cli.listing import columns
 
+_TIME = "%Y-%m-%d %H:%M:%SZ"
 _BODY_CHARACTERS_MAX = 20_000
 _DETAIL_CHARACTERS_MAX = 90
 
@@ -51,7 +53,7 @@ def whole_letter_lines(letter: DeadLetter) -> list[str]:
     origin = f"{told.get('topic')}, partition {told.get('partition')}, offset {told.get('offset')}"
     facts = {
         "reason": f"{letter.reason}: {shown(letter.detail)}",
-        "came from": shown(f"{origin}, at {told.get('timestamp')}"),
+        "came from": shown(f"{origin}, at {_written(told.get('timestamp'))}"),
         "set aside": f"{_time(letter)} by {letter.place.service}",
         "key": _key(letter),
     }
@@ -84,8 +86,13 @@ def _body(body: bytes) -> Iterator[str]:
         yield f"… {len(text) - _BODY_CHARACTERS_MAX} more characters"
 
 
+def _written(timestamp: str | None) -> str:
+    at = parse_rfc3339(timestamp) if timestamp else None
+    return at.strftime(_TIME) if at else str(timestamp)
+
+
 def _time(letter: DeadLetter) -> str:
-    return letter.set_aside_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return letter.set_aside_at.astimezone(UTC).strftime(_TIME)
 
 
 def _key(letter: DeadLetter) -> str:

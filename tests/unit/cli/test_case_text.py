@@ -81,7 +81,7 @@ def test_the_story_has_both_times_and_keeps_them_across_a_clock_change() -> None
         "",
         "what happened (times are UTC, then local in Europe/Berlin)",
         "  2026-03-28 10:00:00Z  Sat 11:00:00  payment  Attempt 1 to charge 49.00 EUR failed: insufficient_funds.",
-        "  2026-03-28 10:00:01Z  Sat 11:00:01  retry    none to scheduled, because the refusal was a temporary one; "
+        "  2026-03-28 10:00:01Z  Sat 11:00:01  retry    scheduled, because the refusal was a temporary one; "
         "next charge at 2026-03-29 08:00.",
         "",
         "what comes next",
@@ -129,6 +129,14 @@ def test_a_closed_case_says_why_and_expects_nothing() -> None:
 
     assert lines[1] == "closed: paid; opened 2026-03-28 10:00:00Z, policy standard version 3, zone Europe/Berlin"
     assert "what comes next" not in lines
+
+
+def test_a_closed_case_says_where_its_payments_are_found() -> None:
+    present = Present(a_case(open=False, closed_reason="paid"), {"retry": "recovered"})
+
+    lines = story_lines(a_story(present=present, expected=[], events=[a_transition()]), NOW)
+
+    assert lines[-1] == "attempts that were settled are not kept here: payment.failed and payment.succeeded have them"
 
 
 def test_an_earlier_case_lives_on_in_its_events() -> None:

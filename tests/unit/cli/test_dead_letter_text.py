@@ -25,7 +25,7 @@ def test_a_body_that_is_no_json_is_shown_without_addresses_and_without_effects()
     assert whole_letter_lines(a_letter(b'{"email": anna@example.com\x1b[2J\xff'))[:-2] == [
         "dead letter retry_scheduler:payment.failed:0:12",
         "  reason     invalid_json: not JSON at line 1",
-        "  came from  payment.failed, partition 4, offset 17, at 2026-03-28T10:00:00+00:00",
+        "  came from  payment.failed, partition 4, offset 17, at 2026-03-28 10:00:00Z",
         "  set aside  2026-03-28 10:00:01Z by retry_scheduler",
         "  key        acct-1",
         "headers",

@@ -60,7 +60,7 @@ STORY = [
 def test_every_step_has_its_time_its_track_and_its_reason() -> None:
     assert render(timeline(STORY)) == [
         "17:00:00.0  payment  Attempt 1 to charge 49.00 EUR failed: insufficient_funds, visa 51.",
-        "17:00:00.5  retry    none to scheduled, because the refusal was a temporary one; next charge at 17:00:02.0.",
+        "17:00:00.5  retry    scheduled, because the refusal was a temporary one; next charge at 17:00:02.0.",
         "17:00:00.5  account  active to past_due, because a payment failed; next is suspended at 17:00:28.0.",
         "17:00:00.5  status   The account is past_due until 49.00 EUR are paid.",
         "17:00:02.0  retry    Asked for a charge of 49.00 EUR, attempt 2; valid until 17:00:06.0.",
