@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dunning_cli.case import LIMIT, Limit, reading_of
+from dunning_cli.case import LIMIT, reading_of
 from dunning_cli.errors import CommandError
 from dunning_cli.listing import Format, Output, print_json
 from dunning_cli.place import DataDir, find_place
@@ -24,10 +24,10 @@ def _commands() -> None:
     """Keeps the name of the command in use while there is only one."""
 
 
-@app.command("show")
+@app.command("show", short_help="Show its status, its cases, and what comes next.")
 def show_account(
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id.", show_default=False)],
-    limit: Limit = LIMIT,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many cases at most.")] = LIMIT,
     output: Output = Format.TEXT,
     data_dir: DataDir = None,
 ) -> None:

@@ -56,11 +56,16 @@ def list_cases(
         print(f"more than {limit} match: name an account or a stage, or give a higher --limit")
 
 
-@app.command("show")
+@app.command("show", short_help="Tell the story of one case, and what comes next.")
 def show_case(
-    case_id: Annotated[str | None, typer.Argument(metavar="[CASE_ID]", help="The case.", show_default=False)] = None,
-    account: Annotated[str | None, typer.Option("--account", metavar="ID", help="Instead: its account …")] = None,
-    invoice: Annotated[str | None, typer.Option("--invoice", metavar="ID", help="… and its invoice.")] = None,
+    case_id: Annotated[
+        str | None,
+        typer.Argument(metavar="[CASE_ID]", help="The case's id, as `case list` shows it.", show_default=False),
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="ID", help="Instead of the id: its account, and")
+    ] = None,
+    invoice: Annotated[str | None, typer.Option("--invoice", metavar="ID", help="its invoice.")] = None,
     output: Output = Format.TEXT,
     data_dir: DataDir = None,
 ) -> None:

@@ -61,7 +61,7 @@ def list_letters(
         print(f"no dead letters in {len(topics)} topics")
 
 
-@app.command("show")
+@app.command("show", short_help="Show one with its reason, its headers and its body.")
 def show_letter(
     letter_id: LetterId,
     raw: Annotated[
@@ -94,7 +94,7 @@ def show_letter(
         print("\n".join(whole_letter_lines(letter)))
 
 
-@app.command("replay")
+@app.command("replay", short_help="Not in force yet.")
 def replay(
     letter_id: Annotated[list[str] | None, typer.Argument(metavar="[SERVICE:TOPIC:PARTITION:OFFSET]...")] = None,  # noqa: ARG001
 ) -> None:

@@ -24,10 +24,10 @@ class Format(StrEnum):
     JSON = "json"
 
 
-app.command("preview")(preview)
+app.command("preview", short_help="Print the dated timeline of a case that nobody pays.")(preview)
 
 
-@app.command("lint")
+@app.command("lint", short_help="Say everything that is wrong with policy files.")
 def lint(
     paths: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Policy files, or directories of them.")],
     output: Annotated[Format, typer.Option("--format", help="How to list what was found.")] = Format.TEXT,

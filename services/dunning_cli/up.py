@@ -30,7 +30,8 @@ def up(
     """Run Kafka, PostgreSQL, a mail sink and the three services on this machine.
 
     A Kafka, PostgreSQL or mail server that the settings name (DUNNING_KAFKA_BOOTSTRAP_SERVERS, DUNNING_DATABASE_URL,
-    DUNNING_SMTP_URL) is used, not started. What dies is started again. The settings of what runs are in DIR/env.
+    DUNNING_SMTP_URL) is used, not started. What dies is started again. The file `env` of the data directory says
+    where everything is.
 
     Example: dunning up --detach && cat .dunning/env
     """
