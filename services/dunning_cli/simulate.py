@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from dunning.domain.policy import Policies
     from dunning_cli.simulation.processor import Processor
 
-UNUSABLE = "DUN-S001"
-
 
 class Format(StrEnum):
     """How events are listed."""
@@ -23,7 +21,10 @@ class Format(StrEnum):
 
 
 def simulate(
-    policy: Annotated[list[Path], typer.Option("--policy", metavar="FILE", help="A policy file. Repeatable.")],
+    policy: Annotated[
+        list[Path],
+        typer.Option("--policy", metavar="FILE|DIR", help="A policy file or a directory of them. Repeatable."),
+    ],
     events: Annotated[Path, typer.Option("--events", metavar="FILE.ndjson", help="Input: a line per event.")],
     until: Annotated[str, typer.Option("--until", metavar="TIME", help="When the clock stops, inclusive; RFC 3339.")],
     charges: Annotated[
@@ -61,10 +62,17 @@ def simulate(
     sys.stdout.buffer.flush()
 
 
-def _policies(files: list[Path]) -> "Policies":
+def _policies(paths: list[Path]) -> "Policies":
     from dunning.domain.policy_file import load_policies
+    from dunning.runtime.policy_directory import read_policy_files
 
-    loaded = load_policies([(str(file), _content(file)) for file in files])
+    try:
+        files = read_policy_files(paths)
+    except OSError as error:
+        raise _unusable(f"cannot read {error.filename}: {error.strerror}") from None
+    if not files:
+        raise _unusable(f"no policy file (*.yaml, *.yml) in {', '.join(map(str, paths))}")
+    loaded = load_policies(files)
     for problem in loaded.problems:
         print(problem, file=sys.stderr)
     if loaded.errors:
@@ -91,4 +99,6 @@ def _content(file: Path) -> bytes:
 
 
 def _unusable(message: str) -> CommandError:
+    from dunning_cli.simulation.lines import UNUSABLE
+
     return CommandError(UNUSABLE, message, exit_code=2)

@@ -14,14 +14,15 @@ from dunning.domain.events import AccountStatus, Failure, NoticeResult, Output, 
 from dunning_cli.simulation.processor import Told
 from dunning_cli.simulation.world import Published
 
+UNUSABLE = "DUN-S001"
 INPUT_TOPICS = (PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS)
 
 
 class BadLine(Exception):
-    """`FILE:line: what`."""
+    """`FILE:line: what [code]`."""
 
     def __init__(self, file: str, number: int, what: str) -> None:
-        super().__init__(f"{file}:{number}: {what}")
+        super().__init__(f"{file}:{number}: {what} [{UNUSABLE}]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from dunning.domain.events import (
     RetryRequested,
     StageChanged,
 )
-from dunning.domain.policy import Policies, Policy
+from dunning.domain.policy import Match, Policies, Policy
 from dunning.domain.words import Outcome, RetryStage, Track
 from dunning_cli.simulation.processor import Scripted
 from dunning_cli.simulation.world import World
@@ -82,10 +82,22 @@ def timeline(policy: Policy, start: Start) -> list[Entry]:
     world = World(Policies.of(policy), Scripted(succeeds=False))
     refused = world.read(start.failure(), start.at)
     if refused:
-        raise ValueError(f"policy {policy.id} does not match this failure")
+        raise ValueError(f"policy {policy.id} does not match this failure: it is for {_wanted(policy.match)}")
     world.run_timers(start.at + HORIZON, inclusive=True)
     entries = [entry for published in world.take_published() if (entry := _entry(published.at, published.output))]
     return sorted(entries, key=lambda entry: entry.at)
+
+
+def _wanted(match: Match) -> str:
+    """What a policy asks of a failure, by the names of the options that say it."""
+    parts = {
+        "--segment": match.segments,
+        "--country": match.countries,
+        "--currency": match.currencies,
+        "--payment-type": match.payment_types,
+        "--amount": [f"{least} {currency} or more" for currency, least in match.min_amount.items()],
+    }
+    return "; ".join(f"{option} {' or '.join(sorted(values))}" for option, values in parts.items() if values)
 
 
 def _entry(at: datetime, output: Output) -> Entry | None:
