@@ -103,7 +103,11 @@ def _lines(findings: "Sequence[Finding]") -> Iterator[str]:
         if each.do:
             yield visible(f"{'':<18} -> {each.do}")
     counts = Counter(str(each.level) for each in findings)
-    yield ", ".join(f"{count} {level}" for level, count in counts.items())
+    yield ", ".join(_counted(count, level) for level, count in counts.items())
+
+
+def _counted(count: int, level: str) -> str:
+    return f"{count} {level}{'s' if count > 1 and level != 'ok' else ''}"
 
 
 def _as_json(finding: "Finding") -> dict[str, str]:

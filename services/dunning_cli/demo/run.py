@@ -180,7 +180,8 @@ def _say_where(console: Console, settings: Mapping[str, str], *, running: bool) 
     if running:
         for name, value in sorted(settings.items()):
             if name.startswith("DUNNING_METRICS_"):
-                console.print(f"Metrics: {value}", soft_wrap=True)
+                service = name.removeprefix("DUNNING_METRICS_").removesuffix("_URL").lower()
+                console.print(f"Metrics of {service}: {value}", soft_wrap=True)
 
 
 def _exit_code(judgement: Judgement, outcome: Outcome) -> int:

@@ -48,4 +48,4 @@ def _require(what: str, url: str, code: str) -> None:
 
 
 def _message(what: str, where: str, refusal: str) -> str:
-    return f"cannot reach {what} at {where} ({refusal}): is it running? `dunning up --only infra` starts one"
+    return f"cannot reach {what} at {where} ({refusal}): is it running? `dunning up` starts one"
