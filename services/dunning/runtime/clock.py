@@ -44,5 +44,5 @@ class DatabaseClock:
 
     @property
     def agrees(self) -> bool:
-        """Whether host and database are close enough to take in events and to fire timers."""
-        return abs(self.skew_seconds) <= self._skew_seconds_max
+        """Whether host and database are close enough to take in events and to fire timers; not before that is known."""
+        return self._reading is not None and abs(self.skew_seconds) <= self._skew_seconds_max

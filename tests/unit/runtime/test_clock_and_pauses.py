@@ -19,6 +19,7 @@ def test_the_clock_goes_on_from_its_last_reading() -> None:
 
 def test_more_than_five_seconds_apart_is_a_disagreement() -> None:
     clock = DatabaseClock(5, host=lambda: NOON)
+    assert not clock.agrees  # nobody knows yet
 
     clock.read(NOON - timedelta(seconds=5))
     assert clock.agrees
