@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from dunning.runtime.migrate import Migration, MigrationError, kernel_migrations, migrate, missing_migrations
-from dunning.testing.toy import migrate_toy, toy_migrations
+from dunning.runtime.postgres import PostgresSettings, PostgresStore, SchemaMissing
+from dunning.testing.toy import migrate_toy, toy_migrations, toy_service
 
 BIRDS = Migration("toy/0001_birds.pre.sql", "pre", "create table birds (name text)")
 NESTS = Migration("toy/0002_nests.post.sql", "post", "alter table birds add column nest text not null")
@@ -118,3 +119,12 @@ async def test_a_number_of_shards_that_cannot_be_is_refused_before_anything_is_m
 async def test_a_service_without_migrations_is_an_error_that_names_it(database_url: str) -> None:
     with pytest.raises(MigrationError, match="no_such_service has no migrations"):
         await migrate(database_url, "no_such_service")
+
+
+async def test_a_service_does_not_take_half_made_tables_for_whole_ones(database_url: str) -> None:
+    await migrate_toy(database_url)
+    await asked(database_url, "delete from toy.facts returning name")
+
+    with pytest.raises(SchemaMissing, match="dunning migrate"):
+        async with PostgresStore.open(PostgresSettings(url=database_url), toy_service()):
+            pass

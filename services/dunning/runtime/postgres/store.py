@@ -132,6 +132,10 @@ async def _shards_of(pool: Pool, service: str) -> int:
             facts = {row["name"]: row["value"] for row in await pool.fetch(QUERIES["facts"])}
         except asyncpg.UndefinedTableError as error:
             raise SchemaMissing(f"the tables of {service} are missing: run `dunning migrate`") from error
+    if "outbox_shards" not in facts:  # the last that a migration writes
+        raise SchemaMissing(
+            f"the tables of {service} are being made, or were not made to the end: run `dunning migrate`"
+        )
     shards: int = json.loads(facts["outbox_shards"])
     return shards
 
