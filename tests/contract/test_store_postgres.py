@@ -17,6 +17,7 @@ from dunning.runtime.postgres import (
     load_policies,
     save_policy,
 )
+from dunning.runtime.postgres.queries import QUERIES
 from dunning.runtime.store import OutboxRow, StoreUnavailable
 from dunning.testing.toy import ToyAccount, toy_service
 from tests.contract.kit import a_row, all_pending, at, count_up, counted, counts_of, published, taken_over
@@ -190,3 +191,19 @@ async def test_a_policy_version_is_on_file_for_ever_and_cannot_change(pg: Store)
             await save_policy(connection, StoredPolicy("standard", 1, "digest-c", "id: standard"))
 
         assert await load_policies(connection) == [standard_1, standard_2]
+
+
+async def test_looking_for_errands_reads_only_what_is_due(pg: PostgresStore[ToyAccount]) -> None:
+    async with pg.connection() as connection:
+        await connection.execute(
+            "insert into errands (errand_id, account_id, invoice_id, kind, payload, not_before, due_at, given_at)"
+            " select n::text, 'a', 'i', 'mail', '{}', now(), now() + interval '1 hour', now()"
+            " from generate_series(1, 20000) n"
+        )
+        await connection.execute("analyze errands")
+        plan = await connection.fetch(
+            f"explain (analyze, costs off, timing off) {QUERIES['lease_errands']}", None, 16, 60
+        )
+
+    text = "\n".join(row[0] for row in plan)
+    assert "Rows Removed by Filter" not in text, text

@@ -17,12 +17,14 @@ _COUNTED_MAX = 50_000
 _BACKLOG = """
 select clock_timestamp() as now,
     (select count(*) from (select from outbox limit $1) counted) as outbox_pending,
-    (select min(recorded_at) from (
-        select distinct on (shard) recorded_at from outbox order by shard, id
-    ) oldest) as outbox_oldest_at,
+    (select min(oldest.recorded_at) from facts, generate_series(0, facts.value::integer - 1) as number, lateral (
+        select recorded_at from outbox where shard = number order by id limit 1
+    ) oldest where facts.name = 'outbox_shards') as outbox_oldest_at,
     (select count(*) from (select from cases where due_at is not null limit $1) counted) as timers_pending,
     (select reltuples from pg_class where oid = 'cases_by_due_at'::regclass) as timers_estimated,
-    (select count(*) from (select from cases where due_at <= clock_timestamp() limit $1) counted) as timers_overdue,
+    (select count(*) from (
+        select from cases where due_at <= (select clock_timestamp()) limit $1
+    ) counted) as timers_overdue,
     (select min(due_at) from cases where due_at is not null) as timer_oldest_at
 """
 

@@ -184,11 +184,12 @@ set withdrawn = true, due_at = case state when 'waiting' then least(due_at, $2::
 where errand_id = any($1::text[]);
 
 -- name: lease_errands
--- Oldest first. A lease that ran out is given to the next worker, who learns whether the former one had begun.
+-- Oldest first. A lease that ran out is given to the next worker, who learns whether the former one had begun. The clock is
+-- read in a query of its own: compared row by row it could not end the walk along the index at the first that is not due.
 with due as (
     select errand_id, state
     from errands
-    where due_at <= coalesce($1::timestamptz, clock_timestamp())
+    where due_at <= (select coalesce($1::timestamptz, clock_timestamp()))
     order by due_at
     limit $2
     for update skip locked
