@@ -4,7 +4,6 @@ An account may pay its invoices with different methods, so a case remembers what
 refusal of one method must not stop the retries with another, neither of this invoice nor of the next.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from dunning.domain.events import PaymentFailed, PaymentMethod, PaymentSucceeded
@@ -14,8 +13,13 @@ TRIED_MAX = 8  # methods of one case; the oldest are forgotten
 
 
 def present_method(account: RetryAccount, case: RetryCase) -> PaymentMethod | None:
-    """The newest method that was not declined hard; None while none is known, or none is left."""
-    return next((method for method in _candidates(account, case) if method.key not in account.barred), None)
+    """The newest method that was not declined hard; None while none is known, or none is left.
+
+    Where neither the case nor a signal names one, the account's newest is the best that is known.
+    """
+    newest = [account.facts.method] if account.facts.method else []
+    candidates = _candidates(account, case) or newest
+    return next((method for method in candidates if method.key not in account.barred), None)
 
 
 def present_key(account: RetryAccount, case: RetryCase) -> str:
@@ -25,24 +29,19 @@ def present_key(account: RetryAccount, case: RetryCase) -> str:
 
 
 def all_barred(account: RetryAccount, case: RetryCase) -> bool:
-    """Whether methods are known and every one of them was declined hard."""
-    return present_method(account, case) is None and any(True for _ in _candidates(account, case))
+    """Whether the case's methods are known and every one of them was declined hard."""
+    candidates = _candidates(account, case)
+    return bool(candidates) and all(method.key in account.barred for method in candidates)
 
 
-def _candidates(account: RetryAccount, case: RetryCase) -> Iterator[PaymentMethod]:
+def _candidates(account: RetryAccount, case: RetryCase) -> list[PaymentMethod]:
     """Newest first: what the case was charged with since the last `payment_method.updated`, then that method.
 
-    What was charged before it is replaced by it. Where neither says anything, the account's newest method counts.
+    What was charged before it is replaced by it.
     """
-    known = False
-    for tried in case.tried:
-        if account.new_method_at is None or tried.at > account.new_method_at:
-            known = True
-            yield tried.method
-    if account.new_method is not None:
-        yield account.new_method
-    elif not known and account.facts.method is not None:
-        yield account.facts.method
+    since = account.new_method_at
+    found = [tried.method for tried in case.tried if since is None or tried.at > since]
+    return [*found, account.new_method] if account.new_method else found
 
 
 def note_tried(case: RetryCase, method: PaymentMethod, at: datetime) -> None:

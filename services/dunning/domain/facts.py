@@ -54,7 +54,9 @@ class Facts:
 
     def learn_method(self, method: PaymentMethod | None, at: datetime) -> bool:
         """Take over a payment method unless a newer one is known; says whether it was taken."""
-        if method is None or not (method.id or method.fingerprint) or (self.method_at and self.method_at > at):
+        if method is None or not (method.id or method.fingerprint):
+            return False
+        if self.method_at is not None and (self.method_at, self.method_key) > (at, method.key):  # ties: any one order
             return False
         self.method, self.method_at = method, at
         return True
