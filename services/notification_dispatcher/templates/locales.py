@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import NumberPattern, parse_pattern
 from iso4217 import Currency
@@ -18,6 +18,7 @@ Language = Literal["en", "de"]
 LANGUAGES: tuple[Language, ...] = ("en", "de")
 FALLBACK: Language = "en"
 
+_REGION = re.compile(r"([A-Za-z]{2})[-_]([A-Za-z]{2})(?![A-Za-z0-9])")
 _LETTER_BEFORE_DIGIT = re.compile(r"(?<=[A-Za-z])(?=\d)")
 
 
@@ -40,10 +41,26 @@ def amount_text(amount_minor: int, currency: str, language: Language) -> str:
     return _LETTER_BEFORE_DIGIT.sub("\N{NO-BREAK SPACE}", text)
 
 
-def day_text(instant: datetime, zone: str, language: Language) -> str:
-    """The day of an instant where the customer lives, e.g. `Thursday, October 15, 2026`. An unknown zone is UTC."""
+def day_text(instant: datetime, zone: str, locale: str | None) -> str:
+    """The day of an instant where the customer lives, as it is written there. An unknown zone is UTC.
+
+    `Thursday, October 15, 2026` in `en-US`, `Thursday, 15 October 2026` in `en-GB`.
+    """
     local = instant.astimezone(zone_named(zone) or UTC)
-    return format_date(local.date(), "full", locale=language)
+    return format_date(local.date(), "full", locale=_regional(locale))
+
+
+@lru_cache(maxsize=256)
+def _regional(locale: str | None) -> Locale:
+    """The customer's own kind of the language we write in; the language alone where the region is not known."""
+    language = negotiate(locale)
+    found = _REGION.match(locale.strip()) if locale else None
+    if found is None or found[1].lower() != language:
+        return Locale(language)
+    try:
+        return Locale(language, found[2].upper())
+    except UnknownLocaleError:
+        return Locale(language)
 
 
 @lru_cache(maxsize=512)

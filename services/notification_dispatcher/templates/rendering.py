@@ -99,7 +99,7 @@ def _words(order: NoticeOrder, letterhead: Letterhead, language: Language) -> di
         "overdue": overdue,
         "link": safe_link(order.update_payment_url),
         "next_stage": coming.stage.value if coming else None,
-        "next_day": day_text(coming.at, order.zone, language) if coming else None,
+        "next_day": day_text(coming.at, order.zone, order.locale) if coming else None,
         "sender_name": one_line(letterhead.sender_name),
         "footer_lines": [one_line(line, 200) for line in letterhead.footer.splitlines()],
     }

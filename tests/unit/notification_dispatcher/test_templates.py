@@ -233,6 +233,23 @@ def test_the_day_is_the_customers_day() -> None:
     assert day_text(instant, "Mars/Olympus", "en") == "Wednesday, October 14, 2026"
 
 
+@pytest.mark.parametrize(
+    ("locale", "day"),
+    [
+        ("en-US", "Thursday, January 15, 2026"),
+        ("en-GB", "Thursday, 15 January 2026"),
+        ("en_gb.UTF-8", "Thursday, 15 January 2026"),
+        ("de-AT", "Donnerstag, 15. Jänner 2026"),
+        ("en-XX", "Thursday, January 15, 2026"),
+        ("en-Latn-GB", "Thursday, January 15, 2026"),
+        ("fr-GB", "Thursday, January 15, 2026"),
+        (None, "Thursday, January 15, 2026"),
+    ],
+)
+def test_the_day_is_written_as_in_the_customers_country(locale: str | None, day: str) -> None:
+    assert day_text(datetime(2026, 1, 15, 12, tzinfo=UTC), "UTC", locale) == day
+
+
 def test_what_a_customer_calls_themselves_is_text_and_never_markup() -> None:
     notice = written(customer_name='<a href="//x.example">\r\nBcc: x@example.com', invoice_number="<b>1</b>\u202e7")
 
