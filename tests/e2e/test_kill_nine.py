@@ -55,6 +55,7 @@ async def test_every_case_ends_as_it_should_whatever_is_killed_on_the_way() -> N
     chance = random.Random(SEED)
     with own_stack(POLICY, **SETTINGS) as stack:
         kafka, ledger = stack.platform.kafka, stack.data_dir / "charges.ndjson"
+        await stack.stamp_on_arrival()
         async with watching(kafka) as seen, a_shop(kafka, ledger, SEED, seen) as shop, an_operator(stack, shop, seen):
             invoices: list[Invoice] = []
             for part in PARTS:
