@@ -48,7 +48,9 @@ def _topic(topic: Topic, samples: Path) -> str:
     schema = schema_of(topic)
     definitions = schema.get("$defs", {})
     if "oneOf" in schema:
-        body = "\n".join(_kind(definitions[_name(choice)], definitions) for choice in schema["oneOf"])
+        body = "Its `kind` says what it is:\n\n" + "\n".join(
+            _kind(definitions[_name(choice)], definitions) for choice in schema["oneOf"]
+        )
     else:
         body = f"{schema['description']}\n\n{_table(schema, definitions)}"
     return f"## {topic.name}\nType `{topic.event_type}`. {body}\n{_example(samples / topic.name / 'samples')}"
