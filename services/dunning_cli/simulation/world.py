@@ -23,7 +23,7 @@ from dunning.domain.events import (
 )
 from dunning.domain.policy import Policies
 from dunning.domain.track import Track
-from dunning.domain.words import Channel
+from dunning.domain.words import AccountStage, Channel, Outcome
 from dunning.domain.words import Track as TrackName
 from dunning_cli.simulation.processor import Processor, Silent
 from notification_dispatcher.case import NoticeAccount
@@ -126,12 +126,13 @@ class World:
         return decision
 
     def _route(self, output: Output) -> None:
-        """Who reads what (rules.md): account stages go to the other two, notice results to account enforcement."""
+        """Who reads what (rules.md), and what of it matters to the reader: the services pass over the rest."""
         match output:
-            case StageChanged() if output.track == TrackName.ACCOUNT:
-                self._news.append((RETRY, output))
+            case StageChanged() if output.track == TrackName.ACCOUNT and AccountStage(output.to_stage).restricts:
+                if output.to_stage == AccountStage.TERMINATED:
+                    self._news.append((RETRY, output))
                 self._news.append((NOTICE, output))
-            case NoticeResult():
+            case NoticeResult() if output.outcome in (Outcome.DELIVERED, Outcome.BOUNCED):
                 self._news.append((ACCOUNT, output))
             case RetryRequested():
                 self._requests.append(output)
