@@ -68,6 +68,13 @@ class NoticeCase(Case):
     failure_code: str = ""
     invoice_number: str | None = None
 
+    before: list["NoticeCase"] = field(default_factory=list)  # former cases whose errands have not come back yet
+
+    @property
+    def has_errands_out(self) -> bool:
+        """Whether something that was ordered is not reported yet."""
+        return any(notice.state is NoticeState.ORDERED for notice in self.notices)
+
     def of_rung(self, rung: str) -> list[Notice]:
         """The notices of a rung's latest round."""
         own = [notice for notice in self.notices if notice.rung == rung]

@@ -1,11 +1,12 @@
 """What to tell the customer, through which channel, and when it is allowed: the notice track (rules 23 to 33)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from dunning.domain import ids
-from dunning.domain.book import Attempt
+from dunning.domain.book import Attempt, Book
 from dunning.domain.calendar import Duration
 from dunning.domain.case import Shift
 from dunning.domain.decision import Errand
@@ -103,8 +104,12 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
                 self._happened(turn, case, news)
 
     def carry(self, former: NoticeCase, case: NoticeCase) -> None:
-        """News that came before the failure."""
+        """News that came before the failure, and former cases whose errands are still out."""
         case.early = former.early
+        case.before = [each for each in former.before if each.has_errands_out]
+        if former.has_errands_out:
+            book = Book(currency=former.book.currency)
+            case.before.append(replace(former, book=book, before=[], early=[]))
 
     def failed_again(self, turn: NoticeTurn, case: NoticeCase, attempt: Attempt, event: PaymentFailed) -> None:  # noqa: ARG002
         """A newer refusal changes what the notices say."""
@@ -138,6 +143,7 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
 
     def _inherit(self, turn: NoticeTurn, old: NoticeCase, new: NoticeCase) -> None:
         new.notices, old.notices = old.notices, []
+        new.before = [each for each in new.before if each.case_id != old.case_id]
         new.happened = dict(old.happened)
         rungs = self.policy_of(new).ladder[: new.next_rung]
         last = next((rung for rung in reversed(rungs) if rung.notice is not None), None)
@@ -162,7 +168,7 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
             self._supersede_waiting(turn, case, policy)
         for step in steps(due, policy):
             case.next_rung += 1
-            turn.touch(case)
+            self._touch(turn, case)
             if step.rung.notice is None:
                 continue
             self._enter(turn, case, policy, step.rung)
@@ -198,14 +204,14 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
         reference = ids.notice_id(case.case_id, rung, channel, address, round_number)
         notice = Notice(reference, rung, channel, round_number, address=address)
         case.notices.append(notice)
-        turn.touch(case)
+        self._touch(turn, case)
         return notice
 
     def _send(self, turn: NoticeTurn, case: NoticeCase, notice: Notice) -> None:
         """Order it now, let it wait for quiet hours to end, or say why it cannot be sent."""
         account, policy = turn.account, self.policy_of(case)
         address = address_of(account, notice.channel)
-        turn.touch(case)
+        self._touch(turn, case)
         if not address:
             self._end(turn, case, notice, NoticeState.SUPPRESSED, Reason.NO_ADDRESS)
         elif notice.channel not in self.configured:
@@ -359,7 +365,7 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
             self._happened(turn, case, news)
         elif not case.goes_by(event.case_id):
             case.early = [*case.early, news][-EARLY_NEWS_MAX:]
-            turn.touch(case)
+            self._touch(turn, case)
         if event.to_stage == AccountStage.TERMINATED:
             self.hear_termination(turn, event)
 
@@ -371,7 +377,7 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
         if news.at - case.date_of(rung, policy) > LATE:
             case.shift = Shift(news.at, rung.at)
         case.happened[rung.name] = news.at
-        turn.touch(case)
+        self._touch(turn, case)
         self._walk(turn, case)
 
     @staticmethod
@@ -381,11 +387,17 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
         return named if named in ahead else next(iter(ahead), None)
 
     def _reported(self, turn: NoticeTurn, event: ErrandReport) -> None:
-        case = turn.account.cases.get(event.invoice_id)
-        notice = next((known for known in case.notices if known.id == event.errand_id), None) if case else None
-        if case is None or notice is None or notice.state is not NoticeState.ORDERED:
+        self._work_report_in(turn, event)
+        present = turn.account.cases.get(event.invoice_id)
+        if present is not None:
+            present.before = [each for each in present.before if each.has_errands_out]
+
+    def _work_report_in(self, turn: NoticeTurn, event: ErrandReport) -> None:
+        found = self._ordered(turn.account.cases.get(event.invoice_id), event.errand_id)
+        if found is None:
             turn.count("report_without_notice")
             return
+        case, notice = found
         news: dict[str, Any] = {"provider": event.provider, "provider_message_id": event.provider_message_id}
         match event.outcome:
             case "accepted":
@@ -405,6 +417,22 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
                 state = NoticeState.FAILED if outcome == "failed" else NoticeState.UNKNOWN
                 self._result(turn, case, notice, state, event.reason, event.at, **news)
                 self._fall_back_after(turn, case, notice)
+
+    @staticmethod
+    def _ordered(present: NoticeCase | None, errand_id: str) -> tuple[NoticeCase, Notice] | None:
+        """The notice that an errand was for: of the invoice's present case, or of a former one."""
+        for case in [present, *present.before] if present else []:
+            for notice in case.notices:
+                if notice.id == errand_id and notice.state is NoticeState.ORDERED:
+                    return case, notice
+        return None
+
+    @staticmethod
+    def _touch(turn: NoticeTurn, case: NoticeCase) -> None:
+        """A former case lives in the present one."""
+        present = turn.account.cases.get(case.invoice_id)
+        is_former = present is not None and any(each is case for each in present.before)
+        turn.touch(present if present is not None and is_former else case)
 
     def signalled(self, turn: NoticeTurn, event: Signal) -> None:
         """Receipts, bounces, and facts about the customer."""
@@ -432,7 +460,7 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
             turn.count("receipt_without_notice")
             return
         case, notice = found
-        turn.touch(case)
+        self._touch(turn, case)
         open_states = (NoticeState.SENT, NoticeState.UNKNOWN)
         if event.kind == "notice.delivered" and notice.state in open_states:
             self._delivered(turn, case, notice, event.at)
@@ -521,7 +549,7 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
             for notice in case.notices:
                 if notice.state is NoticeState.WAITING:
                     notice.due = opens_at(turn.account, self.policy_of(case), notice.channel, turn.now)
-                    turn.touch(case)
+                    self._touch(turn, case)
 
     def _call_off(self, turn: NoticeTurn, case: NoticeCase, notice: Notice, state: NoticeState, reason: str) -> None:
         """Nothing is said any more: at once where it waits; where an errand is out, when that comes back undone."""
@@ -530,7 +558,7 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
         elif notice.state is NoticeState.ORDERED and notice.withdrawn_as is None:
             notice.withdrawn_as, notice.withdrawn_reason = state, reason
             turn.decision.withdrawn.append(notice.id)
-            turn.touch(case)
+            self._touch(turn, case)
 
     def _end(self, turn: NoticeTurn, case: NoticeCase, notice: Notice, state: NoticeState, reason: str | None) -> None:
         self._result(turn, case, notice, state, reason, turn.now)
@@ -548,7 +576,7 @@ class NoticeTrack(Track[NoticeAccount, NoticeCase]):
     ) -> None:
         """Publish an outcome, once per notice and outcome, and remember it."""
         notice.state, notice.due = state, None
-        turn.touch(case)
+        self._touch(turn, case)
         if state in notice.outcomes:
             return
         notice.outcomes.append(state.value)
