@@ -113,7 +113,8 @@ async def test_the_same_failure_in_all_three_forms_twice_acts_once_and_another_a
         lie = Poison("another amount", FAILED, other, "conflicting_duplicate")
         await all_set_aside(seen, {(FAILED, lied): lie})
 
-        assert seen.story(invoice.account_id) == seen.story(behind.account_id)
+        # The same events, each as often; topics have no order between them.
+        assert sorted(seen.story(invoice.account_id)) == sorted(seen.story(behind.account_id))
         planned = next(event for event in seen.of(invoice.account_id) if event.is_stage("retry", "scheduled"))
         assert planned.data["amount_minor"] == MINOR
     assert len(mails_to(platform.mail_dir, invoice.email)) == 1
