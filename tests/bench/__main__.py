@@ -7,6 +7,7 @@ for each event, one at a time. So the ratio shows what batching is worth here, a
 import argparse
 import asyncio
 import json
+import logging
 import os
 import platform
 import statistics
@@ -55,6 +56,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3, help="interleaved runs; the medians are printed")
     parser.add_argument("--json", type=Path, help="also write what was measured to this file")
     options = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # of topics just made, a leader is still to be elected
     print(f"{options.runs} interleaved runs of {options.events} events on {machine()}", flush=True)
     results: dict[str, list[Measured]] = {}
     try:
