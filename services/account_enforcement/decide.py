@@ -1,6 +1,6 @@
 """What an account may still do: the account track, and the worst open case's status (rules 23 to 25, 35 to 37)."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from account_enforcement.case import (
     DELIVERIES_MAX,
@@ -11,7 +11,7 @@ from account_enforcement.case import (
     Published,
 )
 from dunning.domain import ids
-from dunning.domain.calendar import Duration, local_days_between
+from dunning.domain.calendar import local_days_between
 from dunning.domain.case import Shift
 from dunning.domain.events import (
     AccountStatus,
@@ -24,14 +24,12 @@ from dunning.domain.events import (
     Signal,
     StageChanged,
 )
-from dunning.domain.policy import Policy, Rung
+from dunning.domain.policy import LATE, STALE_AFTER, Policy, Rung
 from dunning.domain.track import Closing, Track, Turn
 from dunning.domain.words import AccountStage, Outcome, Reason
 from dunning.domain.words import Track as TrackName
 
 ACCOUNT_STATUS = "dunning.account.status.v1"
-LATE = timedelta(minutes=1)  # a restricting rung later than this moves the rungs behind it (rule 24)
-STALE_AFTER = Duration(days=14)  # beyond its lead a warning of this age does not count any more (rule 25)
 AccountTurn = Turn[EnforcedAccount]
 _SEVERITY = {stage.value: stage.severity for stage in AccountStage}
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from dunning.domain import ids
 from dunning.domain.book import Attempt, Book
-from dunning.domain.calendar import Duration
 from dunning.domain.case import Shift
 from dunning.domain.decision import Errand
 from dunning.domain.events import (
@@ -20,7 +19,7 @@ from dunning.domain.events import (
     StageChanged,
 )
 from dunning.domain.facts import CUSTOMER_FIELDS, Known
-from dunning.domain.policy import Policies, Policy, Rung
+from dunning.domain.policy import LATE, STALE_AFTER, Policies, Policy, Rung
 from dunning.domain.track import Closing, Track, Turn
 from dunning.domain.words import (
     NOTICE_CLOSED,
@@ -48,8 +47,6 @@ from notification_dispatcher.templates.locales import negotiate
 from notification_dispatcher.walk import due_rungs, next_rung_at, steps
 
 NOTICE_RESULT = "dunning.notice.result.v1"
-LATE = timedelta(minutes=1)  # a restricting rung later than this moves the rungs behind it (rule 24)
-STALE_AFTER = Duration(days=14)  # beyond its lead a warning of this age is sent once more (rule 25)
 ROUNDS_MAX = 2
 WITH_RECEIPTS = frozenset({Channel.SMS, Channel.PUSH, Channel.CALL})  # others deliver when they are accepted (rule 30)
 NoticeTurn = Turn[NoticeAccount]

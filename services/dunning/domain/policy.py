@@ -5,7 +5,7 @@ Everything that a default or another key decides is already resolved here, so th
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,8 @@ from dunning.domain.events import PaymentFailed, PolicyRef
 from dunning.domain.words import AccountStage, Channel
 
 ACCOUNT_ZONE = "account"
+LATE = timedelta(minutes=1)  # a restricting rung later than this moves the rungs behind it (rule 24)
+STALE_AFTER = Duration(days=14)  # beyond its lead a warning of this age counts no more and is sent again (rule 25)
 
 
 class Anchor(StrEnum):
