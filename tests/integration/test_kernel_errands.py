@@ -214,3 +214,41 @@ async def test_nothing_is_begun_before_the_news_is_read(kernel: Kernel) -> None:
         assert instance.errands is not None
         assert await instance.errands.lease() == []
     assert world.touched == []
+
+
+async def test_a_stop_gives_back_what_was_leased_only(kernel: Kernel) -> None:
+    """The lease would keep it from the next start for six minutes, longer than this test waits."""
+    world = World()
+    async with kernel.running(perform=world.prepare_for_long) as (instance, task):
+        await an_errand_is_given(kernel)
+
+        async def preparing() -> bool:
+            return world.asked == 1
+
+        await eventually(preparing, "the worker prepares")
+        instance.stop()
+        await task
+    async with kernel.instance(perform=world.do_it) as instance:
+        assert await reasons(kernel, 2) == ["PaymentFailed", "ErrandReport"]
+        assert counted(instance, "accepted") == 1
+    assert len(world.touched) == 1
+
+
+async def test_a_stop_begins_nothing_more(kernel: Kernel) -> None:
+    """The worker is ready in the moment of the stop; nobody reads the news any more that it would have to wait for."""
+    world = World()
+    async with kernel.running(perform=world.prepare_for_long) as (instance, task):
+        await an_errand_is_given(kernel)
+
+        async def preparing() -> bool:
+            return world.asked == 1
+
+        await eventually(preparing, "the worker prepares")
+        world.let_go_on.set()
+        instance.stop()
+        await task
+        assert world.touched == []
+    async with kernel.instance(perform=world.do_it) as instance:
+        assert await reasons(kernel, 2) == ["PaymentFailed", "ErrandReport"]
+        assert counted(instance, "accepted") == 1
+    assert len(world.touched) == 1

@@ -69,15 +69,22 @@ class Errands(Generic[A]):
         self._woken = asyncio.Event()
         self._stopping = False
         self._at_work: set[asyncio.Task[None]] = set()
+        self._not_begun: set[asyncio.Timeout] = set()
 
     def wake(self) -> None:
         """There may be a new errand."""
         self._woken.set()
 
     def stop(self) -> None:
-        """Lease nothing more; what is at work goes on to its end."""
+        """Lease and begin nothing more; what is begun goes on to its end.
+
+        What is leased only is given back at once: no news is read any more that it could wait for, and a lease that
+        nobody holds would keep it from the next start until it runs out.
+        """
         self._stopping = True
         self._woken.set()
+        for limit in self._not_begun:
+            limit.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         """Lease as many as there are free hands."""
@@ -135,25 +142,32 @@ class Errands(Generic[A]):
     async def _performed(self, leased: LeasedErrand) -> ErrandReport | Postpone:
         """Let the service do it, within the time of the lease."""
         begun: bool | None = None
+        limit = asyncio.timeout(self._settings.errand_lease_seconds * 0.9)
 
         async def begin() -> bool:
             nonlocal begun
             await self._wait_for_the_news(leased.errand)
             begun = await self._store.begin_errand(leased)
+            self._not_begun.discard(limit)
             crash_point("errand.begun")
             return begun
 
         try:
-            async with asyncio.timeout(self._settings.errand_lease_seconds * 0.9):
+            async with limit:
+                self._not_begun.add(limit)
                 answer = await self._perform(leased.errand, begin)
         except _Hold:
             return _NOT_NOW
         except Exception as error:  # noqa: BLE001 - whatever the service's worker raises is an answer too
+            if self._stopping and begun is None:  # nothing reached anybody: `begin` did not return
+                return _NOT_NOW
             _log.error("an errand raised", errand=leased.errand.errand_id, begun=begun, **told(error))
             if begun:
                 return self._report(leased.errand, "unknown", type(error).__name__)
             own_fault = not isinstance(error, (StoreUnavailable, Problem, *KAFKA_TROUBLES))
             answer = Postpone(type(error).__name__, self._settings.errand_pause_seconds, refused=own_fault)
+        finally:
+            self._not_begun.discard(limit)
         crash_point("errand.performed")
         if begun is False:  # withdrawn, which the next lease says; or we were frozen for longer than the lease
             return _NOT_NOW
@@ -163,6 +177,8 @@ class Errands(Generic[A]):
     async def _wait_for_the_news(self, errand: Errand) -> None:
         """Usually it is there already. Waiting is bounded: the lease would run out."""
         for _ in range(_NEWS_LOOKS_MAX):
+            if self._stopping:
+                break
             horizon = await self.horizon.get()
             if horizon is not None and horizon >= errand.not_before:
                 return
