@@ -19,11 +19,47 @@ LATE = timedelta(minutes=1)  # a restricting rung later than this moves the rung
 STALE_AFTER = Duration(days=14)  # beyond its lead a warning of this age counts no more and is sent again (rule 25)
 
 
+ACCOUNT_COUNTRY = "account_country"
+ALL_CHANNELS = "all"
+
+
 class Anchor(StrEnum):
     """What the ladder's dates count from."""
 
     FIRST_FAILURE = "first_failure"
     DUE_DATE = "due_date"
+
+
+class Toward(StrEnum):
+    """Where a date goes that falls on a day without business."""
+
+    NEXT = "next"
+    PREVIOUS = "previous"
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """Business days: dates on other days move, at the same local time. All `calendars` count together."""
+
+    toward: Toward
+    calendars: tuple[str, ...] = (ACCOUNT_COUNTRY,)
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What must hold on the whole account before a rung happens; all parts must (rule 38)."""
+
+    unpaid_invoices_at_least: int = 0
+    balance_at_least: Mapping[str, int] = field(default_factory=dict)  # minor units by currency
+    tags_none: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """At most so many notices within a rolling time (rule 32)."""
+
+    within: timedelta
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +94,7 @@ class Retries:
     window: Duration | None = None  # from the first failure; None: no end
     hours: DailyHours | None = None
     timeout: Duration | None = None  # None: by payment type, see `timeout_for`
+    roll: Roll | None = None
 
     def distance(self, planned_used: int) -> Duration | None:
         """The next planned distance, or None when the plan is used up. The last one repeats (rule 16)."""
@@ -89,12 +126,19 @@ class Rung:
     account: AccountStage | None = None
     warned_by: str | None = None
     lead: Duration | None = None  # resolved: set wherever `warned_by` is
+    unreachable: Duration | None = None  # None: wait for ever (rule 26)
     collections: bool = False
 
     @property
     def restricts(self) -> bool:
         """Restricts, suspends or terminates: not merely `past_due`."""
         return self.account is not None and self.account.restricts
+
+
+QUIET_BY_DEFAULT: Mapping[Channel, DailyHours] = {
+    channel: DailyHours(time(21), time(8)) for channel in (Channel.SMS, Channel.PUSH, Channel.CALL)
+}
+CAPS_BY_DEFAULT: Mapping[str, tuple[Cap, ...]] = {Channel.CALL.value: (Cap(timedelta(days=7), 7),)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +155,11 @@ class Policy:
     timezone: str = ACCOUNT_ZONE
     fallback_timezone: str = "UTC"
     retries: Retries | None = None  # None: the platform charges again by itself, there is no retry track
+    roll: Roll | None = None
+    conditions: Mapping[str, Conditions] = field(default_factory=dict)  # by the name of the rung
     quiet_hours: Mapping[Channel, DailyHours] = field(default_factory=dict)
+    caps: Mapping[str, tuple[Cap, ...]] = field(default_factory=lambda: CAPS_BY_DEFAULT)  # by channel, or `all`
+    valid_from: datetime | None = None  # failures before it take the version before (rule 13)
     digest: str = ""  # of the file's meaning, not its bytes: a changed digest under the same version is refused
     source: str = ""  # the file's name, for messages
     _rungs: Mapping[str, Rung] = field(init=False, repr=False, compare=False)
@@ -139,11 +187,6 @@ class Policy:
     def is_warning(self, rung: Rung) -> bool:
         """Whether another rung names this one in `warned_by`."""
         return rung.name in self._warnings
-
-
-QUIET_BY_DEFAULT: Mapping[Channel, DailyHours] = {
-    channel: DailyHours(time(21), time(8)) for channel in (Channel.SMS, Channel.PUSH, Channel.CALL)
-}
 
 
 class PolicyNotOnFile(CannotDecideYet):

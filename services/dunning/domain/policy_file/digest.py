@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dunning.domain.calendar import DailyHours, Duration
@@ -32,6 +33,10 @@ def _canonical(value: Any) -> Any:
             return [days, seconds]
         case DailyHours(start=start, end=end):
             return [start.isoformat(), end.isoformat()]
+        case timedelta():
+            return value.total_seconds()
+        case datetime():
+            return value.astimezone(UTC).isoformat()
         case frozenset():
             return sorted(value)
         case tuple():

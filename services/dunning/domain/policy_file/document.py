@@ -3,22 +3,23 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from dunning.domain.calendar import DailyHours, Duration
-from dunning.domain.policy import ACCOUNT_ZONE, QUIET_BY_DEFAULT, Anchor, Match, Policy, Retries
-from dunning.domain.policy_file import fields, later
+from dunning.domain.calendar import Duration
+from dunning.domain.policy import ACCOUNT_ZONE, Anchor, Match, Policy, Retries
+from dunning.domain.policy_file import fields
+from dunning.domain.policy_file.conditions import read_conditions
+from dunning.domain.policy_file.contact import DEFAULT, read_contact
 from dunning.domain.policy_file.digest import digest_of
 from dunning.domain.policy_file.fields import Field
 from dunning.domain.policy_file.ladder import read_ladder
 from dunning.domain.policy_file.problems import Code
-from dunning.domain.policy_file.tree import Items, Scalar, Table
-from dunning.domain.words import Channel
+from dunning.domain.policy_file.rolling import read_roll
+from dunning.domain.policy_file.tree import Items, Table
 
 RETRIES_MAX = 100
 VERSION_MAX = 2**31 - 1
 PRIORITY_MAX = 1_000_000
 PRIORITY_DEFAULT = 100
 TECHNICAL_AFTER_DEFAULT = (Duration(seconds=600), Duration(seconds=3600), Duration(seconds=6 * 3600))
-QUIET_CHANNELS_OF_A_PAIR = (Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.CALL)  # rule 32
 
 _KEYS = (
     "id", "version", "match", "priority", "ignore", "anchor", "timezone", "fallback_timezone", "roll", "retries",
@@ -39,7 +40,7 @@ def read_policy(root: Field, templates: Collection[str]) -> Policy | None:
     if "ladder" not in keys and not ignore:
         message = "required, but missing; only a policy with `ignore: true` needs no ladder"
         root.report.error(Code.MISSING_KEY, root.node.place, "ladder", message)
-    later.check_policy(keys)
+    contact = read_contact(keys["contact"]) if "contact" in keys else DEFAULT
     policy = Policy(
         id=(fields.name(keys["id"]) if "id" in keys else None) or "",
         version=_integer(keys, "version", 1, VERSION_MAX, 1),
@@ -51,12 +52,16 @@ def read_policy(root: Field, templates: Collection[str]) -> Policy | None:
         timezone=_zone(keys, "timezone", ACCOUNT_ZONE, or_word=ACCOUNT_ZONE),
         fallback_timezone=_zone(keys, "fallback_timezone", "UTC"),
         retries=_retries(keys["retries"]) if "retries" in keys else None,
-        quiet_hours=_contact(keys["contact"]) if "contact" in keys else QUIET_BY_DEFAULT,
+        roll=read_roll(keys),
+        quiet_hours=contact.quiet_hours,
+        caps=contact.caps,
+        valid_from=fields.moment(keys["valid_from"]) if "valid_from" in keys else None,
         source=root.report.file,
     )
     _check_ladder_is_there(keys, policy)
     if "conditions" in keys:
-        later.check_conditions(keys["conditions"], frozenset(rung.name for rung in policy.ladder))
+        rungs = frozenset(rung.name for rung in policy.ladder)
+        policy = replace(policy, conditions=read_conditions(keys["conditions"], rungs))
     return None if root.report.has_errors else replace(policy, digest=digest_of(policy))
 
 
@@ -87,7 +92,7 @@ def _match(field: Field) -> Match:
         countries=_set_of(keys, "countries", fields.country),
         currencies=_set_of(keys, "currencies", fields.currency),
         payment_types=_set_of(keys, "payment_types", _free_text),
-        min_amount=later.money(keys["min_amount"]) if "min_amount" in keys else {},
+        min_amount=fields.money(keys["min_amount"]) if "min_amount" in keys else {},
     )
 
 
@@ -103,7 +108,6 @@ def _retries(field: Field) -> Retries:
     keys = fields.section(field, _RETRY_KEYS, required=("after",))
     if "strategy" in keys:
         fields.word(keys["strategy"], ("ladder", "adaptive"))
-    later.check_roll(keys)
     after = _distances(keys, "after", ())
     retries = Retries(
         after=after,
@@ -112,6 +116,7 @@ def _retries(field: Field) -> Retries:
         window=_positive(keys["window"]) if "window" in keys else None,
         hours=fields.daily_hours(keys["hours"]) if "hours" in keys else None,
         timeout=_positive(keys["timeout"]) if "timeout" in keys else None,
+        roll=read_roll(keys),
     )
     _check_distances(keys, retries)
     _check_window(keys, retries)
@@ -148,25 +153,3 @@ def _check_window(keys: Mapping[str, Field], retries: Retries) -> None:
     if fitting < retries.max_retries:
         message = f"only {fitting} of {retries.max_retries} planned retries fit into {retries.window}"
         keys["window"].warn(Code.WINDOW_TOO_SHORT, message)
-
-
-def _contact(field: Field) -> Mapping[Channel, DailyHours]:
-    keys = fields.section(field, ("quiet_hours", "caps"))
-    if "caps" in keys:
-        later.check_caps(keys["caps"])
-    return _quiet_hours(keys["quiet_hours"]) if "quiet_hours" in keys else QUIET_BY_DEFAULT
-
-
-def _quiet_hours(field: Field) -> Mapping[Channel, DailyHours]:
-    match field.node:
-        case Scalar(text="none"):
-            return {}
-        case Table():
-            later.check_quiet_hours_by_channel(field)
-        case Items():
-            hours = fields.daily_hours(field)
-            return dict.fromkeys(QUIET_CHANNELS_OF_A_PAIR, hours) if hours else {}
-        case _:
-            found = fields.described(field.node)
-            field.refuse(Code.NOT_HOURS, f'found {found}; write two times such as ["21:00", "08:00"], or none')
-    return {}

@@ -114,6 +114,21 @@ def minor_units(field: Field) -> int | None:
     return integer(field, 0, AMOUNT_MAX)
 
 
+def money(field: Field) -> dict[str, int]:
+    """Amounts by currency, in minor units."""
+    amounts: dict[str, int] = {}
+    for code, amount in entries(field).items():
+        value = minor_units(amount)
+        if currency_known(amount, code, amount.key_place) and value is not None:
+            amounts[code] = value
+    return amounts
+
+
+def is_word(field: Field, word: str) -> bool:
+    """Whether the value is this one word."""
+    return isinstance(field.node, Scalar) and field.node.text == word
+
+
 def truth(field: Field) -> bool | None:
     """`true` or `false`; YAML's other spellings are text to half of its readers, so they are refused."""
     node = field.node

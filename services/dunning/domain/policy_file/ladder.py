@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dunning.domain.calendar import Duration
 from dunning.domain.policy import Rung, RungNotice
-from dunning.domain.policy_file import fields, later
+from dunning.domain.policy_file import fields
 from dunning.domain.policy_file.fields import Field
 from dunning.domain.policy_file.problems import Code, quoted, suggestion
 from dunning.domain.policy_file.tree import Items
@@ -35,6 +35,7 @@ class _Draft:
     account: AccountStage | None
     warned_by: str | None
     lead: Duration | None
+    unreachable: Duration | None
     collections: bool
 
     @property
@@ -58,7 +59,8 @@ def read_ladder(field: Field, templates: Collection[str]) -> tuple[Rung, ...]:
 
 def _draft(field: Field, templates: Collection[str]) -> _Draft:
     keys = fields.section(field, _KEYS, required=("rung", "at"))
-    later.check_rung(keys)
+    if "fee" in keys:
+        fields.money(keys["fee"])
     stage = fields.word(keys["account"], _STAGES) if "account" in keys else None
     return _Draft(
         field=field,
@@ -69,6 +71,7 @@ def _draft(field: Field, templates: Collection[str]) -> _Draft:
         account=AccountStage(stage) if stage else None,
         warned_by=fields.text(keys["warned_by"], "the name of a rung") if "warned_by" in keys else None,
         lead=fields.duration(keys["lead"]) if "lead" in keys else None,
+        unreachable=_unreachable(keys["unreachable"]) if "unreachable" in keys else None,
         collections=bool("collections" in keys and fields.truth(keys["collections"])),
     )
 
@@ -78,6 +81,11 @@ def _rung_name(field: Field) -> str | None:
     if name in _RESERVED:
         field.refuse(Code.RESERVED_NAME, f'"{name}" is a stage of every notice track; name the rung otherwise')
     return name
+
+
+def _unreachable(field: Field) -> Duration | None:
+    """How long to wait for a customer whom no channel reaches; None, `wait`, means for ever (rule 26)."""
+    return None if fields.is_word(field, "wait") else fields.duration(field, positive=True)
 
 
 def _notice(field: Field, templates: Collection[str]) -> RungNotice | None:
@@ -203,5 +211,6 @@ def _finished(draft: _Draft, warning: _Draft | None) -> Rung:
         account=draft.account,
         warned_by=draft.warned_by,
         lead=lead,
+        unreachable=draft.unreachable,
         collections=draft.collections,
     )
