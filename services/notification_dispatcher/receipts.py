@@ -1,0 +1,111 @@
+"""What became of notices: reports of errands, receipts and bounces (rule 30)."""
+
+from datetime import datetime
+from typing import Any
+
+from dunning.domain.events import ErrandReport, Signal
+from dunning.domain.words import Channel
+from notification_dispatcher.case import Notice, NoticeAccount, NoticeCase, NoticeState
+from notification_dispatcher.contact import address_of
+from notification_dispatcher.outcomes import NoticeTurn
+from notification_dispatcher.speaking import Speaking
+
+
+class Receipts(Speaking):
+    """News of notices that were ordered or sent."""
+
+    def _reported(self, turn: NoticeTurn, event: ErrandReport) -> None:
+        self._work_report_in(turn, event)
+        present = turn.account.cases.get(event.invoice_id)
+        if present is not None:
+            present.before = [each for each in present.before if each.has_errands_out]
+
+    def _work_report_in(self, turn: NoticeTurn, event: ErrandReport) -> None:
+        found = self._ordered(turn.account.cases.get(event.invoice_id), event.errand_id)
+        if found is None:
+            turn.count("report_without_notice")
+            return
+        case, notice = found
+        news: dict[str, Any] = {"provider": event.provider, "provider_message_id": event.provider_message_id}
+        match event.outcome:
+            case "accepted":
+                self._result(turn, case, notice, NoticeState.SENT, None, event.at, **news)
+                if notice.channel not in self.with_receipts:
+                    self._delivered(turn, case, notice, event.at, **news)
+            case "too_late" if notice.withdrawn_as is None:  # quiet hours began while it waited (rule 32)
+                self._send(turn, case, notice)
+                self._fall_back_after(turn, case, notice)
+            case "withdrawn" | "too_late":
+                self._end(
+                    turn, case, notice, notice.withdrawn_as or NoticeState.SUPPRESSED, notice.withdrawn_reason or None
+                )
+            case "bounced":
+                self._bounced(turn, case, notice, event.permanent, event.at, event.reason, **news)
+            case outcome:
+                state = NoticeState.FAILED if outcome == "failed" else NoticeState.UNKNOWN
+                self._result(turn, case, notice, state, event.reason, event.at, **news)
+                self._fall_back_after(turn, case, notice)
+
+    @staticmethod
+    def _ordered(present: NoticeCase | None, errand_id: str) -> tuple[NoticeCase, Notice] | None:
+        """The notice that an errand was for: of the invoice's present case, or of a former one."""
+        for case in [present, *present.before] if present else []:
+            for notice in case.notices:
+                if notice.id == errand_id and notice.state is NoticeState.ORDERED:
+                    return case, notice
+        return None
+
+    def _receipt(self, turn: NoticeTurn, event: Signal) -> None:
+        found = self._notice_meant(turn.account, event)
+        if found is None and event.kind == "notice.bounced" and event.permanent and event.channel:
+            self._mark(turn, event.channel, address_of(turn.account, event.channel))
+        if found is None:
+            turn.count("receipt_without_notice")
+            return
+        case, notice = found
+        self._touch(turn, case)
+        open_states = (NoticeState.SENT, NoticeState.UNKNOWN)
+        if event.kind == "notice.delivered" and notice.state in open_states:
+            self._delivered(turn, case, notice, event.at)
+        elif event.kind == "notice.bounced" and notice.state in (*open_states, NoticeState.DELIVERED):
+            self._bounced(turn, case, notice, event.permanent, event.at, event.reason)
+        else:
+            turn.count("receipt_without_effect")
+
+    @staticmethod
+    def _notice_meant(account: NoticeAccount, event: Signal) -> tuple[NoticeCase, Notice] | None:
+        """By its id, or else the latest notice of an invoice's rung on that channel."""
+        for invoice_id, case in sorted(account.cases.items()):
+            for notice in reversed(case.notices):
+                named = event.notice_id is not None and notice.id == event.notice_id
+                described = event.notice_id is None and invoice_id == event.invoice_id and notice.rung == event.rung
+                if named or (described and event.channel in (None, notice.channel)):
+                    return case, notice
+        return None
+
+    def _delivered(self, turn: NoticeTurn, case: NoticeCase, notice: Notice, at: datetime, **news: Any) -> None:
+        notice.delivered_at = at
+        self._result(turn, case, notice, NoticeState.DELIVERED, None, at, **news)
+
+    def _bounced(
+        self,
+        turn: NoticeTurn,
+        case: NoticeCase,
+        notice: Notice,
+        permanent: bool,
+        at: datetime,
+        reason: str | None,
+        **news: Any,
+    ) -> None:
+        """A bounce takes the delivery back; a permanent one marks the address until it changes (rule 30)."""
+        if permanent and notice.address == address_of(turn.account, notice.channel):
+            self._mark(turn, notice.channel, notice.address)
+        notice.delivered_at = None
+        self._result(turn, case, notice, NoticeState.BOUNCED, reason, at, **news)
+        self._fall_back_after(turn, case, notice)
+
+    @staticmethod
+    def _mark(turn: NoticeTurn, channel: Channel, address: str | None) -> None:
+        if address:
+            turn.account.bounced[channel.value] = address
+            turn.account.changed = True

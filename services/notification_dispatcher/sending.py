@@ -1,0 +1,99 @@
+"""One notice on its way: ordered now, waiting, or suppressed with its reason (rules 29 to 32)."""
+
+from datetime import datetime
+
+from dunning.domain import ids
+from dunning.domain.decision import Errand
+from dunning.domain.policy import Policy, Rung
+from dunning.domain.words import Channel, DeclineClass, Reason
+from notification_dispatcher.case import Notice, NoticeCase, NoticeState
+from notification_dispatcher.channels.payload import NextConsequence, NoticeOrder, PaidWith
+from notification_dispatcher.contact import address_of, closes_at, opens_at
+from notification_dispatcher.outcomes import NoticeTurn, Outcomes
+
+
+class Sending(Outcomes):
+    """Whether and when one notice may go out, and what its order says."""
+
+    def _new_notice(self, turn: NoticeTurn, case: NoticeCase, rung: str, channel: Channel, round_number: int) -> Notice:
+        address = address_of(turn.account, channel) or ""
+        reference = ids.notice_id(case.case_id, rung, channel, address, round_number)
+        notice = Notice(reference, rung, channel, round_number, address=address)
+        case.notices.append(notice)
+        self._touch(turn, case)
+        return notice
+
+    def _send(self, turn: NoticeTurn, case: NoticeCase, notice: Notice) -> None:
+        """Order it now, let it wait for quiet hours to end, or say why it cannot be sent."""
+        account, policy = turn.account, self.policy_of(case)
+        address = address_of(account, notice.channel)
+        self._touch(turn, case)
+        if not address:
+            self._end(turn, case, notice, NoticeState.SUPPRESSED, Reason.NO_ADDRESS)
+        elif notice.channel not in self.configured:
+            self._end(turn, case, notice, NoticeState.SUPPRESSED, Reason.CHANNEL_NOT_CONFIGURED)
+        elif account.bounced.get(notice.channel) == address:
+            self._end(turn, case, notice, NoticeState.SUPPRESSED, Reason.ADDRESS_BOUNCED)
+        else:
+            opens = opens_at(account, policy, notice.channel, turn.now)
+            notice.address = address
+            if opens > turn.now:
+                notice.state, notice.due = NoticeState.WAITING, opens
+            else:
+                self._order(turn, case, notice, policy)
+
+    def _order(self, turn: NoticeTurn, case: NoticeCase, notice: Notice, policy: Policy) -> None:
+        notice.state, notice.due = NoticeState.ORDERED, None
+        order = self._order_of(turn, case, notice, policy)
+        turn.decision.errands.append(
+            Errand(notice.id, turn.account.account_id, case.invoice_id, notice.channel, turn.now, order.to_payload())
+        )
+
+    def _order_of(self, turn: NoticeTurn, case: NoticeCase, notice: Notice, policy: Policy) -> NoticeOrder:
+        facts, rung = turn.account.facts, policy.rung(notice.rung)
+        assert rung is not None, "a notice belongs to a rung"
+        assert rung.notice is not None, "a notice belongs to a rung that has one"
+        method = facts.method
+        return NoticeOrder(
+            notice_id=notice.id,
+            case_id=case.case_id,
+            account_id=turn.account.account_id,
+            invoice_id=case.invoice_id,
+            rung=rung.name,
+            template=rung.notice.template,
+            channel=notice.channel,
+            address=notice.address,
+            amount_minor=case.book.amount_minor,
+            currency=case.book.currency,
+            decline_class=DeclineClass(case.decline_class),
+            failure_code=case.failure_code,
+            zone=facts.get("timezone") or case.zone,
+            at=turn.now,
+            invoice_number=case.invoice_number,
+            customer_name=facts.get("name"),
+            locale=facts.get("locale"),
+            payment_method=PaidWith(method.brand, method.last4) if method else None,
+            update_payment_url=facts.update_url.value if facts.update_url else None,
+            next=self._consequence(case, policy, rung, turn.now) if case.open else None,
+            closes_at=closes_at(turn.account, policy, notice.channel, turn.now),
+        )
+
+    @staticmethod
+    def _consequence(case: NoticeCase, policy: Policy, rung: Rung, now: datetime) -> NextConsequence | None:
+        """What happens to the account next, and not before when: the date that a notice names."""
+        behind = policy.ladder[policy.ladder.index(rung) + 1 :]
+        following = next((later for later in behind if later.restricts), None)
+        if following is None or following.account is None:
+            return None
+        at = max(case.date_of(following, policy), now)
+        if following.warned_by == rung.name and following.lead is not None:
+            at = max(at, following.lead.after(now, case.pinned_zone))
+        return NextConsequence(following.account, at)
+
+    def _zone_changed(self, turn: NoticeTurn) -> None:
+        """What waits for quiet hours to end waits for those of the customer's present zone (rule 32)."""
+        for case in list(turn.account.cases.values()):
+            for notice in case.notices:
+                if notice.state is NoticeState.WAITING:
+                    notice.due = opens_at(turn.account, self.policy_of(case), notice.channel, turn.now)
+                    self._touch(turn, case)
