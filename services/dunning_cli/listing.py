@@ -10,13 +10,26 @@ import typer
 
 
 class Format(StrEnum):
-    """For whom it is printed."""
+    """For whom it is printed; a command offers some of these."""
 
     TEXT = "text"
     JSON = "json"
+    NDJSON = "ndjson"
+    SVG = "svg"
 
 
-Output = Annotated[Format, typer.Option("--format", help="For people, or for programs.")]
+def format_option(meaning: str, *offered: Format) -> Any:
+    """The option `--format` of a command that offers these."""
+
+    def offered_only(wanted: Format) -> Format:
+        if wanted not in offered:
+            raise typer.BadParameter(f"{wanted} is not offered here; choose from {', '.join(offered)}")
+        return wanted
+
+    return typer.Option("--format", help=meaning, metavar="|".join(offered), callback=offered_only)
+
+
+Output = Annotated[Format, format_option("For people, or for programs.", Format.TEXT, Format.JSON)]
 
 
 def columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -2,13 +2,13 @@
 
 import json
 from collections import Counter
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dunning_cli.errors import CommandError
+from dunning_cli.listing import Format, Output
 from dunning_cli.preview import preview
 
 if TYPE_CHECKING:
@@ -17,20 +17,13 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Check policy files and see what they would do.", no_args_is_help=True)
 
 
-class Format(StrEnum):
-    """How problems are listed."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 app.command("preview", short_help="Print the dated timeline of a case that nobody pays.")(preview)
 
 
 @app.command("lint", short_help="Say everything that is wrong with policy files.")
 def lint(
     paths: Annotated[list[Path], typer.Argument(metavar="FILE|DIR...", help="Policy files, or directories of them.")],
-    output: Annotated[Format, typer.Option("--format", help="How to list what was found.")] = Format.TEXT,
+    output: Output = Format.TEXT,
     template: Annotated[
         list[str] | None,
         typer.Option("--template", metavar="NAME", help="A template of your own that notices may use. Repeatable."),

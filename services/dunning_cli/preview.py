@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -10,19 +9,13 @@ from zoneinfo import ZoneInfo
 import typer
 
 from dunning_cli.errors import CommandError
+from dunning_cli.listing import Format, format_option
 
 if TYPE_CHECKING:
     from dunning.domain.policy import Policy
     from dunning_cli.simulation.preview import Entry
 
 UNUSABLE = "DUN-S002"
-
-
-class Format(StrEnum):
-    """How the timeline is listed."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def preview(
@@ -41,7 +34,9 @@ def preview(
     amount: Annotated[int, typer.Option("--amount", help="In the currency's minor unit.")] = 4900,
     currency: Annotated[str, typer.Option("--currency", help="ISO 4217.")] = "EUR",
     segment: Annotated[str | None, typer.Option("--segment", help="The account's segment.")] = None,
-    output: Annotated[Format, typer.Option("--format", help="How to list it.")] = Format.TEXT,
+    output: Annotated[
+        Format, format_option("For people, for programs, or as a picture.", Format.TEXT, Format.JSON)
+    ] = Format.TEXT,
 ) -> None:
     """Print what happens, and when, while every charge fails and nobody pays. Times are the customer's local ones.
 

@@ -1,23 +1,17 @@
 """`dunning simulate`: what all three services would do with a file of events, on a simulated clock."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dunning_cli.errors import CommandError
+from dunning_cli.listing import Format, format_option
 
 if TYPE_CHECKING:
     from dunning.domain.policy import Policies
     from dunning_cli.simulation.processor import Processor
-
-
-class Format(StrEnum):
-    """How events are listed."""
-
-    NDJSON = "ndjson"
 
 
 def simulate(
@@ -31,7 +25,7 @@ def simulate(
         str | None,
         typer.Option("--charges", metavar="fail|succeed|FILE", help="Who answers charge requests; left out: nobody."),
     ] = None,
-    output: Annotated[Format, typer.Option("--format", help="How to list what is published.")] = Format.NDJSON,  # noqa: ARG001
+    output: Annotated[Format, format_option("How to list what is published.", Format.NDJSON)] = Format.NDJSON,  # noqa: ARG001
 ) -> None:
     """Run all three services' decisions over a file of events and print every event that they would publish.
 

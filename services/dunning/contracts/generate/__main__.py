@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dunning.contracts.generate.asyncapi import asyncapi_yaml
 from dunning.contracts.generate.json_schemas import json_schemas
+from dunning.contracts.generate.policy_schema import policy_schema_json
 from dunning.contracts.generate.reference import events_md
 from dunning.contracts.generate.topic_list import topics_yaml
 
@@ -21,6 +22,7 @@ def generated_files(root: Path) -> dict[Path, str]:
         **schemas,
         Path("schemas/asyncapi.yaml"): asyncapi_yaml(),
         Path("schemas/topics.yaml"): topics_yaml(),
+        Path("schemas/policy.schema.json"): policy_schema_json(),
         Path("docs/events.md"): events_md(root / "schemas" / "events"),
     }
 

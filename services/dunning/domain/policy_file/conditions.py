@@ -5,10 +5,8 @@ from collections.abc import Mapping
 from dunning.domain.policy import Conditions
 from dunning.domain.policy_file import fields
 from dunning.domain.policy_file.fields import Field
+from dunning.domain.policy_file.keys import CONDITIONS, INVOICES_MAX
 from dunning.domain.policy_file.problems import Code, suggestion
-
-_KEYS = ("unpaid_invoices_at_least", "balance_at_least", "tags_none")
-INVOICES_MAX = 10_000
 
 
 def read_conditions(field: Field, rungs: frozenset[str]) -> Mapping[str, Conditions]:
@@ -23,7 +21,7 @@ def read_conditions(field: Field, rungs: frozenset[str]) -> Mapping[str, Conditi
 
 
 def _conditions(field: Field) -> Conditions:
-    keys = fields.section(field, _KEYS)
+    keys = fields.section(field, CONDITIONS)
     invoices = "unpaid_invoices_at_least"
     return Conditions(
         unpaid_invoices_at_least=(fields.integer(keys[invoices], 1, INVOICES_MAX) or 0) if invoices in keys else 0,

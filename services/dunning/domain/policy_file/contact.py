@@ -8,13 +8,12 @@ from dunning.domain.calendar import DailyHours
 from dunning.domain.policy import ALL_CHANNELS, CAPS_BY_DEFAULT, QUIET_BY_DEFAULT, Cap
 from dunning.domain.policy_file import fields
 from dunning.domain.policy_file.fields import Field
+from dunning.domain.policy_file.keys import CHANNELS, CONTACT, NOTICES_MAX
 from dunning.domain.policy_file.problems import Code, suggestion
 from dunning.domain.policy_file.tree import Items, Kind, Scalar, Table
 from dunning.domain.words import Channel
 
-QUIET_CHANNELS_OF_A_PAIR = (Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.CALL)  # rule 32
-NOTICES_MAX = 10_000
-_CHANNELS = tuple(channel.value for channel in Channel)
+QUIETCHANNELS_OF_A_PAIR = (Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.CALL)  # rule 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ DEFAULT = Contact(QUIET_BY_DEFAULT, CAPS_BY_DEFAULT)
 
 def read_contact(field: Field) -> Contact:
     """What is left out is as `facts/contact-rules.md` has it (contracts.md)."""
-    keys = fields.section(field, ("quiet_hours", "caps"))
+    keys = fields.section(field, CONTACT)
     return Contact(
         quiet_hours=_quiet_hours(keys["quiet_hours"]) if "quiet_hours" in keys else DEFAULT.quiet_hours,
         caps=_caps(keys["caps"]) if "caps" in keys else DEFAULT.caps,
@@ -46,7 +45,7 @@ def _quiet_hours(field: Field) -> Mapping[Channel, DailyHours]:
             return _by_channel(field)
         case Items():
             hours = fields.daily_hours(field)
-            return dict.fromkeys(QUIET_CHANNELS_OF_A_PAIR, hours) if hours else {}
+            return dict.fromkeys(QUIETCHANNELS_OF_A_PAIR, hours) if hours else {}
         case _:
             found = fields.described(field.node)
             field.refuse(Code.NOT_HOURS, f'found {found}; write two times such as ["21:00", "08:00"], or none')
@@ -56,7 +55,7 @@ def _quiet_hours(field: Field) -> Mapping[Channel, DailyHours]:
 def _by_channel(field: Field) -> Mapping[Channel, DailyHours]:
     """A channel that is not named, or has `none`, may always be used."""
     found: dict[Channel, DailyHours] = {}
-    for name, part in fields.section(field, _CHANNELS).items():
+    for name, part in fields.section(field, CHANNELS).items():
         hours = None if fields.is_word(part, "none") else fields.daily_hours(part)
         if hours is not None:
             found[Channel(name)] = hours
@@ -65,7 +64,7 @@ def _by_channel(field: Field) -> Mapping[Channel, DailyHours]:
 
 def _caps(field: Field) -> Mapping[str, tuple[Cap, ...]]:
     """How many notices per channel, or in all, within a rolling time."""
-    names = (*_CHANNELS, ALL_CHANNELS)
+    names = (*CHANNELS, ALL_CHANNELS)
     found: dict[str, tuple[Cap, ...]] = {}
     for name, caps in fields.entries(field).items():
         if name not in names:

@@ -10,23 +10,14 @@ from dunning.domain.policy_file.conditions import read_conditions
 from dunning.domain.policy_file.contact import DEFAULT, read_contact
 from dunning.domain.policy_file.digest import digest_of
 from dunning.domain.policy_file.fields import Field
+from dunning.domain.policy_file.keys import MATCH, POLICY, PRIORITY_MAX, RETRIES, RETRIES_MAX, VERSION_MAX
 from dunning.domain.policy_file.ladder import read_ladder
 from dunning.domain.policy_file.problems import Code
 from dunning.domain.policy_file.rolling import read_roll
 from dunning.domain.policy_file.tree import Items, Table
 
-RETRIES_MAX = 100
-VERSION_MAX = 2**31 - 1
-PRIORITY_MAX = 1_000_000
 PRIORITY_DEFAULT = 100
 TECHNICAL_AFTER_DEFAULT = (Duration(seconds=600), Duration(seconds=3600), Duration(seconds=6 * 3600))
-
-_KEYS = (
-    "id", "version", "match", "priority", "ignore", "anchor", "timezone", "fallback_timezone", "roll", "retries",
-    "ladder", "conditions", "contact", "valid_from",
-)  # fmt: skip
-_MATCH_KEYS = ("segments", "countries", "currencies", "payment_types", "min_amount")
-_RETRY_KEYS = ("strategy", "after", "max_retries", "window", "hours", "technical_after", "timeout", "roll")
 
 
 def read_policy(root: Field, templates: Collection[str]) -> Policy | None:
@@ -35,7 +26,7 @@ def read_policy(root: Field, templates: Collection[str]) -> Policy | None:
         message = f"found {fields.described(root.node)}; a policy is a mapping that starts with `id:`"
         root.refuse(Code.WRONG_TYPE, message)
         return None
-    keys = fields.section(root, _KEYS, required=("id", "version"))
+    keys = fields.section(root, POLICY, required=POLICY.required)
     ignore = bool("ignore" in keys and fields.truth(keys["ignore"]))
     if "ladder" not in keys and not ignore:
         message = "required, but missing; only a policy with `ignore: true` needs no ladder"
@@ -86,7 +77,7 @@ def _anchor(keys: Mapping[str, Field]) -> Anchor:
 
 
 def _match(field: Field) -> Match:
-    keys = fields.section(field, _MATCH_KEYS)
+    keys = fields.section(field, MATCH)
     return Match(
         segments=_set_of(keys, "segments", _free_text),
         countries=_set_of(keys, "countries", fields.country),
@@ -105,7 +96,7 @@ def _free_text(field: Field) -> str | None:
 
 
 def _retries(field: Field) -> Retries:
-    keys = fields.section(field, _RETRY_KEYS, required=("after",))
+    keys = fields.section(field, RETRIES, required=RETRIES.required)
     if "strategy" in keys:
         fields.word(keys["strategy"], ("ladder", "adaptive"))
     after = _distances(keys, "after", ())

@@ -11,16 +11,10 @@ from dunning.domain.calendar import Duration
 from dunning.domain.policy import Rung, RungNotice
 from dunning.domain.policy_file import fields
 from dunning.domain.policy_file.fields import Field
+from dunning.domain.policy_file.keys import CHANNELS, MUST_WARN, NOTICE, RESERVED_RUNGS, RUNG, RUNGS_MAX, STAGES
 from dunning.domain.policy_file.problems import Code, quoted, suggestion
 from dunning.domain.policy_file.tree import Items
-from dunning.domain.words import NOTICE_CLOSED, NOTICE_NONE, NOTICE_RECOVERED, AccountStage, Channel
-
-RUNGS_MAX = 100
-_KEYS = ("rung", "at", "notice", "account", "warned_by", "lead", "unreachable", "collections", "fee")
-_RESERVED = (NOTICE_NONE, NOTICE_RECOVERED, NOTICE_CLOSED)
-_STAGES = tuple(stage.value for stage in AccountStage if stage is not AccountStage.ACTIVE)
-_MUST_WARN = (AccountStage.SUSPENDED, AccountStage.TERMINATED)
-_CHANNELS = tuple(channel.value for channel in Channel)
+from dunning.domain.words import AccountStage, Channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +52,10 @@ def read_ladder(field: Field, templates: Collection[str]) -> tuple[Rung, ...]:
 
 
 def _draft(field: Field, templates: Collection[str]) -> _Draft:
-    keys = fields.section(field, _KEYS, required=("rung", "at"))
+    keys = fields.section(field, RUNG, required=RUNG.required)
     if "fee" in keys:
         fields.money(keys["fee"])
-    stage = fields.word(keys["account"], _STAGES) if "account" in keys else None
+    stage = fields.word(keys["account"], STAGES) if "account" in keys else None
     return _Draft(
         field=field,
         keys=keys,
@@ -78,7 +72,7 @@ def _draft(field: Field, templates: Collection[str]) -> _Draft:
 
 def _rung_name(field: Field) -> str | None:
     name = fields.name(field)
-    if name in _RESERVED:
+    if name in RESERVED_RUNGS:
         field.refuse(Code.RESERVED_NAME, f'"{name}" is a stage of every notice track; name the rung otherwise')
     return name
 
@@ -89,14 +83,14 @@ def _unreachable(field: Field) -> Duration | None:
 
 
 def _notice(field: Field, templates: Collection[str]) -> RungNotice | None:
-    keys = fields.section(field, ("template", "channels", "fallback"), required=("template", "channels"))
+    keys = fields.section(field, NOTICE, required=NOTICE.required)
     template = _template(keys["template"], templates) if "template" in keys else None
     channels = fields.distinct(keys["channels"], _channel) if "channels" in keys else ()
     fallback = fields.distinct(keys["fallback"], _channel) if "fallback" in keys else ()
     for channel in set(channels) & set(fallback):
         keys["fallback"].refuse(Code.REPEATED, f"{channel} is in `channels` already; a fallback is another way")
     if "channels" in keys and keys["channels"].node == Items(keys["channels"].node.place, ()):
-        keys["channels"].refuse(Code.OUT_OF_BOUNDS, f"an empty list; name at least one of {', '.join(_CHANNELS)}")
+        keys["channels"].refuse(Code.OUT_OF_BOUNDS, f"an empty list; name at least one of {', '.join(CHANNELS)}")
     return RungNotice(template, channels, fallback) if template else None
 
 
@@ -111,7 +105,7 @@ def _template(field: Field, templates: Collection[str]) -> str | None:
 
 
 def _channel(field: Field) -> Channel | None:
-    channel = fields.word(field, _CHANNELS)
+    channel = fields.word(field, CHANNELS)
     return Channel(channel) if channel else None
 
 
@@ -164,7 +158,7 @@ def _warning_of(drafts: Sequence[_Draft], number: int) -> _Draft | None:
     """The rung that warns of this one, after checking that it does."""
     draft = drafts[number]
     if "warned_by" not in draft.keys:
-        if draft.account in _MUST_WARN:
+        if draft.account in MUST_WARN:
             message = f"required, but missing: nobody is {draft.account} without a warning; name an earlier rung"
             path = f"{draft.field.path}.warned_by"
             draft.field.report.error(Code.NOBODY_WARNS, draft.field.node.place, path, message)
