@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from aiokafka.producer import message_accumulator, producer
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from dunning.domain.decision import Decision
 from dunning.domain.events import Input, PaymentFailed
@@ -62,6 +64,31 @@ async def test_what_nobody_can_read_stands_in_nobodys_way(kernel: Kernel) -> Non
     assert headers_of(null)["dlq-reason"] == b"null_value"
     keyless = letters[str(broken_at + 2).encode()]
     assert (keyless.key, keyless.value) == (None, b"{}")
+
+
+class Raw(str):
+    """A header's name whose bytes on the wire are no text."""
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return b"\xff\xfe"
+
+
+async def test_a_header_name_that_is_no_text_stands_in_nobodys_way(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka's producer in Python lets one write it; its consumer would read nothing behind it any more."""
+    for module in (producer, message_accumulator):
+        monkeypatch.setattr(module, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
+    async with kernel.instance():
+        for value in (failure("acc-1", "pay-1"), b"\xff not json"):
+            await kernel.producer.send_and_wait(
+                kernel.topic("payment.failed"), value, key=b"acc-1", partition=0, headers=[(Raw("odd"), b"1")]
+            )
+        await kernel.fails("acc-1", "pay-2")
+
+        assert await kernel.transitions(2) == {"acc-1": [1, 2]}
+        (letter,) = await kernel.dead_letters(1)
+        assert (letter.value, headers_of(letter)["??"]) == (b"\xff not json", b"1")
 
 
 def decide_with_accidents(account: ToyAccount, event: Input, now: datetime) -> Decision:

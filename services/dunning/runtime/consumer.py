@@ -28,6 +28,7 @@ from aiokafka.structs import TopicPartition as KafkaPartition
 
 from dunning.runtime.broker_log import KAFKA_TROUBLES, Bounds, BrokerLog
 from dunning.runtime.clock import DatabaseClock
+from dunning.runtime.header_names import read_any_header_name
 from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for
 from dunning.runtime.metrics import Metrics
@@ -99,6 +100,7 @@ class Intake:
         self._known: frozenset[TopicPartition] | None = None
         self._changed = asyncio.Event()
         self._stopping = False
+        read_any_header_name()
 
     # -- from outside
 
