@@ -10,6 +10,7 @@ from dunning.domain.policy_file.conditions import read_conditions
 from dunning.domain.policy_file.contact import DEFAULT, read_contact
 from dunning.domain.policy_file.digest import digest_of
 from dunning.domain.policy_file.fields import Field
+from dunning.domain.policy_file.foresight import foresee
 from dunning.domain.policy_file.keys import MATCH, POLICY, PRIORITY_MAX, RETRIES, RETRIES_MAX, VERSION_MAX
 from dunning.domain.policy_file.ladder import read_ladder
 from dunning.domain.policy_file.problems import Code
@@ -53,6 +54,8 @@ def read_policy(root: Field, templates: Collection[str]) -> Policy | None:
     if "conditions" in keys:
         rungs = frozenset(rung.name for rung in policy.ladder)
         policy = replace(policy, conditions=read_conditions(keys["conditions"], rungs))
+    if not root.report.has_errors:
+        foresee(policy, root)
     return None if root.report.has_errors else replace(policy, digest=digest_of(policy))
 
 
