@@ -14,8 +14,6 @@ TOPICS = (PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS, NOTICE_RESULT)
 
 def wanted(event: Input) -> bool:
     """Of the notices' results, what arrived and what came back."""
-    if getattr(event, "livemode", True) is False:  # acts only in test mode, which is not built yet (rule 4)
-        return False
     return not isinstance(event, NoticeResult) or event.outcome in (Outcome.DELIVERED, Outcome.BOUNCED)
 
 

@@ -62,16 +62,19 @@ async def looking_into(settings: "Settings") -> AsyncIterator[Connection]:
         await connection.close()
 
 
-async def connected(settings: "Settings") -> Connection:
-    """A connection that can only read, with time limits of the server's own."""
+async def connected(settings: "Settings", *, to_write_in: str | None = None) -> Connection:
+    """A connection with time limits of the server's own. It can only read, unless a service's schema is named: then it
+    sees that one's tables and may write."""
     url = settings.database_url.get_secret_value()
     require_database(url)
     session = {
         "application_name": "dunning",
-        "default_transaction_read_only": "on",
+        "default_transaction_read_only": "off" if to_write_in else "on",
         "statement_timeout": str(_STATEMENT_SECONDS_MAX * 1000),
         "timezone": "UTC",
     }
+    if to_write_in is not None:
+        session["search_path"] = to_write_in
     with driver_errors_translated():
         return await asyncpg.connect(
             url, timeout=_CONNECT_SECONDS_MAX, ssl=settings.database_tls(), server_settings=session

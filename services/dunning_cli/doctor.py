@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def doctor(output: Output = Format.TEXT, data_dir: DataDir = None) -> None:
-    """Look at brokers, topics, tables, policies, clocks, lag, outbox, services and mail; say what to do.
+    """Look at brokers, topics, tables, policies, clocks, lag, dead letters, outbox, services and mail; say what to do.
 
     Nothing is changed. Exit code 0: nothing is a problem, warnings or not; 1: something is.
 
@@ -60,8 +60,9 @@ async def _database(place: Place, settings: "Settings") -> "list[Finding]":
 
 
 async def _in_database(place: Place, settings: "Settings") -> "list[Finding]":
+    from dunning.contracts.topics import SERVICES
     from dunning_cli.asking import connected
-    from dunning_cli.health import database, lag, policies
+    from dunning_cli.health import database, lag, letters, policies
 
     connection = await connected(settings)
     try:
@@ -70,6 +71,8 @@ async def _in_database(place: Place, settings: "Settings") -> "list[Finding]":
         findings += schemas
         findings += policies.look_at_policies(place.policy_dir, await policies.versions_on_file(connection, usable))
         findings += await _answered(lag.LAG, lag.look_at_lag(connection, settings, usable))
+        if len(usable) == len(SERVICES):
+            findings += await _answered(letters.LETTERS, letters.look_at_letters(settings))
         return findings + [await database.look_at_outbox(connection, service) for service in usable]
     finally:
         await connection.close()

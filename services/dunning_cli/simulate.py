@@ -25,6 +25,9 @@ def simulate(
         str | None,
         typer.Option("--charges", metavar="fail|succeed|FILE", help="Who answers charge requests; left out: nobody."),
     ] = None,
+    test_mode: Annotated[
+        bool, typer.Option("--test-mode", help="Let events with livemode: false act, as DUNNING_TEST_MODE does.")
+    ] = False,
     output: Annotated[Format, format_option("How to list what is published.", Format.NDJSON)] = Format.NDJSON,  # noqa: ARG001
 ) -> None:
     """Run all three services' decisions over a file of events and print every event that they would publish.
@@ -49,7 +52,10 @@ def simulate(
         print(error, file=sys.stderr)
         raise typer.Exit(2) from None
     simulation = Simulation(
-        _policies(policy), processor, lambda number, what: print(f"{events}:{number}: {what}", file=sys.stderr)
+        _policies(policy),
+        processor,
+        lambda number, what: print(f"{events}:{number}: {what}", file=sys.stderr),
+        test_mode=test_mode,
     )
     for line in simulation.run(lines, stop_at):
         sys.stdout.buffer.write(line + b"\n")

@@ -15,8 +15,6 @@ _RESTRICTING = frozenset(stage.value for stage in AccountStage if stage.restrict
 
 def wanted(event: Input) -> bool:
     """Of the stages, only the account's that take something away matter here."""
-    if getattr(event, "livemode", True) is False:  # acts only in test mode, which is not built yet (rule 4)
-        return False
     if isinstance(event, StageChanged):
         return event.track == Track.ACCOUNT and event.to_stage in _RESTRICTING
     return True

@@ -19,8 +19,6 @@ COLUMNS: tuple[Column[Any], ...] = (
 
 def wanted(event: Input) -> bool:
     """Of the stages, only that an account was terminated matters here."""
-    if getattr(event, "livemode", True) is False:  # acts only in test mode, which is not built yet (rule 4)
-        return False
     if isinstance(event, StageChanged):
         return event.track == Track.ACCOUNT and event.to_stage == AccountStage.TERMINATED
     return True

@@ -59,4 +59,6 @@ async def pg(toy_database_url: str) -> AsyncIterator[PostgresStore[ToyAccount]]:
 async def emptied(store: PostgresStore[ToyAccount]) -> None:
     """Making a database anew for each test would take most of the test's time."""
     async with store.connection() as connection:
-        await connection.execute("truncate offsets, inbox, accounts, cases, outbox, journal, errands, policies")
+        await connection.execute(
+            "truncate offsets, inbox, accounts, cases, outbox, journal, errands, policies, dead_letter_orders"
+        )

@@ -123,6 +123,49 @@ def test_dead_letters_are_listed_newest_first_and_shown(with_letters: Mapping[st
     assert "body: null" in dunning("dlq", "show", ids[0], settings=with_letters).lines
 
 
+def test_dead_letters_are_dealt_with_on_record(with_letters: Mapping[str, str]) -> None:
+    def states(*options: str) -> list[str]:
+        found = dunning("dlq", "list", *options, "--format", "json", settings=with_letters).json
+        return [f"{each['service']} {each['original']['offset']} {each['state']}" for each in found]
+
+    _, middle, oldest = [each["id"] for each in dunning("dlq", "list", "--format", "json", settings=with_letters).json]
+    given = dunning("dlq", "replay", oldest, "--wait", "0", "--by", "anna", settings=with_letters)
+    again = dunning("dlq", "replay", oldest, middle, settings=with_letters)
+    thrown = dunning("dlq", "discard", middle, "--why", "noise", "--by", "bert", settings=with_letters)
+
+    assert given.exit_code == 0
+    assert given.lines[0].startswith(f"{oldest}: replayed by anna at ")
+    assert given.lines[0].endswith(": waits for the service to take it")
+    assert again.exit_code == 1
+    assert again.text.startswith(f"{oldest} is replayed once: replayed by anna at ")
+    assert again.text.endswith("nothing was ordered [DUN-C024]")
+    assert thrown.text.startswith("1 discarded, by bert")
+    assert states() == ["account_enforcement 3 open", "retry_scheduler 0 waiting"]
+    assert states("--limit", "1", "--state", "waiting") == ["retry_scheduler 0 waiting"]
+    assert states("--state", "discarded") == ["retry_scheduler 2 discarded"]
+    shown = dunning("dlq", "show", middle, settings=with_letters)
+    assert any(line.startswith("  discarded by bert at ") and line.endswith(" (noise)") for line in shown.lines)
+    doctor = dunning("doctor", "--format", "json", settings=with_letters).json
+    (waiting,) = [each["message"] for each in doctor if each["check"] == "letters"]
+    assert waiting.startswith("1 dead letters that nobody dealt with since ")
+    assert waiting.endswith(": account_enforcement null_value 1")
+
+
+def test_many_are_counted_first_and_ordered_when_confirmed(with_letters: Mapping[str, str]) -> None:
+    plan = dunning("dlq", "replay", "--topic", "payment.failed", settings=with_letters)
+    done = dunning("dlq", "replay", "--topic", "payment.failed", "--yes", "--wait", "0", settings=with_letters)
+    again = dunning("dlq", "replay", "--topic", "payment.failed", settings=with_letters)
+
+    assert plan.lines == [
+        "would replay 3 dead letters",
+        "       1  account_enforcement payment.failed null_value",
+        "       2  retry_scheduler payment.failed wrong_type",
+        "nothing is ordered yet: repeat with --yes",
+    ]
+    assert [line.rpartition(": ")[2] for line in done.lines[:3]] == ["waits for the service to take it"] * 3
+    assert again.lines[0] == "would replay 0 dead letters"
+
+
 def test_what_is_no_dead_letter_is_an_error(with_letters: Mapping[str, str]) -> None:
     gone = dunning("dlq", "show", "retry_scheduler:payment.failed:0:999", settings=with_letters)
     marker = dunning("dlq", "show", "retry_scheduler:payment.failed:0:1", settings=with_letters)  # of a transaction

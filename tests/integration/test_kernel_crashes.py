@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 
-from tests.kernel import PATIENCE_SECONDS, Kernel, eventually
+from dunning.runtime.letter_orders import By, LetterPlace, ReplayOrder
+from tests.kernel import PATIENCE_SECONDS, Kernel, eventually, failure
 
 
 @asynccontextmanager
@@ -61,6 +62,19 @@ async def test_a_crash_changes_nothing(kernel: Kernel, point: str) -> None:
         assert process.returncode == -signal.SIGKILL
     async with kernel.instance():
         assert await kernel.transitions(20) == {f"acc-{number}": [1, 2] for number in range(10)}
+
+
+@pytest.mark.parametrize("point", ["replay.saved", "replay.committed"])
+async def test_a_crash_while_a_replay_is_taken_neither_loses_nor_doubles_it(kernel: Kernel, point: str) -> None:
+    place = LetterPlace("payment.failed", 0, 0)
+    async with kernel.store() as store:
+        await store.give_replay(ReplayOrder(place, "no_policy", b"acc-1", (), failure("acc-1")), By("anna"))
+        async with toy_process(kernel, DUNNING_CRASH_AT=point) as process:
+            await said(process)
+            assert process.returncode == -signal.SIGKILL
+        async with kernel.instance():
+            assert await kernel.transitions(1) == {"acc-1": [1]}
+        assert [order.outcome for order in await store.orders_on_file([place])] == ["applied"]
 
 
 async def test_a_process_that_was_frozen_is_replaced_and_does_no_harm_when_it_goes_on(kernel: Kernel) -> None:

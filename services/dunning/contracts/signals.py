@@ -19,7 +19,7 @@ class _Signal(Wire):
 
     account_id: Id = Field(description="The account that it is about. Also the message key.")
     at: Instant = Field(description="When it became true or was ordered, by the sender's clock.")
-    livemode: bool = Field(True, description="False for test data: passed over, as test mode is not in force yet.")
+    livemode: bool = Field(True, description="False for test data: acts only where DUNNING_TEST_MODE is set.")
     metadata: Metadata | None = Field(None, description="The sender's own notes; read by nobody here.")
 
 

@@ -12,6 +12,8 @@ CRASH_POINTS = frozenset(
         "turn.saved",  # written, not committed
         "turn.committed",  # committed, nothing published yet
         "timers.committed",
+        "replay.saved",  # written, not committed
+        "replay.committed",
         "relay.sent",  # in Kafka's hands, its transaction not committed
         "relay.published",  # committed in Kafka, still in the outbox
         "relay.finished",

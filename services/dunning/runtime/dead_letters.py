@@ -17,7 +17,13 @@ CONFLICTING_DUPLICATE = "conflicting_duplicate"
 HEADER_PREFIX = "dlq-"
 _KEY_BYTES = "dlq-key-hex"  # the key where it is not text; empty: there was none
 _VALUE_NULL = "dlq-value-null"
+MASKED = "masked"  # after the prefix: the body is not as it came, a card number in it was masked
 _DETAIL_LENGTH_MAX = 1000
+
+
+def conflict_detail(what: str) -> str:
+    """What to say of a message whose key was seen with another content (rule 1)."""
+    return f"another message with the same {what} key and another content came before"
 
 
 def dead_letter(record: ConsumerRecord, service: str, reason: str, detail: str, masked_body: bytes | None) -> OutboxRow:
@@ -37,6 +43,8 @@ def dead_letter(record: ConsumerRecord, service: str, reason: str, detail: str, 
     headers += key_header
     if record.value is None:
         headers.append((_VALUE_NULL, b"true"))
+    if masked_body is not None:
+        headers.append((HEADER_PREFIX + MASKED, b"true"))
     return OutboxRow(
         topic=dead_letter_topic(record.topic, service),
         key=key,

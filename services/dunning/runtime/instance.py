@@ -19,12 +19,14 @@ from dunning.runtime.metrics import Metrics
 from dunning.runtime.problem import PART_DIED, Problem
 from dunning.runtime.read_through import Horizon, ReadThrough
 from dunning.runtime.relay import Relay
+from dunning.runtime.replays import Replays
 from dunning.runtime.service import Perform, Service
 from dunning.runtime.settings import Settings
 from dunning.runtime.shard_lock import ShardLocks
 from dunning.runtime.store import OutboxRow, Store
 from dunning.runtime.timers import Timers
 from dunning.runtime.turn import Decode, Turn
+from dunning.runtime.wanted import pass_over
 
 A = TypeVar("A", bound=AccountState[Any])
 Part = Callable[[], Coroutine[Any, Any, None]]
@@ -67,12 +69,14 @@ class Instance(Generic[A]):
         }
         after: dict[str, Any] = {"committed": self._committed}
         write = outbox_writer(settings.topic_prefix)
+        passed_over = pass_over(service, test_mode=settings.test_mode)
         horizon = Horizon(store, log, **common)
         turn = Turn(
             service,
             store,
             decode,
             write,
+            passed_over,
             topic_prefix=settings.topic_prefix,
             clock=self.clock,
             metrics=self.metrics,
@@ -82,6 +86,7 @@ class Instance(Generic[A]):
         self.intake = Intake(service.name, topics, store, turn, log, **common)
         self.read_through = ReadThrough(self.intake, store, log, **common)
         self.timers = Timers(service, store, horizon, write, **common, **after)
+        self.replays = Replays(service, store, decode, write, passed_over, **common, **after)
         self.errands = Errands(service, store, perform, horizon, write, **common, **after) if perform else None
         self.relays = [
             Relay(shard, service.name, store, self._locks, topics[0], **common) for shard in range(store.shards)
@@ -114,6 +119,7 @@ class Instance(Generic[A]):
             "consumer": self.intake.run,
             "read_through": self.read_through.run,
             "timers": self.timers.run,
+            "replays": self.replays.run,
             "shard locks": self._locks.keep_alive,
         }
         if self.errands is not None:
@@ -127,9 +133,10 @@ class Instance(Generic[A]):
         _log.info("stopping")
         self.intake.stop()
         self.timers.stop()
+        self.replays.stop()
         if self.errands is not None:
             self.errands.stop()
-        intake = [part for part in parts if part.get_name() in {"consumer", "timers", "errands"}]
+        intake = [part for part in parts if part.get_name() in {"consumer", "timers", "replays", "errands"}]
         await asyncio.wait(intake, timeout=self._settings.stop_timeout_seconds - _DRAIN_SECONDS - 1)
         for relay in self.relays:
             relay.drain()

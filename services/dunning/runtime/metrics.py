@@ -33,6 +33,9 @@ class Metrics:
         self.duplicates = self._counter("duplicates_total", "The same event again, dropped (rule 1).", "topic")
         self.conflicts = self._counter("conflicts_total", "The same key with another content: an alarm.", "topic")
         self.dead_letters = self._counter("dead_letters_total", "Messages set aside.", "topic", "reason")
+        self.replays = self._counter(
+            "replays_total", "Dead letters given back, by what became of them.", "topic", "outcome", "reason"
+        )
         self.noted = self._counter("noted_total", "What was odd or remarkable and accepted all the same.", "what")
         self.handling = self._histogram("handling_seconds", "One turn: from records in hand to the commit.", _LATENCY)
         self.batch = self._histogram("batch_records", "Records of one turn.", (1, 10, 50, 100, 250, 500, 1000, 2000))

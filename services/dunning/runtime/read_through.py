@@ -136,7 +136,9 @@ class ReadThrough:
             self._health.well("clock")
         else:
             ahead = f"this host's clock is {self._clock.skew_seconds:+.1f} seconds off the database's"
-            self._health.trouble("clock", CLOCKS_DISAGREE, f"{ahead}: intake and timers wait until they agree")
+            self._health.trouble(
+                "clock", CLOCKS_DISAGREE, f"{ahead}: intake, replays, timers and errands wait until they agree"
+            )
         return now
 
 

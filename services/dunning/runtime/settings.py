@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     database_connections: int = Field(8, ge=4)
     database_statement_timeout_seconds: float = Field(30, gt=0)
 
+    test_mode: bool = False  # events with `livemode: false` act (rule 4)
+
     policy_dir: Path | None = None
     smtp_url: SecretStr | None = None
 
@@ -69,6 +71,7 @@ class Settings(BaseSettings):
     errand_pause_seconds: float = Field(5, gt=0)
     errand_pause_seconds_max: float = Field(900, gt=0)
     errand_poll_seconds: float = Field(0.1, gt=0)
+    replay_poll_seconds: float = Field(1, gt=0)
     start_timeout_seconds: float = Field(60, gt=0)
     stop_timeout_seconds: float = Field(10, gt=0)
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from dunning.domain.account import AccountState
 from dunning.domain.decision import Errand
+from dunning.runtime.letter_orders import By, Ending, LetterPlace, OrderOnFile, Replay, ReplayOrder
 
 A = TypeVar("A", bound=AccountState[Any])
 
@@ -96,8 +97,8 @@ class LeasedErrand:
 class Transaction(Protocol[A]):
     """One database transaction.
 
-    Locks are taken in this order: offsets, first sightings by key, accounts by id, errands of accounts that are locked.
-    Each kind is taken in one call: whoever comes back for more can deadlock.
+    Locks are taken in this order: offsets or a replay, first sightings by key, accounts by id, errands of accounts that
+    are locked. Each kind is taken in one call: whoever comes back for more can deadlock.
     """
 
     async def now(self) -> datetime:
@@ -109,6 +110,12 @@ class Transaction(Protocol[A]):
 
     async def advance_offsets(self, positions: Mapping[TopicPartition, int]) -> None:
         """Store the next offsets to read, for partitions that were locked in this transaction."""
+
+    async def take_replay(self, but_not: Collection[int] = ()) -> Replay | None:
+        """Lock the oldest replay that waits and that no other transaction has in hand; those numbered are left."""
+
+    async def note_replay(self, replay: Replay, ending: Ending) -> None:
+        """What became of a replay that was taken in this transaction: with that it is done (rule 5)."""
 
     async def first_sightings(self, sightings: Sequence[tuple[int, int]]) -> list[Verdict]:
         """Record (key, content) pairs; says of each whether it is new. Repetitions within the call count as seen."""
@@ -186,3 +193,12 @@ class Store(Protocol[A]):
     ) -> None:
         """Give an errand back to be tried later: only for what surely had no effect on the world. `not_before` is its
         new due time, up to which the news must be read (rule 40); left out, the former one stands."""
+
+    async def give_replay(self, order: ReplayOrder, by: By) -> int | None:
+        """Order a replay; its number, or None where another one of that dead letter waits or has acted."""
+
+    async def give_discard(self, place: LetterPlace, set_aside_for: str, by: By) -> int | None:
+        """Note that a dead letter needs nothing; the order's number, or None where a replay waits or has acted."""
+
+    async def orders_on_file(self, places: Collection[LetterPlace]) -> list[OrderOnFile]:
+        """All orders for these dead letters, oldest first."""

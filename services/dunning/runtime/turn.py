@@ -16,7 +16,7 @@ from dunning.domain.account import AccountState
 from dunning.domain.decision import CannotDecideYet
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.crash_points import crash_point
-from dunning.runtime.dead_letters import CONFLICTING_DUPLICATE, DECISION_FAILED, dead_letter
+from dunning.runtime.dead_letters import CONFLICTING_DUPLICATE, DECISION_FAILED, conflict_detail, dead_letter
 from dunning.runtime.fold import DecisionsFailed, Outcome, Write, fold
 from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for, told
@@ -25,6 +25,7 @@ from dunning.runtime.pauses import Pauses
 from dunning.runtime.problem import DATABASE_UNREACHABLE
 from dunning.runtime.service import Service
 from dunning.runtime.store import Fenced, OutboxRow, Store, StoreUnavailable, TopicPartition, Transaction, Verdict
+from dunning.runtime.wanted import PassOver
 
 A = TypeVar("A", bound=AccountState[Any])
 Decode = Callable[[str, bytes | None, bytes | None, Sequence[tuple[str, bytes]], datetime], Decoded]
@@ -105,6 +106,7 @@ class Turn(Generic[A]):
         store: Store[A],
         decode: Decode,
         write: Write,
+        pass_over: PassOver,
         *,
         topic_prefix: str,
         clock: DatabaseClock,
@@ -116,6 +118,7 @@ class Turn(Generic[A]):
         self._store = store
         self._decode = decode
         self._write = write
+        self._pass_over = pass_over
         self._prefix_length = len(topic_prefix)
         self._clock = clock
         self._metrics = metrics
@@ -208,7 +211,7 @@ class Turn(Generic[A]):
         """Decode; tell what can be used from what is set aside and from what is not for us."""
         found = _Sorted()
         now = self._clock.now()
-        decode, wanted, prefix_length = self._decode, self._service.wanted, self._prefix_length
+        decode, pass_over, prefix_length = self._decode, self._pass_over, self._prefix_length
         found.consumed.update([record.topic for record in records])
         for record in records:
             decoded = decode(record.topic[prefix_length:], record.key, record.value, record.headers, now)
@@ -217,12 +220,12 @@ class Turn(Generic[A]):
                     failure = aside.get((record.topic, record.partition, record.offset)) if aside else None
                     if failure is not None:
                         found.letters.append((record, DECISION_FAILED, failure, None))
-                    elif wanted(decoded.input):
+                    elif (reason := pass_over(decoded.input)) is None:
                         found.readable.append((record, decoded))
                         if decoded.noted:
                             found.noted.update(decoded.noted)
                     else:
-                        found.passed_over[record.topic, "not_wanted"] += 1
+                        found.passed_over[record.topic, reason] += 1
                 case Unreadable():
                     found.letters.append((record, decoded.reason, decoded.detail, decoded.masked_body))
                 case PassedOver():
@@ -241,8 +244,7 @@ class Turn(Generic[A]):
             if Verdict.CONFLICT in said:
                 found.conflicts[record.topic] += 1
                 what = readable.sightings[said.index(Verdict.CONFLICT)].what
-                detail = f"another message with the same {what} key and another content came before"
-                found.letters.append((record, CONFLICTING_DUPLICATE, detail, None))
+                found.letters.append((record, CONFLICTING_DUPLICATE, conflict_detail(what), None))
                 named = zip(readable.sightings, said, strict=True)
                 found.without_effect += [sighting.key for sighting, verdict in named if verdict is Verdict.FIRST]
             elif Verdict.DUPLICATE in said:

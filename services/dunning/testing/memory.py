@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from dunning.domain.account import AccountState
 from dunning.domain.decision import Errand
+from dunning.runtime.letter_orders import By, Ending, LetterPlace, OrderOnFile, Replay, ReplayOrder
 from dunning.runtime.service import Repository, Service
 from dunning.runtime.sharding import shard_of
 from dunning.runtime.store import (
@@ -27,6 +28,7 @@ from dunning.runtime.store import (
     TopicPartition,
     Verdict,
 )
+from dunning.testing import memory_orders
 from dunning.testing.memory_tables import CaseRow, ErrandRow, Lockable, LockName, Locks, OffsetRow, Tables, Written
 
 A = TypeVar("A", bound=AccountState[Any])
@@ -59,6 +61,22 @@ class MemoryTransaction(Generic[A]):
 
     async def advance_offsets(self, positions: Mapping[TopicPartition, int]) -> None:
         self.written.offsets.update(positions)
+
+    async def take_replay(self, but_not: Collection[int] = ()) -> Replay | None:
+        for order_id, replay in sorted(self._tables.replays.items()):
+            if order_id not in but_not and self._locks.is_free(LockName(Lockable.REPLAY, order_id), self):
+                await self._hold(Lockable.REPLAY, [order_id])
+                return replay
+        return None
+
+    async def note_replay(self, replay: Replay, ending: Ending) -> None:
+        self.written.orders[replay.order_id] = replace(
+            self._tables.orders[replay.order_id],
+            outcome=ending.outcome,
+            reason=ending.reason,
+            detail=ending.detail,
+            done_at=await self.now(),
+        )
 
     async def first_sightings(self, sightings: Sequence[tuple[int, int]]) -> list[Verdict]:
         await self._hold(Lockable.SIGHTING, {key for key, _ in sightings})
@@ -260,6 +278,15 @@ class MemoryStore(Generic[A]):
                 refusals=row.refusals + refused,
             )
 
+    async def give_replay(self, order: ReplayOrder, by: By) -> int | None:
+        return memory_orders.give_replay(self._tables, order, by, self._clock())
+
+    async def give_discard(self, place: LetterPlace, set_aside_for: str, by: By) -> int | None:  # noqa: ARG002
+        return memory_orders.give_discard(self._tables, place, by, self._clock())
+
+    async def orders_on_file(self, places: Collection[LetterPlace]) -> list[OrderOnFile]:
+        return memory_orders.orders_on_file(self._tables, places)
+
     @asynccontextmanager
     async def _locked(self, kind: Lockable, keys: Collection[Any]) -> AsyncIterator[None]:
         """Wait for the transactions that hold these rows."""
@@ -304,6 +331,9 @@ class MemoryStore(Generic[A]):
         for row in written.outbox:
             number = next(self._row_numbers)
             self._tables.outbox[shard_of(row.key, self.shards)][number] = PendingRow(number, row, now)
+        for order_id, order in written.orders.items():
+            self._tables.orders[order_id] = order
+            del self._tables.replays[order_id]
         for errand_id, errand in written.errands.items():
             if errand is None:
                 self._tables.errands.pop(errand_id, None)

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from dunning.domain.decision import Errand
+from dunning.runtime.letter_orders import OrderOnFile, Replay
 from dunning.runtime.store import OutboxRow, PendingRow, TopicPartition
 
 
@@ -16,9 +17,10 @@ class Lockable(Enum):
     """Kinds of rows, in the order in which a transaction locks them."""
 
     OFFSET = 1
-    SIGHTING = 2
-    ACCOUNT = 3
-    ERRAND = 4
+    REPLAY = 2
+    SIGHTING = 3
+    ACCOUNT = 4
+    ERRAND = 5
 
 
 class LockName(NamedTuple):
@@ -135,6 +137,8 @@ class Tables:
     outbox: list[dict[int, PendingRow]] = field(default_factory=list)
     journal: list[PendingRow] = field(default_factory=list)
     errands: dict[str, ErrandRow] = field(default_factory=dict)
+    orders: dict[int, OrderOnFile] = field(default_factory=dict)
+    replays: dict[int, Replay] = field(default_factory=dict)  # that wait: the messages of their orders
 
 
 @dataclass(slots=True)
@@ -147,3 +151,4 @@ class Written:
     cases: dict[str, dict[str, CaseRow]] = field(default_factory=dict)
     outbox: list[OutboxRow] = field(default_factory=list)
     errands: dict[str, ErrandRow | None] = field(default_factory=dict)  # None: removed
+    orders: dict[int, OrderOnFile] = field(default_factory=dict)  # replays that were taken, with what became of them

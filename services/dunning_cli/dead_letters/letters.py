@@ -6,8 +6,10 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
+from dunning.contracts.decoded import UnreadableReason
 from dunning.contracts.topics import DEAD_LETTER_TOPICS, Topic
-from dunning.runtime.dead_letters import HEADER_PREFIX
+from dunning.runtime.dead_letters import HEADER_PREFIX, MASKED
+from dunning.runtime.letter_orders import LetterPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,11 @@ class Place:
     topic: str
     partition: int
     offset: int
+
+    @property
+    def in_service(self) -> LetterPlace:
+        """As the service's own tables name it."""
+        return LetterPlace(self.topic, self.partition, self.offset)
 
     def __str__(self) -> str:
         return f"{self.service}:{self.topic}:{self.partition}:{self.offset}"
@@ -44,6 +51,11 @@ class DeadLetter:
         """What to correct."""
         return self.told.get("detail", "")
 
+    @property
+    def is_masked(self) -> bool:
+        """Whether the body is not as it came, because a card number in it was masked (rule 5)."""
+        return MASKED in self.told or self.reason == UnreadableReason.CARD_NUMBER
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
@@ -53,6 +65,7 @@ class Filter:
     topic: str | None = None
     reason: str | None = None
     since: datetime | None = None
+    until: datetime | None = None
 
     def topics(self) -> list[Topic]:
         """The topics to look into."""
@@ -64,7 +77,11 @@ class Filter:
 
     def accepts(self, letter: DeadLetter) -> bool:
         """Whether one is wanted."""
-        return self.reason in (None, letter.reason) and (self.since is None or letter.set_aside_at >= self.since)
+        return (
+            self.reason in (None, letter.reason)
+            and (self.since is None or letter.set_aside_at >= self.since)
+            and (self.until is None or letter.set_aside_at < self.until)
+        )
 
 
 def letter_of(topic: Topic, record: ConsumerRecord, *, with_body: bool = True) -> DeadLetter:

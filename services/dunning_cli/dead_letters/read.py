@@ -1,8 +1,8 @@
 """Reads the `<topic>.<service>.dlq` topics, newest first, without joining a consumer group: looking changes nothing."""
 
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -17,11 +17,14 @@ from dunning_cli.errors import CommandError
 
 STALLED = "DUN-C023"
 _WINDOW_FIRST, _WINDOW_MAX = 200, 20_000  # offsets
+_BODIES_MAX = 50  # dead letters in memory with their bodies, of a partition
 _POLL_MS = 100
 _STILL_SECONDS_MAX = 15.0
 
 Span = tuple[int, int]  # of offsets, half-open
 Take = Callable[[TopicPartition, ConsumerRecord], None]
+Narrow = Callable[[Sequence[DeadLetter]], Awaitable[list[DeadLetter]]]
+"""Which of some dead letters are wanted, where another place than the topic must be asked."""
 
 
 class _Backwards:
@@ -71,7 +74,7 @@ class DeadLetters:
             await admin.close()
             await consumer.stop()
 
-    async def newest(self, wanted: Filter, limit: int) -> list[DeadLetter]:
+    async def newest(self, wanted: Filter, limit: int, narrow: Narrow | None = None) -> list[DeadLetter]:
         """The newest that are wanted, without their bodies, newest first.
 
         Each partition is read from its end backwards, in windows that grow: a topic of a million letters is not read
@@ -84,8 +87,9 @@ class DeadLetters:
             for partition, remaining in backwards.items()
             if len(found[partition]) < limit and (span := remaining.next_span()) is not None
         }:
-            for partition, letters in (await self._windows(spans, wanted, limit)).items():
-                found[partition] = [*letters, *found[partition]][-limit:]
+            for partition, letters in (await self._windows(spans, wanted, None if narrow else limit)).items():
+                narrowed = await narrow(letters) if narrow else letters
+                found[partition] = [*narrowed, *found[partition]][-limit:]
         letters = [letter for several in found.values() for letter in several]
         return sorted(letters, key=lambda letter: (letter.set_aside_at, letter.place.offset), reverse=True)[:limit]
 
@@ -104,6 +108,30 @@ class DeadLetters:
         span = (place.offset, place.offset + 1)
         await self._read({partition: span}, lambda _, record: found.append(letter_of(topic, record)))
         return next(iter(found), None)
+
+    async def whole(self, places: Sequence[Place]) -> AsyncIterator[DeadLetter]:
+        """These dead letters with their bodies, each partition's in order; what is gone by now is left out."""
+        offsets: dict[tuple[str, str, int], list[int]] = defaultdict(list)
+        for place in sorted(places, key=lambda place: place.offset):
+            offsets[place.service, place.topic, place.partition].append(place.offset)
+        for (service, name, number), wanted in offsets.items():
+            topic = next(iter(Filter(service, name).topics()))
+            partition = TopicPartition(kafka_name(topic.name, self._prefix), number)
+            begin, _ = await self._bounds(partition)
+            kept = [offset for offset in wanted if offset >= begin]
+            for first in range(0, len(kept), _BODIES_MAX):
+                for letter in await self._bodies(topic, partition, kept[first : first + _BODIES_MAX]):
+                    yield letter
+
+    async def _bodies(self, topic: Topic, partition: TopicPartition, offsets: Sequence[int]) -> list[DeadLetter]:
+        found: list[DeadLetter] = []
+
+        def keep(_: TopicPartition, record: ConsumerRecord) -> None:
+            if record.offset in offsets:
+                found.append(letter_of(topic, record))
+
+        await self._read({partition: (offsets[0], offsets[-1] + 1)}, keep)
+        return found
 
     async def _partitions(self, topic: Topic) -> list[TopicPartition]:
         """Those of one topic; none where it does not exist, which `dunning doctor` tells."""
@@ -125,7 +153,7 @@ class DeadLetters:
         return found
 
     async def _windows(
-        self, spans: Mapping[TopicPartition, Span], wanted: Filter, limit: int
+        self, spans: Mapping[TopicPartition, Span], wanted: Filter, limit: int | None
     ) -> Mapping[TopicPartition, Sequence[DeadLetter]]:
         kept: dict[TopicPartition, deque[DeadLetter]] = {partition: deque(maxlen=limit) for partition in spans}
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC
 from typing import Any
 
-from dunning.contracts.decoded import UnreadableReason
 from dunning.domain.calendar import parse_rfc3339
+from dunning.runtime.letter_orders import OrderOnFile
 from dunning_cli.dead_letters.letters import DeadLetter
+from dunning_cli.dead_letters.orders import Standing, story_of
 from dunning_cli.discreet import shown, visible, without_addresses, without_people
 from dunning_cli.listing import columns
 
@@ -16,13 +17,16 @@ _BODY_CHARACTERS_MAX = 20_000
 _DETAIL_CHARACTERS_MAX = 90
 
 
-def letter_lines(letters: Sequence[DeadLetter]) -> list[str]:
-    """A line per dead letter."""
-    rows = [[str(each.place), _time(each), each.reason, _key(each), _short(shown(each.detail))] for each in letters]
-    return columns(("DEAD LETTER", "SET ASIDE", "REASON", "KEY", "WHAT TO CORRECT"), rows)
+def letter_lines(letters: Sequence[tuple[DeadLetter, Standing]]) -> list[str]:
+    """A line per dead letter, with what was done about it."""
+    rows = [
+        [str(each.place), _time(each), each.reason, standing.told(), _key(each), _short(shown(each.detail))]
+        for each, standing in letters
+    ]
+    return columns(("DEAD LETTER", "SET ASIDE", "REASON", "STATE", "KEY", "WHAT TO CORRECT"), rows)
 
 
-def letter_json(letter: DeadLetter) -> dict[str, Any]:
+def letter_json(letter: DeadLetter, standing: Standing) -> dict[str, Any]:
     """One of a list."""
     return {
         "id": str(letter.place),
@@ -31,23 +35,40 @@ def letter_json(letter: DeadLetter) -> dict[str, Any]:
         "set_aside_at": letter.set_aside_at,
         "reason": letter.reason,
         "detail": shown(letter.detail),
+        "state": standing.state,
+        "orders": [_order_json(order) for order in standing.orders],
         "key": _key(letter),
         "original": {name: letter.told.get(name) for name in ("topic", "partition", "offset", "timestamp")},
     }
 
 
-def whole_letter_json(letter: DeadLetter) -> dict[str, Any]:
-    """One with its headers and its body."""
+def _order_json(order: OrderOnFile) -> dict[str, Any]:
     return {
-        **letter_json(letter),
-        "headers": [[visible(name), _header(value)] for name, value in letter.headers],
-        "body": None if letter.body is None else "\n".join(_body(letter.body)),
-        "body_bytes": None if letter.body is None else len(letter.body),
-        "card_number_masked": letter.reason == UnreadableReason.CARD_NUMBER,
+        "kind": order.kind,
+        "by": order.by.who,
+        "at": order.given_at,
+        "why": order.by.why,
+        "corrected": order.corrected,
+        "body_sha256": order.body_sha256,
+        "outcome": order.outcome,
+        "reason": order.reason,
+        "detail": order.detail,
+        "done_at": order.done_at,
     }
 
 
-def whole_letter_lines(letter: DeadLetter) -> list[str]:
+def whole_letter_json(letter: DeadLetter, standing: Standing) -> dict[str, Any]:
+    """One with its headers and its body."""
+    return {
+        **letter_json(letter, standing),
+        "headers": [[visible(name), _header(value)] for name, value in letter.headers],
+        "body": None if letter.body is None else "\n".join(_body(letter.body)),
+        "body_bytes": None if letter.body is None else len(letter.body),
+        "card_number_masked": letter.is_masked,
+    }
+
+
+def whole_letter_lines(letter: DeadLetter, standing: Standing) -> list[str]:
     """One as text."""
     told = letter.told
     origin = f"{told.get('topic')}, partition {told.get('partition')}, offset {told.get('offset')}"
@@ -60,19 +81,20 @@ def whole_letter_lines(letter: DeadLetter) -> list[str]:
     return [
         f"dead letter {letter.place}",
         *(f"  {name:<11}{value}" for name, value in facts.items()),
+        *[f"  {visible(story_of(order))}" for order in standing.orders],
         "headers",
         *([f"  {visible(name)}: {_header(value)}" for name, value in letter.headers] or ["  none"]),
         _body_title(letter),
         *(f"  {line}" for line in _body(letter.body or b"")),
         "",
-        "people's data are shortened here; --raw writes the body as it is kept, to correct the event and send it again",
+        "people's data are shortened here; --raw writes the body as it is kept, to correct it for `dlq replay --body`",
     ]
 
 
 def _body_title(letter: DeadLetter) -> str:
     if letter.body is None or "value-null" in letter.told:
         return "body: null"
-    masked = ", the card number in it was masked when it was set aside" if letter.reason == "card_number" else ""
+    masked = ", the card number in it was masked when it was set aside" if letter.is_masked else ""
     return f"body ({len(letter.body)} bytes{masked})"
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from dunning.contracts.decode import decode
 from dunning.contracts.decoded import PassedOver, Sighting, Unreadable
 from dunning.domain.events import Input
+from dunning.domain.livemode import acts_here
 from dunning.domain.policy import Policies
 from dunning_cli.simulation.lines import InputLine, in_order, line_of
 from dunning_cli.simulation.processor import Processor
@@ -18,10 +19,12 @@ Warn = Callable[[int, str], None]
 class Simulation:
     """A world that is fed from lines, with an inbox of its own (rule 1)."""
 
-    def __init__(self, policies: Policies, processor: Processor, set_aside: Warn) -> None:
-        """`set_aside` hears of every dead letter: the line's number and the reason."""
+    def __init__(self, policies: Policies, processor: Processor, set_aside: Warn, *, test_mode: bool = False) -> None:
+        """`set_aside` hears of every dead letter: the line's number and the reason. In test mode `livemode: false`
+        acts (rule 4)."""
         self._world = World(policies, processor)
         self._set_aside = set_aside
+        self._test_mode = test_mode
         self._seen: dict[int, int] = {}
 
     def run(self, lines: list[InputLine], until: datetime) -> list[bytes]:
@@ -42,7 +45,9 @@ class Simulation:
             case PassedOver():
                 self._set_aside(line.number, f"passed over: {decoded.reason}")
             case _:
-                if self._is_new(line, decoded.sightings):
+                if not acts_here(decoded.input, test_mode=self._test_mode):
+                    self._set_aside(line.number, "passed over: livemode is false, and this is no test mode")
+                elif self._is_new(line, decoded.sightings):
                     self._apply(line, decoded.input, decoded.sightings)
 
     def _is_new(self, line: InputLine, sightings: tuple[Sighting, ...]) -> bool:
@@ -56,9 +61,6 @@ class Simulation:
         return all(content is None for content in known)
 
     def _apply(self, line: InputLine, event: Input, sightings: tuple[Sighting, ...]) -> None:
-        if getattr(event, "livemode", True) is False:
-            self._set_aside(line.number, "passed over: livemode is false, and this is no test mode")
-            return
         refused = self._world.read(event, line.at)
         if len(refused) == SERVICES:  # it had no effect anywhere: sent again, it may
             for sighting in sightings:

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from dunning_cli.dead_letters.letters import DeadLetter, Filter, Place, parse_place
+from dunning_cli.dead_letters.orders import Standing
 from dunning_cli.dead_letters.text import letter_lines, whole_letter_json, whole_letter_lines
-from tests.cli import dunning
+
+OPEN = Standing()
 
 
 def a_letter(body: bytes | None, reason: str = "invalid_json", **told: str) -> DeadLetter:
@@ -22,7 +24,7 @@ def a_letter(body: bytes | None, reason: str = "invalid_json", **told: str) -> D
 
 
 def test_a_body_that_is_no_json_is_shown_without_addresses_and_without_effects() -> None:
-    assert whole_letter_lines(a_letter(b'{"email": anna@example.com\x1b[2J\xff'))[:-2] == [
+    assert whole_letter_lines(a_letter(b'{"email": anna@example.com\x1b[2J\xff'), OPEN)[:-2] == [
         "dead letter retry_scheduler:payment.failed:0:12",
         "  reason     invalid_json: not JSON at line 1",
         "  came from  payment.failed, partition 4, offset 17, at 2026-03-28 10:00:00Z",
@@ -37,27 +39,27 @@ def test_a_body_that_is_no_json_is_shown_without_addresses_and_without_effects()
 
 
 def test_a_customer_is_shortened_and_a_masked_card_number_is_told() -> None:
-    lines = whole_letter_lines(a_letter(b'{"customer": {"name": "Anna"}, "n": "**** 1111"}', "card_number"))
+    lines = whole_letter_lines(a_letter(b'{"customer": {"name": "Anna"}, "n": "**** 1111"}', "card_number"), OPEN)
 
     assert "body (48 bytes, the card number in it was masked when it was set aside)" in lines
     assert '    "name": "A***"' in [line.removeprefix("  ") for line in lines]
 
 
 def test_a_body_that_nests_too_deep_to_parse_is_cut_not_a_traceback() -> None:
-    lines = whole_letter_lines(a_letter(b"[" * 30_000, "too_deep"))
+    lines = whole_letter_lines(a_letter(b"[" * 30_000, "too_deep"), OPEN)
 
     assert "  … 10000 more characters" in lines
 
 
 def test_a_null_value_is_no_empty_body() -> None:
-    assert "body: null" in whole_letter_lines(a_letter(b"", "null_value", **{"value-null": "true"}))
-    assert whole_letter_json(a_letter(None))["body"] is None
+    assert "body: null" in whole_letter_lines(a_letter(b"", "null_value", **{"value-null": "true"}), OPEN)
+    assert whole_letter_json(a_letter(None), OPEN)["body"] is None
 
 
 def test_a_list_has_one_line_each() -> None:
-    assert letter_lines([a_letter(b"")]) == [
-        "DEAD LETTER                          SET ASIDE             REASON        KEY     WHAT TO CORRECT",
-        "retry_scheduler:payment.failed:0:12  2026-03-28 10:00:01Z  invalid_json  acct-1  not JSON at line 1",
+    assert letter_lines([(a_letter(b""), OPEN)]) == [
+        "DEAD LETTER                          SET ASIDE             REASON        STATE  KEY     WHAT TO CORRECT",
+        "retry_scheduler:payment.failed:0:12  2026-03-28 10:00:01Z  invalid_json  open   acct-1  not JSON at line 1",
     ]
 
 
@@ -76,11 +78,3 @@ def test_a_service_sets_aside_only_what_it_reads() -> None:
     found = [topic.name for topic in Filter(service="account_enforcement", topic="dunning.stage.changed").topics()]
 
     assert found == []
-
-
-def test_replay_says_that_it_is_not_in_force_and_what_to_do_meanwhile() -> None:
-    said = dunning("dlq", "replay", "retry_scheduler:payment.failed:0:12")
-
-    assert said.exit_code == 2
-    assert said.text.startswith("replay is not in force yet: correct the event")
-    assert said.text.endswith("[DUN-C022]")

@@ -18,6 +18,7 @@ from dunning.runtime.instance import outbox_writer
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.store import Fenced, StoreUnavailable, TopicPartition
 from dunning.runtime.turn import Batch, Turn, concerns_the_input
+from dunning.runtime.wanted import pass_over
 from dunning.testing.hand_clock import HandClock
 from dunning.testing.memory import MemoryStore
 from dunning.testing.toy import ToyAccount, toy_service
@@ -55,6 +56,7 @@ class Taken:
             store,
             decode,
             outbox_writer(""),
+            pass_over(toy_service(), test_mode=False),
             topic_prefix="",
             clock=DatabaseClock(5, host=lambda: NOON),
             metrics=self.metrics,
@@ -119,6 +121,25 @@ async def test_what_was_rejected_had_no_effect_so_it_is_no_duplicate_when_it_is_
     await taken.take(failure("acc-1", code="toy_reject"), first_offset=1)
 
     assert await taken.pending() == ["payment.failed.toy.dlq"] * 2
+
+
+async def test_test_data_are_passed_over_and_their_key_is_free_for_the_same_event_when_it_is_live() -> None:
+    taken = Taken(MoodyStore())
+    test_data = failure("acc-1")[:-1] + b', "livemode": false}'
+
+    await taken.take(test_data, failure("acc-1"))
+
+    assert await taken.pending() == ["dunning.stage.changed"]
+    assert taken.metrics.passed_over.labels("payment.failed", "test_event")._value.get() == 1
+
+
+async def test_a_body_that_was_masked_says_so() -> None:
+    taken = Taken(MoodyStore())
+
+    await taken.take(b"{", b'{"note": "4111 1111 1111 1111"}')
+
+    letters = [dict(pending.row.headers) for pending in await taken.store.pending(0, 10)]
+    assert [letter.get("dlq-masked") for letter in letters] == [None, b"true"]
 
 
 class ImpatientStore(MoodyStore):

@@ -249,3 +249,55 @@ select id, version from policies;
 -- name: load_policies
 -- All versions: cases use old ones until they close.
 select id, version, digest, body, first_seen_at from policies order by id, version;
+
+-- name: give_replay
+-- The partial unique index says no to a second one while one waits or after one has acted (rule 5); two operators at once
+-- get one order.
+insert into dead_letter_orders (
+    kind, topic, dlq_partition, dlq_offset, set_aside_for, given_by, why, masked, corrected, key, headers, body,
+    body_sha256, given_at
+)
+values ('replay', $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13::timestamptz, clock_timestamp()))
+on conflict (topic, dlq_partition, dlq_offset)
+    where kind = 'replay' and (outcome is null or outcome in ('applied', 'duplicate'))
+    do nothing
+returning id;
+
+-- name: give_discard
+-- What waits to be replayed, or was, is not to be discarded any more. A replay that is ordered at the same instant wins.
+insert into dead_letter_orders (
+    kind, topic, dlq_partition, dlq_offset, set_aside_for, given_by, why, given_at, outcome, done_at
+)
+select 'discard', $1, $2, $3, $4, $5, $6, clock.now, 'discarded', clock.now
+from (select coalesce($7::timestamptz, clock_timestamp()) as now) clock
+where not exists (
+    select from dead_letter_orders
+    where topic = $1 and dlq_partition = $2 and dlq_offset = $3
+        and kind = 'replay' and (outcome is null or outcome in ('applied', 'duplicate'))
+)
+returning id;
+
+-- name: orders_on_file
+-- Of some dead letters, oldest first.
+select o.id, o.topic, o.dlq_partition, o.dlq_offset, o.kind, o.given_by, o.given_at, o.why, o.corrected, o.body_sha256,
+    o.outcome, o.outcome_reason, o.outcome_detail, o.done_at
+from dead_letter_orders o
+join unnest($1::text[], $2::integer[], $3::bigint[]) as asked (topic, dlq_partition, dlq_offset)
+    using (topic, dlq_partition, dlq_offset)
+order by o.id;
+
+-- name: take_replay
+-- First of all locks. What another instance has in hand is passed over; it is taken again if that one dies.
+select id, topic, dlq_partition, dlq_offset, key, headers, body
+from dead_letter_orders
+where outcome is null and id <> all ($1::bigint[])
+order by id
+limit 1
+for update skip locked;
+
+-- name: note_replay
+-- In the transaction that acts. The copy of the message goes: its bytes stay in the dead letters' topic.
+update dead_letter_orders
+set outcome = $2, outcome_reason = $3, outcome_detail = $4, done_at = coalesce($5::timestamptz, clock_timestamp()),
+    key = null, headers = null, body = null
+where id = $1;

@@ -10,7 +10,8 @@ from typing import Any, Generic, TypeVar
 import asyncpg
 
 from dunning.domain.account import AccountState
-from dunning.runtime.postgres import errands, offsets, outbox
+from dunning.runtime.letter_orders import By, LetterPlace, OrderOnFile, ReplayOrder
+from dunning.runtime.postgres import errands, letter_orders, offsets, outbox
 from dunning.runtime.postgres.accounts import CaseTable
 from dunning.runtime.postgres.connections import Clock, Connection, Pool, driver_errors_translated, open_pool
 from dunning.runtime.postgres.queries import QUERIES
@@ -121,6 +122,18 @@ class PostgresStore(Generic[A]):
     ) -> None:
         async with self.connection() as connection:
             await errands.postpone(connection, leased, due_at, not_before, self._given_now(), refused=refused)
+
+    async def give_replay(self, order: ReplayOrder, by: By) -> int | None:
+        async with self.connection() as connection:
+            return await letter_orders.give_replay(connection, order, by, self._given_now())
+
+    async def give_discard(self, place: LetterPlace, set_aside_for: str, by: By) -> int | None:
+        async with self.connection() as connection:
+            return await letter_orders.give_discard(connection, place, set_aside_for, by, self._given_now())
+
+    async def orders_on_file(self, places: Collection[LetterPlace]) -> list[OrderOnFile]:
+        async with self.connection() as connection:
+            return await letter_orders.orders_on_file(connection, places)
 
     def _given_now(self) -> datetime | None:
         return self._clock() if self._clock else None

@@ -6,8 +6,9 @@ from typing import Any, Generic, TypeVar
 
 from dunning.domain.account import AccountState
 from dunning.domain.decision import Errand
+from dunning.runtime.letter_orders import Ending, Replay
 from dunning.runtime.postgres import errands as errand_table
-from dunning.runtime.postgres import inbox, offsets, outbox
+from dunning.runtime.postgres import inbox, letter_orders, offsets, outbox
 from dunning.runtime.postgres.accounts import Accounts, CaseTable
 from dunning.runtime.postgres.connections import Clock, Connection
 from dunning.runtime.postgres.queries import QUERIES
@@ -40,6 +41,12 @@ class PostgresTransaction(Generic[A]):
 
     async def advance_offsets(self, positions: Mapping[TopicPartition, int]) -> None:
         await offsets.advance_offsets(self._connection, positions)
+
+    async def take_replay(self, but_not: Collection[int] = ()) -> Replay | None:
+        return await letter_orders.take_replay(self._connection, list(but_not))
+
+    async def note_replay(self, replay: Replay, ending: Ending) -> None:
+        await letter_orders.note_replay(self._connection, replay, ending, await self.now())
 
     async def first_sightings(self, sightings: Sequence[tuple[int, int]]) -> list[Verdict]:
         if not sightings:

@@ -1,0 +1,135 @@
+"""What operators order for dead letters, before anything is asked of a server."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dunning.runtime.letter_orders import By, LetterPlace, OrderKind, OrderOnFile, OrderOutcome
+from dunning_cli.dead_letters.dealing import Correction
+from dunning_cli.dead_letters.letters import DeadLetter, Place
+from dunning_cli.dead_letters.orders import Standing, story_of
+from dunning_cli.errors import CommandError
+from dunning_cli.health.findings import Level
+from dunning_cli.health.letters import judge_letters
+from tests.cli import dunning
+from tests.kernel import failure
+
+ID = "retry_scheduler:payment.failed:0:12"
+AT = datetime(2026, 3, 28, 10, 0, 1, tzinfo=UTC)
+PLAIN = (("content-type", b"application/json"), ("ce_id", b"e-1"))
+
+
+def an_order(kind: OrderKind, outcome: OrderOutcome | None, reason: str = "", detail: str = "") -> OrderOnFile:
+    place = LetterPlace("payment.failed", 0, 12)
+    return OrderOnFile(1, place, kind, By("anna", "mended"), AT, False, None, outcome, reason, detail, AT)
+
+
+WAITING = an_order(OrderKind.REPLAY, None)
+APPLIED = an_order(OrderKind.REPLAY, OrderOutcome.APPLIED)
+AGAIN = an_order(OrderKind.REPLAY, OrderOutcome.SET_ASIDE, "no_policy", "none matches")
+DISCARDED = an_order(OrderKind.DISCARD, OrderOutcome.DISCARDED)
+
+
+@pytest.mark.parametrize(
+    ("orders", "state", "told", "may_be_replayed"),
+    [
+        ((), "open", "open", True),
+        ((WAITING,), "waiting", "waiting", False),
+        ((AGAIN,), "set_aside", "set aside again: no_policy", True),
+        ((AGAIN, APPLIED), "applied", "applied", False),
+        ((DISCARDED,), "discarded", "discarded", True),
+        ((AGAIN, DISCARDED), "discarded", "discarded", True),
+        ((DISCARDED, WAITING), "waiting", "waiting", False),
+        ((APPLIED, DISCARDED), "applied", "applied", False),  # two at the same instant: the replay acted
+    ],
+)
+def test_how_a_dead_letter_stands(
+    orders: tuple[OrderOnFile, ...], state: str, told: str, may_be_replayed: bool
+) -> None:
+    standing = Standing(orders)
+
+    assert (standing.state, standing.told(), standing.may_be_replayed) == (state, told, may_be_replayed)
+
+
+def test_the_story_of_an_order() -> None:
+    assert [story_of(each) for each in (WAITING, replace(APPLIED, corrected=True), AGAIN, DISCARDED)] == [
+        "replayed by anna at 2026-03-28 10:00:01Z (mended): waits for the service to take it",
+        "replayed, corrected by anna at 2026-03-28 10:00:01Z (mended): applied",
+        "replayed by anna at 2026-03-28 10:00:01Z (mended): set aside, no_policy: none matches",
+        "discarded by anna at 2026-03-28 10:00:01Z (mended)",
+    ]
+
+
+def a_letter(body: bytes = b"{", **told: str) -> DeadLetter:
+    return DeadLetter(
+        Place("retry_scheduler", "payment.failed", 0, 12), AT, b"acc-1", {"reason": "invalid_json", **told}, PLAIN, body
+    )
+
+
+def test_a_correction_replaces_the_body_and_the_headers_that_it_names() -> None:
+    order = Correction(failure("acc-1"), (("ce_id", ""), ("x-who", "anna"))).order_for(a_letter())
+
+    assert order.body == failure("acc-1")
+    assert order.headers == (("content-type", b"application/json"), ("x-who", b"anna"))
+    assert (order.key, order.corrected, order.masked) == (b"acc-1", True, False)
+
+
+def test_without_a_correction_it_is_read_as_it_came_whatever_it_says() -> None:
+    order = Correction().order_for(a_letter(masked="true"))
+
+    assert (order.body, order.headers, order.corrected, order.masked) == (b"{", PLAIN, False, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{", "invalid_json"),
+        (failure("acc-1", code="4111 1111 1111 1111"), "card_number"),
+    ],
+)
+def test_a_correction_that_could_not_be_read_is_not_even_put_on_file(body: bytes, reason: str) -> None:
+    with pytest.raises(CommandError, match=f"it would be set aside again: {reason}") as refused:
+        Correction(body, (("ce_id", ""),)).order_for(a_letter())
+    assert str(refused.value).endswith("[DUN-C025]")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("replay",), "name dead letters by their ids, or by --topic"),
+        (("replay", "--yes"), "name dead letters by their ids, or by --topic"),
+        (("replay", ID, "--reason", "no_policy"), "by their ids or by filters, not by both"),
+        (("replay", "--reason", "no_policy", "--header", "a=b"), "correct one dead letter"),
+        (("replay", ID, ID, "--header", "a=b"), "correct one dead letter"),
+        (("replay", ID, "--header", "a"), "is not NAME=VALUE"),
+        (("replay", ID, "--body", "no/such/file"), "cannot read no/such/file"),
+        (("replay", "nonsense"), "is no dead letter"),
+        (("replay", "--since", "yesterday"), "neither a time such as"),
+        (("discard", ID, "--why", " "), "say why nothing is to be done"),
+        (("list", "--state", "new"), '"new" is none of open, waiting, applied'),
+    ],
+)
+def test_options_that_do_not_fit_together(arguments: tuple[str, ...], said: str) -> None:
+    answer = dunning("dlq", *arguments)
+
+    assert answer.exit_code == 2
+    assert said in answer.text
+    assert answer.text.endswith("[DUN-C021]")
+
+
+def test_to_discard_one_has_to_say_why(tmp_path: Path) -> None:
+    assert dunning("dlq", "discard", ID, "--data-dir", str(tmp_path)).exit_code == 2
+
+
+def test_the_doctor_names_what_nobody_dealt_with_by_service_and_reason() -> None:
+    letters = [a_letter(), a_letter(), a_letter(reason="no_policy")]
+
+    finding = judge_letters(letters)
+    assert finding.level is Level.WARNING
+    assert finding.message == (
+        "3 dead letters that nobody dealt with since 2026-03-28 10:00Z: "
+        "retry_scheduler invalid_json 2, retry_scheduler no_policy 1"
+    )
+    assert judge_letters([]).level is Level.OK
