@@ -22,6 +22,7 @@ from dunning_cli.stack.env_file import read_env_file
 
 KAFKA = "DUNNING_KAFKA_BOOTSTRAP_SERVERS"
 DATABASE = "DUNNING_DATABASE_URL"
+LONG_AGO = "2000-01-01T00:00:00Z"  # `DUNNING_START` of stories that are dated in the past
 _STOP_SECONDS_MAX = 60
 
 

@@ -10,13 +10,15 @@ from dunning.runtime.main import start
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.run import run
 from dunning.runtime.settings import Settings
+from dunning.runtime.start import FixedStart
 
 
 async def serve(settings: Settings) -> int:
     """Serve until told to stop."""
     shelf = PolicyShelf(settings.policy_dir, SHIPPED_TEMPLATES)
     metrics = AccountMetrics()
-    return await run(account_enforcement(shelf, Standing(metrics)), settings, metrics=metrics)
+    service = account_enforcement(shelf, FixedStart(settings.start), Standing(metrics))
+    return await run(service, settings, metrics=metrics)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from dunning.domain.words import Outcome
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.repository import StateRepository
 from dunning.runtime.service import Keeper, Service
+from dunning.runtime.start import FixedStart
 
 TOPICS = (PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS, NOTICE_RESULT)
 
@@ -17,13 +18,13 @@ def wanted(event: Input) -> bool:
     return not isinstance(event, NoticeResult) or event.outcome in (Outcome.DELIVERED, Outcome.BOUNCED)
 
 
-def account_enforcement(policies: PolicyShelf, *keepers: Keeper) -> Service[EnforcedAccount]:
-    """The service; `policies` are kept up to date beside the work."""
+def account_enforcement(policies: PolicyShelf, start: FixedStart, *keepers: Keeper) -> Service[EnforcedAccount]:
+    """The service; `policies` are kept up to date beside the work, `start` is fixed (rule 43)."""
     return Service(
         name=ACCOUNT_ENFORCEMENT,
         topics=TOPICS,
-        decide=AccountTrack(policies.in_force).decide,
+        decide=AccountTrack(policies.in_force, start.instant).decide,
         repository=StateRepository(EnforcedAccount, AccountCase),
         wanted=wanted,
-        keepers=(policies, *keepers),
+        keepers=(policies, start, *keepers),
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def doctor(output: Output = Format.TEXT, data_dir: DataDir = None) -> None:
-    """Look at brokers, topics, tables, policies, clocks, lag, dead letters, outbox, services and mail; say what to do.
+    """Look at brokers, topics, tables, policies, clocks, modes, lag, dead letters, outbox, services and mail.
 
     Nothing is changed. Exit code 0: nothing is a problem, warnings or not; 1: something is.
 
@@ -62,7 +62,7 @@ async def _database(place: Place, settings: "Settings") -> "list[Finding]":
 async def _in_database(place: Place, settings: "Settings") -> "list[Finding]":
     from dunning.contracts.topics import SERVICES
     from dunning_cli.asking import connected
-    from dunning_cli.health import database, lag, letters, policies
+    from dunning_cli.health import database, lag, letters, live, policies
 
     connection = await connected(settings)
     try:
@@ -70,6 +70,8 @@ async def _in_database(place: Place, settings: "Settings") -> "list[Finding]":
         schemas, usable = await database.look_at_schemas(connection)
         findings += schemas
         findings += policies.look_at_policies(place.policy_dir, await policies.versions_on_file(connection, usable))
+        findings += await live.look_at_start(connection, usable)
+        findings += [await live.look_at_mode(connection, service) for service in usable]
         findings += await _answered(lag.LAG, lag.look_at_lag(connection, settings, usable))
         if len(usable) == len(SERVICES):
             findings += await _answered(letters.LETTERS, letters.look_at_letters(settings))

@@ -43,7 +43,7 @@ async def _migrate(settings: "Settings", services: list[str]) -> list[str]:
     require_broker(settings)
     lines = []
     for service in services:
-        applied = await migrate_schema(postgres_settings(settings), service)
+        applied = await migrate_schema(postgres_settings(settings), service, start=settings.start)
         lines += [f"{service}: applied {step}" for step in applied] or [f"{service}: up to date"]
     report = await create_topics(settings)
     lines += [f"topic {name}: created" for name in report.created] or ["topics: all there"]

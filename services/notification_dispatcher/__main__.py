@@ -9,6 +9,7 @@ from dunning.runtime.main import start
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.problem import SETTING_WRONG, Problem
 from dunning.runtime.run import run
+from dunning.runtime.start import FixedStart
 from notification_dispatcher.channels.email import EmailChannel
 from notification_dispatcher.metrics import NoticeMetrics
 from notification_dispatcher.service import notification_dispatcher
@@ -21,8 +22,9 @@ LEASE_SHARE = 0.9  # of a lease's time, which the kernel leaves to a worker
 async def serve(settings: DispatcherSettings) -> int:
     """Serve until told to stop. Without an SMTP server every mail is `suppressed`, reason `channel_not_configured`."""
     shelf = PolicyShelf(settings.policy_dir, template_names())
+    fixed_start = FixedStart(settings.start)
     if settings.server is None:
-        return await run(notification_dispatcher(shelf, frozenset()), settings, metrics=NoticeMetrics())
+        return await run(notification_dispatcher(shelf, fixed_start, frozenset()), settings, metrics=NoticeMetrics())
     email = EmailChannel(settings, lambda: datetime.now(UTC))
     if email.perform_seconds_max > settings.errand_lease_seconds * LEASE_SHARE:
         raise Problem(
@@ -30,7 +32,7 @@ async def serve(settings: DispatcherSettings) -> int:
             f"DUNNING_ERRAND_LEASE_SECONDS is {settings.errand_lease_seconds:g}, but one mail may take "
             f"{email.perform_seconds_max:g}: give it at least {email.perform_seconds_max / LEASE_SHARE:.0f}",
         )
-    service = notification_dispatcher(shelf, frozenset({Channel.EMAIL}))
+    service = notification_dispatcher(shelf, fixed_start, frozenset({Channel.EMAIL}))
     try:
         return await run(service, settings, perform=email.perform, metrics=NoticeMetrics())
     finally:

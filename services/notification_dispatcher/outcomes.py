@@ -6,7 +6,7 @@ from datetime import datetime
 from dunning.domain import ids
 from dunning.domain.events import NoticeResult
 from dunning.domain.policy import Policies
-from dunning.domain.track import Track, Turn
+from dunning.domain.track import BEFORE_EVERYTHING, Track, Turn
 from dunning.domain.words import NOTICE_NONE, Channel
 from notification_dispatcher.case import Notice, NoticeAccount, NoticeCase, NoticeState
 from notification_dispatcher.templates.locales import negotiate
@@ -24,9 +24,11 @@ class Outcomes(Track[NoticeAccount, NoticeCase]):
         policies: Callable[[], Policies],
         configured: frozenset[Channel],
         with_receipts: frozenset[Channel] = WITH_RECEIPTS,
+        *,
+        start: Callable[[], datetime] = lambda: BEFORE_EVERYTHING,
     ) -> None:
         """`configured` channels can send here; on those `with_receipts` a receipt says what was delivered."""
-        super().__init__(policies)
+        super().__init__(policies, start)
         self.configured = configured
         self.with_receipts = with_receipts
 

@@ -6,6 +6,7 @@ from dunning.domain.words import AccountStage, Channel, Track
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.repository import StateRepository
 from dunning.runtime.service import Service
+from dunning.runtime.start import FixedStart
 from notification_dispatcher.case import NoticeAccount, NoticeCase
 from notification_dispatcher.decide import NoticeTrack
 
@@ -20,13 +21,16 @@ def wanted(event: Input) -> bool:
     return True
 
 
-def notification_dispatcher(policies: PolicyShelf, configured: frozenset[Channel]) -> Service[NoticeAccount]:
-    """The service; `policies` are kept up to date beside the work, `configured` are the channels that can send."""
+def notification_dispatcher(
+    policies: PolicyShelf, start: FixedStart, configured: frozenset[Channel]
+) -> Service[NoticeAccount]:
+    """The service; `policies` are kept up to date beside the work, `start` is fixed (rule 43), `configured` are the
+    channels that can send."""
     return Service(
         name=NOTIFICATION_DISPATCHER,
         topics=TOPICS,
-        decide=NoticeTrack(policies.in_force, configured).decide,
+        decide=NoticeTrack(policies.in_force, configured, start=start.instant).decide,
         repository=StateRepository(NoticeAccount, NoticeCase),
         wanted=wanted,
-        keepers=(policies,),
+        keepers=(policies, start),
     )

@@ -8,6 +8,7 @@ from dunning.runtime.main import start
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.run import run
 from dunning.runtime.settings import Settings
+from dunning.runtime.start import FixedStart
 from retry_scheduler.metrics import RetryMetrics
 from retry_scheduler.service import retry_scheduler
 
@@ -15,7 +16,7 @@ from retry_scheduler.service import retry_scheduler
 async def serve(settings: Settings) -> int:
     """Serve until told to stop."""
     shelf = PolicyShelf(settings.policy_dir, SHIPPED_TEMPLATES)
-    return await run(retry_scheduler(shelf), settings, metrics=RetryMetrics())
+    return await run(retry_scheduler(shelf, FixedStart(settings.start)), settings, metrics=RetryMetrics())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from dunning.domain.words import AccountStage, Track
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.repository import StateRepository
 from dunning.runtime.service import Column, Service
+from dunning.runtime.start import FixedStart
 from retry_scheduler.case import RetryAccount, RetryCase
 from retry_scheduler.decide import RetryTrack
 
@@ -24,13 +25,13 @@ def wanted(event: Input) -> bool:
     return True
 
 
-def retry_scheduler(policies: PolicyShelf) -> Service[RetryAccount]:
-    """The service; `policies` are kept up to date beside the work."""
+def retry_scheduler(policies: PolicyShelf, start: FixedStart) -> Service[RetryAccount]:
+    """The service; `policies` are kept up to date beside the work, `start` is fixed (rule 43)."""
     return Service(
         name=RETRY_SCHEDULER,
         topics=TOPICS,
-        decide=RetryTrack(policies.in_force).decide,
+        decide=RetryTrack(policies.in_force, start.instant).decide,
         repository=StateRepository(RetryAccount, RetryCase, COLUMNS),
         wanted=wanted,
-        keepers=(policies,),
+        keepers=(policies, start),
     )

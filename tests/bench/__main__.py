@@ -17,6 +17,7 @@ import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dunning.contracts.topics import ACCOUNT_ENFORCEMENT, NOTIFICATION_DISPATCHER, RETRY_SCHEDULER
@@ -96,7 +97,7 @@ async def _one(trial: Trial, settings: Mapping[str, str], root: Path) -> Measure
     given = {"kafka_bootstrap_servers": bootstrap, "database_url": database, "topic_prefix": prefix}
     await create_topics(load_settings(Settings, **given))
     for service in trial.services:
-        await migrate(database, service)
+        await migrate(database, service, start=datetime(2000, 1, 1, tzinfo=UTC))
     await write(bootstrap, prefix, trial.events)
     infra = {name: int(settings[f"DUNNING_PIDS_{name.upper()}"]) for name in ("kafka", "postgres")}
     with running(trial.services, environment, root) as pids:

@@ -62,3 +62,4 @@ async def emptied(store: PostgresStore[ToyAccount]) -> None:
         await connection.execute(
             "truncate offsets, inbox, accounts, cases, outbox, journal, errands, policies, dead_letter_orders"
         )
+        await connection.execute("update present_mode set word = null")

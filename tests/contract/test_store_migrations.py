@@ -1,17 +1,25 @@
 """A schema is brought up to date once, by whoever comes first, and never by a file that changed."""
 
 import asyncio
+import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 
 import asyncpg
 import pytest
 
+from dunning.contracts.topics import SERVICES
+from dunning.domain.calendar import parse_rfc3339, rfc3339
 from dunning.runtime.migrate import Migration, MigrationError, kernel_migrations, migrate, missing_migrations
 from dunning.runtime.postgres import PostgresSettings, PostgresStore, SchemaMissing
+from dunning.runtime.problem import Problem
+from dunning.runtime.start import FixedStart
 from dunning.testing.toy import migrate_toy, toy_migrations, toy_service
 
 BIRDS = Migration("toy/0001_birds.pre.sql", "pre", "create table birds (name text)")
 NESTS = Migration("toy/0002_nests.post.sql", "post", "alter table birds add column nest text not null")
+MARCH = "2026-03-01T00:00:00Z"
+ONE_HOUR_EAST = timezone(timedelta(hours=1))
 BROKEN = Migration("toy/0003_broken.pre.sql", "pre", "create table eggs (n int); create table eggs (n int)")
 
 
@@ -42,6 +50,7 @@ async def test_a_second_time_there_is_nothing_to_do(database_url: str) -> None:
         "kernel/0001_tables.pre.sql",
         "kernel/0002_errand_refusals.pre.sql",
         "kernel/0003_dead_letter_orders.pre.sql",
+        "kernel/0010_modes.pre.sql",
         "toy/0001_cases.pre.sql",
     ]
     assert await migrate_toy(database_url) == []
@@ -129,3 +138,56 @@ async def test_a_service_does_not_take_half_made_tables_for_whole_ones(database_
     with pytest.raises(SchemaMissing, match="dunning migrate"):
         async with PostgresStore.open(PostgresSettings(url=database_url), toy_service()):
             pass
+
+
+async def test_the_start_is_fixed_once_for_all_services_of_a_database(database_url: str) -> None:
+    await migrate(database_url, "account_enforcement", start=datetime(2026, 3, 1, tzinfo=UTC))
+    await migrate(database_url, "retry_scheduler")
+
+    assert await starts_of(database_url) == {"account_enforcement": MARCH, "retry_scheduler": MARCH}
+    assert await migrate(database_url, "retry_scheduler", start=datetime(2026, 3, 1, 1, tzinfo=ONE_HOUR_EAST)) == []
+    with pytest.raises(Problem, match=r"DUNNING_START is 2026-04-01T00:00:00Z, but the first .* 2026-03-01T00:00:00Z"):
+        await migrate(database_url, "notification_dispatcher", start=datetime(2026, 4, 1, tzinfo=UTC))
+
+
+async def test_left_out_the_start_is_the_moment_of_the_first_migration(database_url: str) -> None:
+    before = await asked(database_url, "select clock_timestamp()")
+    await asyncio.gather(*(migrate(database_url, service) for service in SERVICES))
+    after = await asked(database_url, "select clock_timestamp()")
+
+    (start,) = {parse_rfc3339(each) for each in (await starts_of(database_url)).values()}
+    assert isinstance(before, datetime)
+    assert start is not None
+    assert before <= start <= after  # type: ignore[operator]
+
+
+async def test_a_schema_from_before_there_was_a_start_began_when_it_was_made(database_url: str) -> None:
+    await migrate(database_url, "retry_scheduler")
+    made = await asked(database_url, "select recorded_at from retry_scheduler.facts where name = 'outbox_shards'")
+    await asked(database_url, "delete from retry_scheduler.facts where name = 'start'")
+
+    await migrate(database_url, "account_enforcement")
+    await migrate(database_url, "retry_scheduler")
+
+    assert isinstance(made, datetime)
+    assert await starts_of(database_url) == dict.fromkeys(["account_enforcement", "retry_scheduler"], rfc3339(made))
+
+
+async def test_a_service_refuses_another_start_than_the_one_on_file(database_url: str) -> None:
+    await migrate_toy(database_url)
+    fixed = FixedStart(datetime(2026, 3, 1, tzinfo=UTC))
+
+    async with PostgresStore.open(PostgresSettings(url=database_url), toy_service()) as store:
+        with pytest.raises(Problem, match="it never moves"):
+            await fixed.start(store.connection)
+
+
+async def starts_of(url: str) -> dict[str, str]:
+    """The fact of every service that has tables."""
+    found = {}
+    for service in SERVICES:
+        if await asked(url, f"select to_regclass('{service}.facts')"):
+            found[service] = json.loads(
+                str(await asked(url, f"select value from {service}.facts where name = 'start'"))
+            )
+    return found

@@ -15,7 +15,7 @@ from typing import Any
 from tests.e2e.foreign import ForeignClient, a_foreign_client
 from tests.e2e.shared import write_policies
 from tests.e2e.watch import PATIENCE_SECONDS, Watch, eventually, watching
-from tests.stack import without_named_servers
+from tests.stack import LONG_AGO, without_named_servers
 
 _RAN_ON_SECONDS_MAX = 60
 
@@ -120,6 +120,7 @@ async def alone(name: str, ground: Ground, policies: Mapping[str, str], **settin
         "DUNNING_TOPIC_PREFIX": ground.topic_prefix,
         "DUNNING_POLICY_DIR": str(policy_dir),
         "DUNNING_INSTANCE_ID": f"{name}-1",
+        "DUNNING_START": LONG_AGO,
     }
     environment = {**without_named_servers(), **named, **settings}
     await asyncio.to_thread(_migrate, environment)

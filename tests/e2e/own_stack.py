@@ -19,7 +19,7 @@ from dunning_cli.stack.env_file import read_env_file
 from dunning_cli.stack.processes import Process
 from tests.e2e.platform import Platform
 from tests.e2e.watch import eventually
-from tests.stack import without_named_servers
+from tests.stack import LONG_AGO, without_named_servers
 
 SUPERVISOR = "supervisor"
 _COMMAND_SECONDS_MAX = 300
@@ -98,7 +98,9 @@ def own_stack(policy: str, **settings: str) -> Iterator[OwnStack]:
         policies = Path(folder) / "policies"
         policies.mkdir()
         (policies / "policy.yaml").write_text(policy)
-        stack = OwnStack(Path(folder) / "data", policies, {**without_named_servers(), **settings})
+        stack = OwnStack(
+            Path(folder) / "data", policies, {**without_named_servers(), "DUNNING_START": LONG_AGO, **settings}
+        )
         try:
             stack.up()
             yield stack

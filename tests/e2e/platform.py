@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dunning_cli.stack.env_file import read_env_file
-from tests.stack import without_named_servers
+from tests.stack import LONG_AGO, without_named_servers
 
 _UP_SECONDS_MAX = 180
 
@@ -52,6 +52,7 @@ def running_platform(
         "DUNNING_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
         "DUNNING_DATABASE_URL": database_url,
         "DUNNING_TOPIC_PREFIX": topic_prefix,
+        "DUNNING_START": LONG_AGO,
     }
     environment = {**without_named_servers(), **named, **settings}
     try:

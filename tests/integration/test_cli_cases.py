@@ -20,6 +20,7 @@ from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.postgres import PostgresSettings, PostgresStore
 from dunning.runtime.service import Service
 from dunning.runtime.settings import Settings, load_settings
+from dunning.runtime.start import FixedStart
 from dunning_cli.asking import ask, looking_into
 from dunning_cli.errors import CommandError
 from notification_dispatcher.service import notification_dispatcher
@@ -38,10 +39,10 @@ ladder:
   - {rung: suspended, at: 14d, account: suspended, warned_by: warning, lead: 3d}
 """
 CASE = ids.case_id("acct-1", "inv-1", 1)
-MakeService = Callable[[PolicyShelf], Service[Any]]
+MakeService = Callable[[PolicyShelf, FixedStart], Service[Any]]
 SERVICES: tuple[MakeService, ...] = (
     retry_scheduler,
-    lambda policies: notification_dispatcher(policies, frozenset({Channel.EMAIL})),
+    lambda policies, start: notification_dispatcher(policies, start, frozenset({Channel.EMAIL})),
     account_enforcement,
 )
 
@@ -89,9 +90,11 @@ class Installation:
     async def _read(self, inputs: Sequence[tuple[Input, datetime]], published: bool, services: Sequence[int]) -> None:
         for number in services:
             shelf = PolicyShelf(self.policy_dir, SHIPPED_TEMPLATES)
-            service = SERVICES[number](shelf)
+            start = FixedStart(None)
+            service = SERVICES[number](shelf, start)
             async with PostgresStore.open(PostgresSettings(url=self.database_url), service) as store:
                 await shelf.start(store.connection)
+                await start.start(store.connection)
                 for event, now in inputs:
                     await _decide(store, service, event, now)
                 if published:

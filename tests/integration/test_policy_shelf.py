@@ -13,6 +13,7 @@ from dunning.runtime.migrate import migrate
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.postgres import PostgresSettings, PostgresStore
 from dunning.runtime.service import Connect
+from dunning.runtime.start import FixedStart
 
 POLICY = """
 id: standard
@@ -26,7 +27,7 @@ ladder:
 @pytest.fixture
 async def connect(database_url: str) -> AsyncIterator[Connect]:
     await migrate(database_url, "account_enforcement")
-    service = account_enforcement(PolicyShelf(None, SHIPPED_TEMPLATES))
+    service = account_enforcement(PolicyShelf(None, SHIPPED_TEMPLATES), FixedStart(None))
     async with PostgresStore.open(PostgresSettings(url=database_url), service) as store:
         yield store.connection
 

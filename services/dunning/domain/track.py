@@ -5,7 +5,7 @@ A service derives its track from `Track` and says only what each of these means 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from dunning.domain import ids
@@ -31,6 +31,7 @@ C = TypeVar("C", bound=Case)
 A = TypeVar("A", bound=Account[Any])
 
 STAGE_CHANGED = "dunning.stage.changed.v1"
+BEFORE_EVERYTHING = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -83,9 +84,13 @@ class Track(Generic[A, C]):
     name: TrackName
     facts_kept: tuple[str, ...] = ("timezone", "country")
 
-    def __init__(self, policies: Callable[[], Policies]) -> None:
-        """`policies` gives those in force now: a reload swaps them between two inputs, never within one."""
+    def __init__(
+        self, policies: Callable[[], Policies], start: Callable[[], datetime] = lambda: BEFORE_EVERYTHING
+    ) -> None:
+        """`policies` gives those in force now: a reload swaps them between two inputs, never within one. What failed
+        before `start`, which never moves, opens no case (rule 43)."""
         self.policies = policies
+        self.start = start
 
     # --- what a service adds ----------------------------------------------------------------------------------------
 
@@ -103,7 +108,7 @@ class Track(Generic[A, C]):
         """A further failure of an open case was entered."""
 
     def came_late(self, turn: Turn[A], case: C, event: PaymentFailed) -> None:
-        """A failure that was paid, voided or terminated before it was read: it changes no case."""
+        """A failure that was paid, voided or terminated before it was read, or before the start: it changes no case."""
 
     def amount_changed(self, turn: Turn[A], case: C, event: PaymentSucceeded | Signal) -> None:
         """A partial payment or an adjustment of an open case; what is owed may have changed."""
@@ -188,7 +193,8 @@ class Track(Generic[A, C]):
             turn.decision.rejected = "other_currency"
             return
         policy = None
-        settled = book.is_settled(event.failed_at)
+        before_start = event.failed_at < self.start()
+        settled = before_start or book.is_settled(event.failed_at)
         if not settled and not case.open:
             country = account.facts.peek("country", event.customer, event.failed_at)
             policy = self.policies().choose(event, country, event.failed_at)
@@ -203,7 +209,7 @@ class Track(Generic[A, C]):
         turn.touch(case)
         if settled:
             book.highest_attempt = max(book.highest_attempt, event.attempt_number)
-            turn.count("late_failure")
+            turn.count("failure_before_start" if before_start else "late_failure")
             self.came_late(turn, case, event)
             return
         attempt = Attempt.of(event, self.method_key_of(case, event))

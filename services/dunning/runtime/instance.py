@@ -16,6 +16,7 @@ from dunning.runtime.fold import Outcome
 from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for, told
 from dunning.runtime.metrics import Metrics
+from dunning.runtime.mode import ModeWatch
 from dunning.runtime.problem import PART_DIED, Problem
 from dunning.runtime.read_through import Horizon, ReadThrough
 from dunning.runtime.relay import Relay
@@ -85,6 +86,7 @@ class Instance(Generic[A]):
         )
         self.intake = Intake(service.name, topics, store, turn, log, **common)
         self.read_through = ReadThrough(self.intake, store, log, **common)
+        self.mode = ModeWatch(store, self.metrics)
         self.timers = Timers(service, store, horizon, write, **common, **after)
         self.replays = Replays(service, store, decode, write, passed_over, **common, **after)
         self.errands = Errands(service, store, perform, horizon, write, **common, **after) if perform else None
@@ -120,6 +122,7 @@ class Instance(Generic[A]):
             "read_through": self.read_through.run,
             "timers": self.timers.run,
             "replays": self.replays.run,
+            "mode": self.mode.run,
             "shard locks": self._locks.keep_alive,
         }
         if self.errands is not None:

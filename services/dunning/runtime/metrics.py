@@ -71,6 +71,7 @@ class Metrics:
 
     def _how_it_is(self) -> None:
         self.ready = self._gauge("ready", "1 when nothing is wrong.")
+        self.mode = self._gauge("mode", "1 for the mode in force: act, observe or stop (rule 42).", "mode")
         self.alarms = self._counter("alarms_total", "Troubles by their code.", "code")
         self.clock_skew = self._gauge("clock_skew_seconds", "Host minus database.")
         self.partitions = self._gauge("partitions_owned", "Input partitions that this instance reads.")

@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -18,8 +19,10 @@ from typing import Literal
 
 import asyncpg
 
+from dunning.contracts.topics import SERVICES
 from dunning.runtime.postgres.connections import driver_errors_translated
 from dunning.runtime.postgres.settings import PostgresSettings
+from dunning.runtime.start import fix_start
 
 Half = Literal["pre", "post"]
 BOTH_HALVES: tuple[Half, ...] = ("pre", "post")
@@ -77,11 +80,13 @@ async def migrate(
     shards: int | None = None,
     migrations: Sequence[Migration] | None = None,
     halves: Collection[Half] = BOTH_HALVES,
+    start: datetime | None = None,
 ) -> list[str]:
     """Apply what is missing in the service's schema; returns the names of what was applied.
 
     `shards` is fixed by the first call (8 unless given): the order of an account's events rests on it, so that another
-    number later is an error. Safe to run twice, and by several at once: they wait for each other.
+    number later is an error. So is the start (rule 43), for all services of the database: that moment unless given;
+    another one later is a Problem. Safe to run twice, and by several at once: they wait for each other.
     """
     if shards is not None and not 1 <= shards <= SHARDS_MAX:
         raise MigrationError(f"the outbox can have 1 to {SHARDS_MAX} shards, not {shards}")
@@ -93,6 +98,7 @@ async def migrate(
         for step in missing:
             await _apply(connection, step)
         await _fix_shards(connection, shards)
+        await fix_start(connection, start, dict.fromkeys([service, *SERVICES]), _LOCK_SPACE)
     return [step.name for step in missing]
 
 

@@ -16,8 +16,10 @@ from dunning.runtime.health import Health, HealthServer
 from dunning.runtime.instance import Instance
 from dunning.runtime.logs import configure_logs, log_for
 from dunning.runtime.metrics import Metrics
+from dunning.runtime.mode import Mode
 from dunning.runtime.pauses import Pauses
 from dunning.runtime.postgres import PostgresSettings, PostgresStore, SchemaMissing
+from dunning.runtime.postgres.modes import begin_with_mode
 from dunning.runtime.problem import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, SCHEMA_MISSING, Problem
 from dunning.runtime.service import Perform, Service
 from dunning.runtime.settings import Settings
@@ -82,6 +84,7 @@ async def _work(
             return
         for keeper in service.keepers:
             await keeper.start(store.connection)
+        await _begin_with_mode(store, settings)
         instance = Instance(service, store, log, settings, perform=perform, metrics=metrics, health=health)
         health.well("instance")
         _collect_garbage_less_often()
@@ -91,6 +94,14 @@ async def _work(
             await instance.run(beside={"backlog": lambda: watch_backlog(store.connection, metrics), **kept})
         finally:
             ending.cancel()
+
+
+async def _begin_with_mode(store: PostgresStore[Any], settings: Settings) -> None:
+    """The setting counts at the first start only: afterwards whoever switches has the last word (rule 42)."""
+    async with store.connection() as connection:
+        mode = await begin_with_mode(connection, Mode(settings.mode))
+    said = "DUNNING_MODE says another, but counts at the first start only" if mode != settings.mode else None
+    _log.info("mode in force", mode=mode.value, **({"note": said} if said else {}))
 
 
 def _collect_garbage_less_often() -> None:

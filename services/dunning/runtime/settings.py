@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dunning.runtime.problem import SETTING_WRONG, Problem
@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     database_statement_timeout_seconds: float = Field(30, gt=0)
 
     test_mode: bool = False  # events with `livemode: false` act (rule 4)
+    start: AwareDatetime | None = None  # fixed by the first migration; before it no failure opens a case (rule 43)
+    mode: Literal["act", "observe", "stop"] = "act"  # at the first start; `dunning mode` switches it (rule 42)
 
     policy_dir: Path | None = None
     smtp_url: SecretStr | None = None

@@ -105,6 +105,9 @@ class Transaction(Protocol[A]):
         """The database's clock (or the one given in its place), read when first asked and then fixed for the
         transaction: asked after `load`, an account's times never run backwards."""
 
+    async def may_act(self, *, hold: bool) -> bool:
+        """Whether the service acts on the world (rule 42). With `hold`, it does so until the transaction ends."""
+
     async def lock_offsets(self, owned: Mapping[TopicPartition, int]) -> dict[TopicPartition, int | None]:
         """Lock the partitions' rows, in order, by our epochs; returns the stored next offsets. Raises Fenced."""
 
@@ -156,6 +159,9 @@ class Store(Protocol[A]):
     def shards(self) -> int:
         """How many shards the outbox has, numbered from 0: fixed when the schema was made."""
 
+    async def mode(self) -> str:
+        """The mode in force, a word of `dunning.runtime.mode.Mode`."""
+
     def transaction(self) -> AbstractAsyncContextManager[Transaction[A]]:
         """Begin; commit at the end of the block, roll back when it raises."""
 
@@ -174,7 +180,7 @@ class Store(Protocol[A]):
         self, shard: int, limit: int, *, bytes_max: int = BYTES_UNLIMITED, but_not: Collection[TopicKey] = ()
     ) -> list[PendingRow]:
         """The oldest outbox rows of a shard, in order, as many as fit into so many bytes (one always does); those of
-        some topics and keys may be passed over."""
+        some topics and keys may be passed over. While the service does not act, dead letters only (rule 42)."""
 
     async def finish(self, rows: Sequence[PendingRow]) -> None:
         """Move acknowledged rows from the outbox to the journal."""
@@ -183,10 +189,11 @@ class Store(Protocol[A]):
         """The same for rows of one shard that are known by their numbers only; what is gone already is passed over."""
 
     async def lease_errands(self, limit: int, lease_seconds: float) -> list[LeasedErrand]:
-        """Take due errands that nobody holds, or whose lease ran out."""
+        """Take due errands that nobody holds, or whose lease ran out; none while the service does not act (rule 42)."""
 
     async def begin_errand(self, leased: LeasedErrand) -> bool:
-        """The last word before the world is touched: False when it was withdrawn or the lease is lost."""
+        """The last word before the world is touched: False when it was withdrawn, when the lease is lost, and when the
+        service does not act any more (rule 42)."""
 
     async def postpone_errand(
         self, leased: LeasedErrand, due_at: datetime, *, not_before: datetime | None = None, refused: bool = False

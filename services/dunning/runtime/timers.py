@@ -112,10 +112,12 @@ class Timers(Generic[A]):
     async def _fire(self, horizon: datetime, only: str | None) -> bool:
         limit = self._settings.timer_batch_accounts
         async with self._store.transaction() as tx:
+            if not await tx.may_act(hold=False):
+                return False
             now = await tx.now()
             locked = await tx.lock_due_accounts(min(now, horizon), limit, self._stuck_now())
             due = {only: locked[only]} if only in locked else locked if only is None else {}
-            if not due:
+            if not due or not await tx.may_act(hold=True):  # from here on a switch waits for us (rule 42)
                 return False
             accounts = await tx.load(
                 {account_id: [invoice for invoice, _ in cases] for account_id, cases in due.items()}

@@ -52,6 +52,9 @@ class MemoryTransaction(Generic[A]):
             self._now = self._clock()
         return self._now
 
+    async def may_act(self, *, hold: bool) -> bool:  # noqa: ARG002 - nobody switches in the middle of anything here
+        return self._tables.mode == "act"
+
     async def lock_offsets(self, owned: Mapping[TopicPartition, int]) -> dict[TopicPartition, int | None]:
         await self._hold(Lockable.OFFSET, owned)
         lost = [each for each in sorted(owned) if self._offsets_row(each).epoch != owned[each]]
@@ -191,6 +194,13 @@ class MemoryStore(Generic[A]):
     def shards(self) -> int:
         return len(self._tables.outbox)
 
+    async def mode(self) -> str:
+        return self._tables.mode
+
+    def switch_mode(self, word: str) -> None:
+        """As `dunning mode set` does."""
+        self._tables.mode = word
+
     @property
     def journal(self) -> Sequence[PendingRow]:
         """What was acknowledged and belongs to a story, in the order of acknowledgement."""
@@ -224,7 +234,8 @@ class MemoryStore(Generic[A]):
     async def pending(
         self, shard: int, limit: int, *, bytes_max: int = BYTES_UNLIMITED, but_not: Collection[TopicKey] = ()
     ) -> list[PendingRow]:
-        rows = self._tables.outbox[shard].values()
+        acts = self._tables.mode == "act"
+        rows = [each for each in self._tables.outbox[shard].values() if acts or _is_letter(each.row)]
         oldest = list(islice((each for each in rows if (each.row.topic, each.row.key) not in but_not), limit))
         sizes = accumulate(_size_of(each.row) for each in oldest)
         return [
@@ -243,6 +254,8 @@ class MemoryStore(Generic[A]):
 
     async def lease_errands(self, limit: int, lease_seconds: float) -> list[LeasedErrand]:
         now = self._clock()
+        if self._tables.mode != "act":
+            return []
         due = sorted(
             (row.due_at, errand_id)
             for errand_id, row in self._tables.errands.items()
@@ -256,6 +269,8 @@ class MemoryStore(Generic[A]):
         async with self._locked(Lockable.ERRAND, [errand_id]):
             row, now = self._tables.errands.get(errand_id), self._clock()
             if row is None or row.token != leased.token or row.state != "leased" or row.withdrawn or row.due_at <= now:
+                return False
+            if self._tables.mode != "act":
                 return False
             due_at = now + timedelta(seconds=row.lease_seconds)
             self._tables.errands[errand_id] = replace(row, state="begun", due_at=due_at)
@@ -339,6 +354,10 @@ class MemoryStore(Generic[A]):
                 self._tables.errands.pop(errand_id, None)
             else:
                 self._tables.errands[errand_id] = errand
+
+
+def _is_letter(row: OutboxRow) -> bool:
+    return row.case_id is None and row.account_id is None
 
 
 def _size_of(row: OutboxRow) -> int:

@@ -130,6 +130,7 @@ class Cases:
 class Tables:
     """What is committed."""
 
+    mode: str = "act"
     offsets: dict[TopicPartition, OffsetRow] = field(default_factory=dict)
     inbox: dict[int, int] = field(default_factory=dict)
     accounts: dict[str, bytes] = field(default_factory=dict)

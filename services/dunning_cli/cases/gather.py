@@ -43,6 +43,7 @@ class CaseStory:
     unpublished: int
     other_case_ids: Sequence[str]  # of the same invoice: earlier ones, or the one that followed
     unread_by: Sequence[str]  # services that do not know the case yet
+    modes: Mapping[str, str]  # of the services that do not act (rule 42)
 
 
 async def gather_case(reading: Reading, case_id: str, key: Key, now: datetime) -> CaseStory:
@@ -52,7 +53,9 @@ async def gather_case(reading: Reading, case_id: str, key: Key, now: datetime) -
     newest = next((each.case for each in held.values() if each.case is not None), None)
     others = await _other_cases(reading, key, case_id)
     if newest is None:
-        return CaseStory(case_id, key, None, _told(published, None), (), _waiting(published), others, ())
+        return CaseStory(
+            case_id, key, None, _told(published, None), (), _waiting(published), others, (), await reading.modes()
+        )
     policy = await reading.policy(newest.policy) if newest.policy else None
     return CaseStory(
         case_id=case_id,
@@ -63,6 +66,7 @@ async def gather_case(reading: Reading, case_id: str, key: Key, now: datetime) -
         unpublished=_waiting(published),
         other_case_ids=others,
         unread_by=[name for name in reading.services if name not in held],
+        modes=await reading.modes(),
     )
 
 

@@ -4,6 +4,10 @@
 -- Which of the services' tables are there: a service that was never migrated has no part in a story.
 select nspname from pg_namespace where nspname = any($1::text[]) and to_regclass(quote_ident(nspname) || '.cases') is not null;
 
+-- name: mode
+-- Null: never started.
+select word from {schema}.present_mode;
+
 -- name: keys
 -- Invoices that have a case, in the order of the key, so that the walk ends at the limit. `is_open` also holds for a
 -- terminated case; whether it is open is in its state.

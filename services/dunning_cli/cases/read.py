@@ -101,6 +101,14 @@ class Reading:
         """Those that have tables."""
         return self._schemas
 
+    async def modes(self) -> dict[str, str]:
+        """The mode of every service that does not act (rule 42)."""
+        found = {}
+        for schema in self._schemas:
+            (row,) = await self._fetch("mode", schema)
+            found[schema] = row["word"]
+        return {service: word for service, word in found.items() if word not in (None, "act")}
+
     async def keys(self, wanted: Filter, limit: int) -> list[Key]:
         """The first invoices, by account and invoice, that any of the services has a matching case of."""
         found: set[tuple[str, str]] = set()

@@ -149,6 +149,7 @@ def _notes(story: CaseStory) -> Iterator[str]:
     notes = []
     if story.unpublished:
         notes.append(f"{story.unpublished} of these events are still on their way to Kafka")
+    notes += [f"{service} is in mode {mode}: nothing of it goes out" for service, mode in story.modes.items()]
     if story.unread_by:
         notes.append(f"not known yet to {', '.join(story.unread_by)}: `dunning doctor` shows whether it lags")
     is_over = story.present is not None and not story.present.case.open
@@ -189,6 +190,7 @@ def story_json(story: CaseStory) -> dict[str, Any]:
         "next": expected_json(story.expected),
         "unpublished": story.unpublished,
         "unread_by": list(story.unread_by),
+        "modes": dict(story.modes),
         "other_case_ids": list(story.other_case_ids),
     }
 

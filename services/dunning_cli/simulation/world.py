@@ -22,7 +22,7 @@ from dunning.domain.events import (
     TimerDue,
 )
 from dunning.domain.policy import Policies
-from dunning.domain.track import Track
+from dunning.domain.track import BEFORE_EVERYTHING, Track
 from dunning.domain.words import AccountStage, Channel, Outcome
 from dunning.domain.words import Track as TrackName
 from dunning_cli.simulation.processor import Processor, Silent
@@ -56,17 +56,19 @@ RETRY, NOTICE, ACCOUNT = 0, 1, 2
 class World:
     """All three services; every channel is configured, and a notice counts as delivered when it is sent."""
 
-    def __init__(self, policies: Policies, processor: Processor | None = None) -> None:
+    def __init__(
+        self, policies: Policies, processor: Processor | None = None, start: datetime = BEFORE_EVERYTHING
+    ) -> None:
         self.processor: Processor = processor or Silent()
         self.rooms = (
-            Room("retry_scheduler", RetryTrack(lambda: policies), RetryAccount, {}),
+            Room("retry_scheduler", RetryTrack(lambda: policies, lambda: start), RetryAccount, {}),
             Room(
                 "notification_dispatcher",
-                NoticeTrack(lambda: policies, frozenset(Channel), frozenset()),
+                NoticeTrack(lambda: policies, frozenset(Channel), frozenset(), start=lambda: start),
                 NoticeAccount,
                 {},
             ),
-            Room("account_enforcement", AccountTrack(lambda: policies), EnforcedAccount, {}),
+            Room("account_enforcement", AccountTrack(lambda: policies, lambda: start), EnforcedAccount, {}),
         )
         self.published: list[Published] = []
         self._timers: list[tuple[datetime, int, str, str]] = []

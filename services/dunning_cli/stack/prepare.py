@@ -17,17 +17,21 @@ async def _prepare(infra: Infra, report: Report) -> None:
     import asyncpg
 
     from dunning.runtime.migrate import MigrationError, migrate
+    from dunning.runtime.problem import Problem
     from dunning.runtime.settings import Settings, load_settings
     from dunning.runtime.topics import create_topics
 
     # The other settings (TLS, the topic prefix) are read from the environment, as the services do.
     given = {"kafka_bootstrap_servers": infra.kafka_bootstrap_servers, "database_url": infra.database_url}
-    topics = await create_topics(load_settings(Settings, **given))
+    settings = load_settings(Settings, **given)
+    topics = await create_topics(settings)
     for difference in topics.differences:
         report.say(f"left as it is: {difference}")
     try:
-        applied = [step for service in SERVICES for step in await migrate(infra.database_url, service)]
-    except (MigrationError, asyncpg.PostgresError) as error:
+        applied = [
+            step for service in SERVICES for step in await migrate(infra.database_url, service, start=settings.start)
+        ]
+    except (MigrationError, Problem, asyncpg.PostgresError) as error:
         raise StackError(PREPARATION_FAILED, f"cannot migrate: {error}") from error
     if topics.created or applied:
         report.say(f"created {len(topics.created)} topics, applied {len(applied)} migrations")

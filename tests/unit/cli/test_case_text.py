@@ -69,8 +69,15 @@ def a_story(**changes: object) -> CaseStory:
         "unpublished": 0,
         "other_case_ids": [],
         "unread_by": [],
+        "modes": {},
     }
     return CaseStory(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_it_says_which_services_do_not_act() -> None:
+    lines = story_lines(a_story(modes={"retry_scheduler": "stop"}), NOW)
+
+    assert lines[-1] == "retry_scheduler is in mode stop: nothing of it goes out"
 
 
 def test_the_story_has_both_times_and_keeps_them_across_a_clock_change() -> None:

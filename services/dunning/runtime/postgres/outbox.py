@@ -1,7 +1,8 @@
 """Events on their way to Kafka, and their place in the journal afterwards."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -10,6 +11,7 @@ from dunning.runtime.postgres.queries import QUERIES
 from dunning.runtime.sharding import shard_of
 from dunning.runtime.store import OutboxRow, PendingRow, TopicKey
 
+_LETTERS_MAX = 8
 _COLUMNS = ("shard", "topic", "key", "headers", "value", "case_id", "account_id", "recorded_at")
 
 encode_headers = msgspec.msgpack.Encoder().encode
@@ -39,7 +41,19 @@ async def pending(
     connection: Connection, shard: int, limit: int, bytes_max: int, but_not: Collection[TopicKey]
 ) -> list[PendingRow]:
     passed_over = [f"{topic} {key}" for topic, key in but_not]
-    rows = await connection.fetch(QUERIES["pending"], shard, limit, bytes_max, passed_over)
+    return _pending_rows(await connection.fetch(QUERIES["pending"], shard, limit, bytes_max, passed_over))
+
+
+async def pending_letters(
+    connection: Connection, shard: int, limit: int, but_not: Collection[TopicKey]
+) -> list[PendingRow]:
+    """What may leave while the service does not act (rule 42). Few at a time: each may weigh a megabyte."""
+    passed_over = [f"{topic} {key}" for topic, key in but_not]
+    few = min(limit, _LETTERS_MAX)
+    return _pending_rows(await connection.fetch(QUERIES["pending_letters"], shard, passed_over, few))
+
+
+def _pending_rows(rows: Iterable[Any]) -> list[PendingRow]:
     return [
         PendingRow(row_id, OutboxRow(topic, key, value, decode_headers(headers), case_id, account_id), recorded_at)
         for row_id, topic, key, headers, value, case_id, account_id, recorded_at in rows

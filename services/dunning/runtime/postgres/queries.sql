@@ -9,6 +9,33 @@ select name, value from facts;
 -- The clock itself, not the beginning of the transaction: whoever waited for a lock must not act in the past.
 select coalesce($1::timestamptz, clock_timestamp());
 
+-- name: present_mode
+-- One row, whose word is null until the first start.
+select word from present_mode;
+
+-- name: may_act
+-- A service that was never started has not been told not to.
+select coalesce(word, 'act') = 'act' from present_mode;
+
+-- name: hold_mode
+-- A switch waits until the transaction that asked ends; who asks during a switch waits, and hears the new word.
+select coalesce(word, 'act') = 'act' from present_mode for share;
+
+-- name: lock_mode
+-- Waits for whoever is about to act.
+select word from present_mode for update;
+
+-- name: switch_mode
+-- The word and its record, together.
+with switched as (update present_mode set word = $1 returning word)
+insert into mode_switches (from_mode, to_mode, by_name, reason)
+select $2, word, $3, $4 from switched
+returning at, from_mode, to_mode, by_name, reason;
+
+-- name: mode_switches
+-- Newest first.
+select at, from_mode, to_mode, by_name, reason from mode_switches order by id desc limit $1;
+
 -- name: lock_offsets
 -- First of all locks. A row that is missing in the result has another epoch: somebody took the partition over.
 select o.topic, o.partition, o.next_offset
@@ -140,7 +167,7 @@ limit $3;
 -- By number within the shard. A later commit may bring a lower number, but of another key: one key is written under its
 -- account's lock. So the next look begins at the oldest again, never behind the last one seen. Sizes are known without
 -- reading the values. What is passed over ($4, topic and key with a space between) is a filter and no join: the rows must
--- come along the key however many there are.
+-- come along the key however many there are. Nothing while the service does not act (rule 42).
 select id, topic, key, headers, value, case_id, account_id, recorded_at
 from (
     select *,
@@ -148,12 +175,22 @@ from (
         sum(octet_length(value) + octet_length(headers) + octet_length(key)) over by_number as bytes
     from outbox
     where shard = $1 and (topic || ' ' || key) <> all ($4::text[])
+        and (select coalesce(word, 'act') = 'act' from present_mode)
     window by_number as (order by id rows unbounded preceding)
     order by id
     limit $2
 ) oldest
 where bytes <= $3 or place = 1
 order by id;
+
+-- name: pending_letters
+-- Dead letters leave in every mode, past what is held back, along an index of their own.
+select id, topic, key, headers, value, case_id, account_id, recorded_at
+from outbox
+where shard = $1 and account_id is null and case_id is null and (topic || ' ' || key) <> all ($2::text[])
+    and (select coalesce(word, 'act') <> 'act' from present_mode)
+order by id
+limit $3;
 
 -- name: finish
 -- Exactly the rows that were acknowledged. Rows of no case and no account (dead letters) have no story to tell.
@@ -190,6 +227,7 @@ with due as (
     select errand_id, state
     from errands
     where due_at <= (select coalesce($1::timestamptz, clock_timestamp()))
+        and (select coalesce(word, 'act') = 'act' from present_mode)
     order by due_at
     limit $2
     for update skip locked
@@ -206,7 +244,9 @@ returning e.errand_id, e.account_id, e.invoice_id, e.kind, e.payload, e.not_befo
     e.state = 'begun' as begun, e.refusals;
 
 -- name: begin_errand
--- Only with the lease in hand and its time not over; the lease starts anew, since the work only begins now.
+-- Only with the lease in hand and its time not over; the lease starts anew, since the work only begins now. Only while the
+-- service acts (rule 42): a switch that is being committed is waited for, and its word counts.
+with acting as materialized (select from present_mode where coalesce(word, 'act') = 'act' for share)
 update errands
 set state = 'begun', due_at = coalesce($3::timestamptz, clock_timestamp()) + make_interval(secs => lease_seconds)
 where errand_id = $1
@@ -214,6 +254,7 @@ where errand_id = $1
     and state = 'leased'
     and not withdrawn
     and due_at > coalesce($3::timestamptz, clock_timestamp())
+    and exists (select from acting)
 returning true;
 
 -- name: postpone_errand

@@ -11,7 +11,8 @@ import asyncpg
 
 from dunning.domain.account import AccountState
 from dunning.runtime.letter_orders import By, LetterPlace, OrderOnFile, ReplayOrder
-from dunning.runtime.postgres import errands, letter_orders, offsets, outbox
+from dunning.runtime.mode import Mode
+from dunning.runtime.postgres import errands, letter_orders, modes, offsets, outbox
 from dunning.runtime.postgres.accounts import CaseTable
 from dunning.runtime.postgres.connections import Clock, Connection, Pool, driver_errors_translated, open_pool
 from dunning.runtime.postgres.queries import QUERIES
@@ -47,6 +48,7 @@ class PostgresStore(Generic[A]):
         self._shards = shards
         self._acquire_timeout_seconds = acquire_timeout_seconds
         self._clock = clock
+        self._acted = True  # when the mode was last looked at: saves looking for dead letters apart from the rest
 
     @classmethod
     @asynccontextmanager
@@ -78,6 +80,12 @@ class PostgresStore(Generic[A]):
             async with self._pool.acquire(timeout=self._acquire_timeout_seconds) as connection:
                 yield connection
 
+    async def mode(self) -> str:
+        async with self.connection() as connection:
+            mode = await modes.present_mode(connection) or Mode.ACT
+        self._acted = mode is Mode.ACT
+        return mode
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresTransaction[A]]:
         async with self.connection() as connection, connection.transaction():
@@ -99,7 +107,10 @@ class PostgresStore(Generic[A]):
         self, shard: int, limit: int, *, bytes_max: int = BYTES_UNLIMITED, but_not: Collection[TopicKey] = ()
     ) -> list[PendingRow]:
         async with self.connection() as connection:
-            return await outbox.pending(connection, shard, limit, bytes_max, but_not)
+            rows = await outbox.pending(connection, shard, limit, bytes_max, but_not)
+            if not rows and not self._acted:
+                rows = await outbox.pending_letters(connection, shard, limit, but_not)
+            return rows
 
     async def finish(self, rows: Sequence[PendingRow]) -> None:
         async with self.connection() as connection:
@@ -145,7 +156,7 @@ async def _shards_of(pool: Pool, service: str) -> int:
             facts = {row["name"]: row["value"] for row in await pool.fetch(QUERIES["facts"])}
         except asyncpg.UndefinedTableError as error:
             raise SchemaMissing(f"the tables of {service} are missing: run `dunning migrate`") from error
-    if "outbox_shards" not in facts:  # the last that a migration writes
+    if "outbox_shards" not in facts or "start" not in facts:  # the last that a migration writes
         raise SchemaMissing(
             f"the tables of {service} are being made, or were not made to the end: run `dunning migrate`"
         )

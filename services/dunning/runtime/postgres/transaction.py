@@ -8,7 +8,7 @@ from dunning.domain.account import AccountState
 from dunning.domain.decision import Errand
 from dunning.runtime.letter_orders import Ending, Replay
 from dunning.runtime.postgres import errands as errand_table
-from dunning.runtime.postgres import inbox, letter_orders, offsets, outbox
+from dunning.runtime.postgres import inbox, letter_orders, modes, offsets, outbox
 from dunning.runtime.postgres.accounts import Accounts, CaseTable
 from dunning.runtime.postgres.connections import Clock, Connection
 from dunning.runtime.postgres.queries import QUERIES
@@ -35,6 +35,9 @@ class PostgresTransaction(Generic[A]):
             self._now = self._clock() if self._clock else await self._connection.fetchval(QUERIES["now"], None)
         assert self._now is not None
         return self._now
+
+    async def may_act(self, *, hold: bool) -> bool:
+        return await modes.may_act(self._connection, hold=hold)
 
     async def lock_offsets(self, owned: Mapping[TopicPartition, int]) -> dict[TopicPartition, int | None]:
         return await offsets.lock_offsets(self._connection, owned)
