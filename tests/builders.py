@@ -135,7 +135,10 @@ def signal(kind: str, at: str, **more: Any) -> Signal:
     return Signal(event_id=f"{kind} {at}", kind=kind, at=instant(at), **given)
 
 
-_ABOUT_AN_INVOICE = ("invoice.voided", "case.closed", "invoice.adjusted", "retry.now", "notice.bounced")
+_ABOUT_AN_INVOICE = (
+    "invoice.voided", "case.closed", "invoice.adjusted", "retry.now", "notice.bounced", "dispute.opened",
+    "dispute.closed", "case.extended",
+)  # fmt: skip
 
 
 def new_card(at: str, method: PaymentMethod = OTHER_VISA) -> Signal:

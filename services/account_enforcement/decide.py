@@ -24,6 +24,7 @@ from dunning.domain.events import (
     Signal,
     StageChanged,
 )
+from dunning.domain.holds import first_ahead, opens_at
 from dunning.domain.policy import LATE, STALE_AFTER, Policy, Rung
 from dunning.domain.track import Closing, Track, Turn
 from dunning.domain.words import AccountStage, Outcome, Reason
@@ -38,6 +39,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
     """Account enforcement's side of a case."""
 
     name = TrackName.ACCOUNT
+    has_conditions = True
 
     def new_case(self, invoice_id: str) -> AccountCase:
         """An empty case."""
@@ -54,34 +56,34 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         while case.open and (rung := self._due_rung(turn, case)) is not None:
             self._happen(turn, case, rung)
 
-    def _next_account_rung(self, case: AccountCase, policy: Policy) -> tuple[int, Rung] | None:
-        rungs = enumerate(policy.ladder[case.next_rung :], case.next_rung)
-        return next(((index, rung) for index, rung in rungs if rung.account is not None), None)
+    @staticmethod
+    def _next_stop(account: EnforcedAccount, case: AccountCase, policy: Policy) -> Rung | None:
+        """The next account rung, or one before it whose conditions may stop the walk (rule 38)."""
+        ahead = policy.ladder[first_ahead(account, case, policy) :]
+        return next((rung for rung in ahead if rung.account is not None or rung.name in policy.conditions), None)
+
+    @staticmethod
+    def _next_account_rung(account: EnforcedAccount, case: AccountCase, policy: Policy) -> Rung | None:
+        ahead = policy.ladder[first_ahead(account, case, policy) :]
+        return next((rung for rung in ahead if rung.account is not None), None)
 
     def _due_rung(self, turn: AccountTurn, case: AccountCase) -> Rung | None:
         policy = self.policy_of(case)
-        following = self._next_account_rung(case, policy)
+        following = self._next_stop(turn.account, case, policy)
         if following is None:
             return None
-        at = self._allowed_at(turn.account, case, policy, following[1], turn.now)
-        return following[1] if at is not None and at <= turn.now else None
+        at = self._allowed_at(turn.account, case, policy, following, turn.now)
+        return following if at is not None and at <= turn.now else None
 
     def _allowed_at(
         self, account: EnforcedAccount, case: AccountCase, policy: Policy, rung: Rung, now: datetime
     ) -> datetime | None:
-        """When a rung may happen: its date, the end of a hold, its warning's lead; None while that is not known."""
-        if account.is_terminated:
-            return None
-        moments = [case.date_of(rung, policy)]
-        hold = case.held_until(policy)
-        if hold is not None:
-            moments.append(hold)
-        if rung.warned_by is not None:
-            warned = self._warned_at(case, rung, now)
-            if warned is None:
-                return None
-            moments.append(warned)
-        return max(moments)
+        """When a rung may happen: its date, the end of what stops it, its warning's lead; None while not known."""
+        opens = opens_at(account, case, policy, rung, now)
+        if opens is None or rung.warned_by is None:
+            return opens
+        warned = self._warned_at(case, rung, now)
+        return max(opens, warned) if warned is not None else None
 
     @staticmethod
     def _warned_at(case: AccountCase, rung: Rung, now: datetime) -> datetime | None:
@@ -98,19 +100,18 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
             return None
         stale_at = (rung.lead + STALE_AFTER).after(deliveries[0], zone)
         counting = deliveries if now <= stale_at else [at for at in deliveries if at >= stale_at]
-        return rung.lead.after(counting[0], zone) if counting else None
+        return case.moved(rung.lead.after(counting[0], zone), counting[0], now) if counting else None
 
     def _happen(self, turn: AccountTurn, case: AccountCase, rung: Rung) -> None:
         policy = self.policy_of(case)
-        assert rung.account is not None, "only rungs with an account stage happen here"
         if rung.restricts and turn.now - case.date_of(rung, policy) > LATE:
             case.shift = Shift(turn.now, rung.at)
         case.next_rung = policy.ladder.index(rung) + 1
         turn.touch(case)
-        if case.stage == rung.account and not rung.restricts:
+        if rung.account is None or (case.stage == rung.account and not rung.restricts):
             return  # to restrict once more is a step all the same: its notice and the rungs behind it wait for that
-        following = self._next_account_rung(case, policy)
-        upcoming = NextStep(following[1].name, case.date_of(following[1], policy)) if following else None
+        following = self._next_account_rung(turn.account, case, policy)
+        upcoming = NextStep(following.name, case.date_of(following, policy)) if following else None
         self._enter(turn, case, rung.account, _reason_for(rung.account), rung, upcoming)
         if rung.account is AccountStage.TERMINATED:
             self.terminate(turn, case, turn.now, case.book.amount_minor)
@@ -142,8 +143,8 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         if not case.open:
             return None
         policy = self.policy_of(case)
-        following = self._next_account_rung(case, policy)
-        return self._allowed_at(account, case, policy, following[1], now) if following else None
+        following = self._next_stop(account, case, policy)
+        return self._allowed_at(account, case, policy, following, now) if following else None
 
     # --- endings ----------------------------------------------------------------------------------------------------
 
@@ -164,10 +165,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
             self._enter(turn, new, stood, _reason_for(stood), rung)
 
     def reinstated(self, turn: AccountTurn, case: AccountCase, at: datetime) -> None:
-        """The stage is active again; rungs dated before it are passed, later ones keep their dates (rule 37)."""
-        policy = self.policy_of(case)
-        while case.next_rung < len(policy.ladder) and case.date_of(policy.ladder[case.next_rung], policy) < at:
-            case.next_rung += 1
+        """The stage is active again; which rungs are passed is looked up when they come (rule 37)."""
         if case.stage != AccountStage.ACTIVE and (case.stage_since is None or case.stage_since <= at):
             self._enter(turn, case, AccountStage.ACTIVE, Reason.REINSTATED)
 
@@ -178,6 +176,8 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         facts = turn.account.facts
         if event.kind == "customer.updated":
             turn.account.changed |= facts.learn_customer(event.customer, event.at, self.facts_kept)
+        elif event.kind in ("account.tagged", "account.untagged") and event.tag is not None:
+            turn.account.changed |= facts.learn_tag(event.tag, event.kind == "account.tagged", event.at)
         else:
             turn.count("signal_without_effect")
 

@@ -15,6 +15,7 @@ from dunning.domain.events import (
     StageChanged,
 )
 from dunning.domain.facts import CUSTOMER_FIELDS, Known
+from dunning.domain.holds import first_ahead, pause_of
 from dunning.domain.policy import LATE, STALE_AFTER, Policy, Rung
 from dunning.domain.track import Closing
 from dunning.domain.words import NOTICE_CLOSED, NOTICE_RECOVERED, AccountStage, Reason
@@ -22,7 +23,7 @@ from dunning.domain.words import Track as TrackName
 from notification_dispatcher.case import EARLY_NEWS_MAX, Happened, NoticeAccount, NoticeCase, NoticeState
 from notification_dispatcher.outcomes import NoticeTurn
 from notification_dispatcher.receipts import Receipts
-from notification_dispatcher.walk import due_rungs, next_rung_at, steps
+from notification_dispatcher.walk import due_rungs, next_rung, next_rung_at, steps
 
 ROUNDS_MAX = 2
 
@@ -31,6 +32,7 @@ class NoticeTrack(Receipts):
     """The notification dispatcher's side of a case."""
 
     name = TrackName.NOTICE
+    has_conditions = True
     facts_kept = CUSTOMER_FIELDS
 
     # --- payments ---------------------------------------------------------------------------------------------------
@@ -110,21 +112,23 @@ class NoticeTrack(Receipts):
     # --- the ladder -------------------------------------------------------------------------------------------------
 
     def woken(self, turn: NoticeTurn, case: NoticeCase) -> None:
-        """A rung is due, quiet hours are over, or a warning has grown too old."""
+        """A rung is due, quiet hours or a pause are over, or a warning has grown too old."""
+        if pause_of(case, turn.now) is not None:
+            return
         if case.open:
             self._walk(turn, case)
             self._warn_again(turn, case)
         for notice in [known for known in case.notices if known.state is NoticeState.WAITING]:
-            if notice.due is not None and notice.due <= turn.now:
+            if notice.due is None or notice.due <= turn.now:
                 self._send(turn, case, notice)
 
     def _walk(self, turn: NoticeTurn, case: NoticeCase) -> None:
         policy = self.policy_of(case)
-        due = due_rungs(case, policy, turn.now, terminated=turn.account.is_terminated)
+        due = due_rungs(turn.account, case, policy, turn.now)
         if any(rung.notice is not None for rung in due):
             self._supersede_waiting(turn, case, policy)
         for step in steps(due, policy):
-            case.next_rung += 1
+            case.next_rung = policy.ladder.index(step.rung) + 1
             self._touch(turn, case)
             if step.rung.notice is None:
                 continue
@@ -137,8 +141,9 @@ class NoticeTrack(Receipts):
                 self._speak(turn, case, step.rung, round_number=1)
 
     def _enter(self, turn: NoticeTurn, case: NoticeCase, policy: Policy, rung: Rung) -> None:
-        at = next_rung_at(case, policy, terminated=turn.account.is_terminated)
-        upcoming = NextStep(policy.ladder[case.next_rung].name, at) if at else None
+        following = next_rung(turn.account, case, policy)
+        at = next_rung_at(turn.account, case, policy, turn.now)
+        upcoming = NextStep(following.name, at) if following and at else None
         self.move(turn, case, rung.name, "rung_due", upcoming=upcoming, rung=rung.name)
 
     def _supersede_waiting(self, turn: NoticeTurn, case: NoticeCase, policy: Policy) -> None:
@@ -159,7 +164,7 @@ class NoticeTrack(Receipts):
         policy, found = self.policy_of(case), []
         if account.is_terminated:
             return []
-        for rung in policy.ladder[case.next_rung :]:
+        for rung in policy.ladder[first_ahead(account, case, policy) :]:
             warning = policy.rung(rung.warned_by) if rung.warned_by else None
             if warning is None or rung.lead is None:
                 continue
@@ -174,20 +179,16 @@ class NoticeTrack(Receipts):
         for notice in case.notices:
             self._call_off(turn, case, notice, NoticeState.SUPPRESSED, Reason.REINSTATED)
 
-    def wake_at(self, account: NoticeAccount, case: NoticeCase, now: datetime) -> datetime | None:  # noqa: ARG002
-        """The next rung by its date, the end of quiet hours for what waits, or a warning growing too old."""
-        moments = [notice.due for notice in case.notices if notice.state is NoticeState.WAITING and notice.due]
+    def wake_at(self, account: NoticeAccount, case: NoticeCase, now: datetime) -> datetime | None:
+        """The next rung by its date, the end of quiet hours or of a pause, or a warning growing too old."""
+        waiting = [notice for notice in case.notices if notice.state is NoticeState.WAITING]
+        moments = [self._goes_out_at(case, notice, now) for notice in waiting]
         if case.open:
-            rung_at = next_rung_at(case, self.policy_of(case), terminated=account.is_terminated)
-            moments += [rung_at] if rung_at else []
-            moments += [at for _, at in self._stale_dates(account, case)]
-        return min(moments, default=None)
-
-    def reinstated(self, turn: NoticeTurn, case: NoticeCase, at: datetime) -> None:  # noqa: ARG002
-        """Rungs dated before the reinstatement are passed; what restricts is not waited for any more (rule 37)."""
-        policy = self.policy_of(case)
-        while case.next_rung < len(policy.ladder) and case.date_of(policy.ladder[case.next_rung], policy) < at:
-            case.next_rung += 1
+            pause = pause_of(case, now)
+            stale = [at for _, at in self._stale_dates(account, case)]
+            moments.append(next_rung_at(account, case, self.policy_of(case), now))
+            moments += [pause.until] if pause and stale else stale
+        return min((at for at in moments if at is not None), default=None)
 
     # --- what became of notices -------------------------------------------------------------------------------------
 
@@ -217,7 +218,7 @@ class NoticeTrack(Receipts):
 
     def _happened(self, turn: NoticeTurn, case: NoticeCase, news: Happened) -> None:
         policy = self.policy_of(case)
-        rung = self._rung_meant(case, policy, news)
+        rung = self._rung_meant(turn.account, case, policy, news)
         if rung is None:
             return
         if news.at - case.date_of(rung, policy) > LATE:
@@ -227,9 +228,10 @@ class NoticeTrack(Receipts):
         self._walk(turn, case)
 
     @staticmethod
-    def _rung_meant(case: NoticeCase, policy: Policy, news: Happened) -> Rung | None:
+    def _rung_meant(account: NoticeAccount, case: NoticeCase, policy: Policy, news: Happened) -> Rung | None:
         named = policy.rung(news.rung)
-        ahead = [rung for rung in policy.ladder[case.next_rung :] if rung.account == news.to_stage]
+        ladder = policy.ladder[first_ahead(account, case, policy) :]
+        ahead = [rung for rung in ladder if rung.account == news.to_stage]
         return named if named in ahead else next(iter(ahead), None)
 
     def signalled(self, turn: NoticeTurn, event: Signal) -> None:
@@ -247,5 +249,7 @@ class NoticeTrack(Receipts):
                     self._zone_changed(turn)
             case "payment_method.updated":
                 account.changed |= account.facts.learn_method(event.payment_method, event.at)
+            case "account.tagged" | "account.untagged" if event.tag is not None:
+                account.changed |= account.facts.learn_tag(event.tag, event.kind == "account.tagged", event.at)
             case _:
                 turn.count("signal_without_effect")

@@ -47,7 +47,7 @@ class Outcomes(Track[NoticeAccount, NoticeCase]):
         """Nothing is said any more: at once where it waits; where an errand is out, when that comes back undone."""
         if notice.state is NoticeState.WAITING:
             self._end(turn, case, notice, state, reason)
-        elif notice.state is NoticeState.ORDERED and notice.withdrawn_as is None:
+        elif notice.state is NoticeState.ORDERED and notice.withdrawn_as in (None, NoticeState.WAITING):
             notice.withdrawn_as, notice.withdrawn_reason = state, reason
             turn.decision.withdrawn.append(notice.id)
             self._touch(turn, case)

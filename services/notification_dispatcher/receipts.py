@@ -35,6 +35,10 @@ class Receipts(Speaking):
             case "too_late" if notice.withdrawn_as is None:  # quiet hours began while it waited (rule 32)
                 self._send(turn, case, notice)
                 self._fall_back_after(turn, case, notice)
+            case "withdrawn" | "too_late" if notice.withdrawn_as is NoticeState.WAITING:  # called back by a pause
+                notice.withdrawn_as, notice.withdrawn_reason = None, ""
+                self._send(turn, case, notice)
+                self._fall_back_after(turn, case, notice)
             case "withdrawn" | "too_late":
                 self._end(
                     turn, case, notice, notice.withdrawn_as or NoticeState.SUPPRESSED, notice.withdrawn_reason or None

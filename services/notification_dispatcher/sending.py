@@ -4,6 +4,7 @@ from datetime import datetime
 
 from dunning.domain import ids
 from dunning.domain.decision import Errand
+from dunning.domain.holds import Halt, pause_of
 from dunning.domain.policy import Policy, Rung
 from dunning.domain.words import Channel, DeclineClass, Reason
 from notification_dispatcher.case import Notice, NoticeCase, NoticeState
@@ -24,11 +25,13 @@ class Sending(Outcomes):
         return notice
 
     def _send(self, turn: NoticeTurn, case: NoticeCase, notice: Notice) -> None:
-        """Order it now, let it wait for quiet hours to end, or say why it cannot be sent."""
+        """Order it now, let it wait for a pause or quiet hours to end, or say why it cannot be sent."""
         account, policy = turn.account, self.policy_of(case)
         address = address_of(account, notice.channel)
         self._touch(turn, case)
-        if not address:
+        if pause_of(case, turn.now) is not None:
+            notice.state, notice.due = NoticeState.WAITING, None
+        elif not address:
             self._end(turn, case, notice, NoticeState.SUPPRESSED, Reason.NO_ADDRESS)
         elif notice.channel not in self.configured:
             self._end(turn, case, notice, NoticeState.SUPPRESSED, Reason.CHANNEL_NOT_CONFIGURED)
@@ -90,10 +93,26 @@ class Sending(Outcomes):
             at = max(at, following.lead.after(now, case.pinned_zone))
         return NextConsequence(following.account, at)
 
+    def halted(self, turn: NoticeTurn, case: NoticeCase) -> None:
+        """A pause calls back what is ordered and not begun: it waits, and goes out afterwards (rule 27)."""
+        if pause_of(case, turn.now) is None:
+            return
+        for notice in case.notices:
+            if notice.state is NoticeState.ORDERED and notice.withdrawn_as is None:
+                self._call_off(turn, case, notice, NoticeState.WAITING, Halt.PAUSED)
+
+    @staticmethod
+    def _goes_out_at(case: NoticeCase, notice: Notice, now: datetime) -> datetime | None:
+        """When to look at a waiting notice next; None while nobody knows when the case's pause ends."""
+        pause = pause_of(case, now)
+        if pause is None:
+            return notice.due or now
+        return max(pause.until, notice.due or pause.until) if pause.until else None
+
     def _zone_changed(self, turn: NoticeTurn) -> None:
         """What waits for quiet hours to end waits for those of the customer's present zone (rule 32)."""
         for case in list(turn.account.cases.values()):
             for notice in case.notices:
-                if notice.state is NoticeState.WAITING:
+                if notice.state is NoticeState.WAITING and notice.due is not None:
                     notice.due = opens_at(turn.account, self.policy_of(case), notice.channel, turn.now)
                     self._touch(turn, case)

@@ -1,5 +1,6 @@
 """What a rung says: by all channels, its fallbacks, and a warning once more to a new address (rules 29 and 31)."""
 
+from dunning.domain.holds import first_ahead
 from dunning.domain.policy import Policy, Rung
 from dunning.domain.words import AccountStage, Channel
 from notification_dispatcher.case import ON_ITS_WAY, WENT_OUT, Notice, NoticeAccount, NoticeCase, NoticeState
@@ -50,7 +51,8 @@ class Speaking(Sending):
     def _still_needed(turn: NoticeTurn, case: NoticeCase, policy: Policy, warning: Rung) -> bool:
         """Whether a rung that this warning announces is still to come."""
         following = (i for i, rung in enumerate(policy.ladder) if rung.warned_by == warning.name)
-        return not turn.account.is_terminated and any(index >= case.next_rung for index in following)
+        ahead = first_ahead(turn.account, case, policy)
+        return not turn.account.is_terminated and any(index >= ahead for index in following)
 
     def _address_changed(self, turn: NoticeTurn) -> None:
         """A new address brings an undelivered warning to it, once (rule 31)."""

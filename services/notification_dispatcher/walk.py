@@ -1,11 +1,12 @@
-"""Which rungs are due on the notice track, and which of their notices go out (rules 20, 23, 24, 37)."""
+"""Which rungs are due on the notice track, and which of their notices go out (rules 23, 24, 27)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from dunning.domain.holds import first_ahead, opens_at
 from dunning.domain.policy import Policy, Rung
-from notification_dispatcher.case import NoticeCase
+from notification_dispatcher.case import NoticeAccount, NoticeCase
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,24 +17,19 @@ class Step:
     superseded: bool
 
 
-def due_rungs(case: NoticeCase, policy: Policy, now: datetime, *, terminated: bool) -> list[Rung]:
+def due_rungs(account: NoticeAccount, case: NoticeCase, policy: Policy, now: datetime) -> list[Rung]:
     """The rungs from the case's next one on that happen now, up to the first that must wait.
 
     A rung that restricts happens when account enforcement says so; what lies before one that did happen is due.
     """
-    hold = case.held_until(policy)
-    held = hold is not None and now < hold
     happened_up_to = max((i for i, rung in enumerate(policy.ladder) if rung.name in case.happened), default=-1)
     due = []
-    for index in range(case.next_rung, len(policy.ladder)):
+    for index in range(first_ahead(account, case, policy), len(policy.ladder)):
         rung = policy.ladder[index]
-        if index > happened_up_to and (
-            rung.restricts
-            or held
-            or (terminated and (rung.account is not None or policy.is_warning(rung)))
-            or case.date_of(rung, policy) > now
-        ):
-            break
+        if index > happened_up_to:
+            at = _by_date(account, case, policy, rung, now)
+            if at is None or at > now:
+                break
         due.append(rung)
     return due
 
@@ -53,13 +49,17 @@ def _before_next_restriction(rungs: Sequence[Rung]) -> Sequence[Rung]:
     return rungs[:end]
 
 
-def next_rung_at(case: NoticeCase, policy: Policy, *, terminated: bool) -> datetime | None:
+def next_rung(account: NoticeAccount, case: NoticeCase, policy: Policy) -> Rung | None:
+    """The first rung that is still to come."""
+    index = first_ahead(account, case, policy)
+    return policy.ladder[index] if index < len(policy.ladder) else None
+
+
+def next_rung_at(account: NoticeAccount, case: NoticeCase, policy: Policy, now: datetime) -> datetime | None:
     """When the next rung of this track falls due by its date; None where something else must happen first."""
-    if case.next_rung >= len(policy.ladder):
-        return None
-    rung = policy.ladder[case.next_rung]
-    if rung.restricts or (terminated and (rung.account is not None or policy.is_warning(rung))):
-        return None
-    date = case.date_of(rung, policy)
-    hold = case.held_until(policy)
-    return max(date, hold) if hold is not None else date
+    rung = next_rung(account, case, policy)
+    return _by_date(account, case, policy, rung, now) if rung is not None else None
+
+
+def _by_date(account: NoticeAccount, case: NoticeCase, policy: Policy, rung: Rung, now: datetime) -> datetime | None:
+    return None if rung.restricts else opens_at(account, case, policy, rung, now)

@@ -36,6 +36,7 @@ class Request:
     not_after: datetime
     method: PaymentMethod | None
     kind: RetryKind
+    revoked: bool = False  # by a pause or a dispute; kept, for the charge may have been made before that was read
 
 
 @dataclass(slots=True)
@@ -80,6 +81,16 @@ class RetryCase(Case):
     mark: Mark | None = None
     tried: list[Tried] = field(default_factory=list)  # newest first
     urged: bool = False  # a new method or an order came: charge at once, as soon as no request is open (rule 18)
+
+    @property
+    def open_request(self) -> Request | None:
+        """The request that may still be charged."""
+        return self.request if self.request is not None and not self.request.revoked else None
+
+    @property
+    def answer_by(self) -> datetime | None:
+        """When the open request runs out."""
+        return self.open_request.not_after if self.open and self.open_request else None
 
     @property
     def is_finished(self) -> bool:

@@ -15,12 +15,14 @@ from dunning.domain.events import (
     StageChanged,
 )
 from dunning.domain.events import NextStep as Upcoming
+from dunning.domain.holds import pause_of
 from dunning.domain.track import Closing, Track, Turn
 from dunning.domain.words import AccountStage, DeclineClass, Reason, RetryStage
 from dunning.domain.words import Track as TrackName
 from retry_scheduler.case import Asked, Mark, Plan, Request, RetryAccount, RetryCase, RetryKind
 from retry_scheduler.methods import asked_of, charged_at, note_tried, present_method
 from retry_scheduler.next_step import (
+    GiveUp,
     RetryAt,
     WaitForCustomer,
     first_allowed,
@@ -30,6 +32,7 @@ from retry_scheduler.next_step import (
     not_after,
     window_end,
 )
+from retry_scheduler.pausing import answered, revoke, revoking_reason
 
 RETRY_REQUESTED = "dunning.retry.requested.v1"
 RetryTurn = Turn[RetryAccount]
@@ -79,16 +82,17 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         """An answer to our request, one that came too late, or somebody else's attempt (rule 15)."""
         request = case.request
         if request and event.failed_at >= request.not_after and event.failed_at > request.not_before:
-            self._time_out(turn, case, request)
+            if not request.revoked:
+                self._time_out(turn, case, request)
             request = None
         self._note_method(case, event)
         asked = asked_of(case, event)
         if request and asked and asked.retry_id == request.retry_id:
-            case.request = None
+            answered(case, request)
         elif asked:
             self._answered_late(case, asked, attempt)
         self._bar(turn, attempt)
-        if case.request is None:
+        if case.open_request is None:
             self._plan(turn, case, attempt.decline_class)
 
     def came_late(self, turn: RetryTurn, case: RetryCase, event: PaymentFailed) -> None:
@@ -120,19 +124,34 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         Until something was asked for, the failures alone decide, in whatever order they are read (rule 8).
         """
         policy = self.policy_of(case)
-        if policy.retries is None or case.request is not None or last_attempt(case) is None:
+        if policy.retries is None or case.open_request is not None or last_attempt(case) is None:
             return
         if case.is_finished and case.requested and not case.urged:
             return
         step = next_step(turn.account, case, policy, turn.now)
         turn.touch(case)
-        if isinstance(step, RetryAt):
+        pause = None if isinstance(step, GiveUp) else pause_of(case, turn.now)
+        if isinstance(step, RetryAt) and pause is None:
             case.plan = Plan(step.at, step.kind)
             self._enter(turn, case, RetryStage.SCHEDULED, reason, Upcoming(RetryStage.REQUESTED, step.at))
             return
-        case.plan, case.urged = None, False
-        waits = isinstance(step, WaitForCustomer)
-        self._enter(turn, case, RetryStage.WAITING_FOR_CUSTOMER if waits else RetryStage.EXHAUSTED, step.reason)
+        case.plan, case.urged = None, case.urged and isinstance(step, RetryAt)
+        if pause is not None:
+            self._enter(turn, case, RetryStage.PAUSED, pause.why)
+        elif not isinstance(step, RetryAt):
+            waits = isinstance(step, WaitForCustomer)
+            self._enter(turn, case, RetryStage.WAITING_FOR_CUSTOMER if waits else RetryStage.EXHAUSTED, step.reason)
+
+    def halted(self, turn: RetryTurn, case: RetryCase) -> None:
+        """Revoke what was asked for, and plan anew (rule 27). Finished tracks stay finished."""
+        if not case.open:
+            return
+        request = case.open_request
+        reason = revoking_reason(case, request, turn.now) if request else None
+        if request is not None and reason is not None:
+            revoke(case, request)
+            self._enter(turn, case, RetryStage.PAUSED, reason)
+        self._plan(turn, case, "resumed" if case.stage == RetryStage.PAUSED else "dates_moved")
 
     def _enter(
         self, turn: RetryTurn, case: RetryCase, stage: RetryStage, reason: str, upcoming: Upcoming | None = None
@@ -146,8 +165,9 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         """A request ran out, or a planned retry is due."""
         if not case.open:
             return
-        if case.request is not None and case.request.not_after <= turn.now:
-            self._time_out(turn, case, case.request)
+        request = case.open_request
+        if request is not None and request.not_after <= turn.now:
+            self._time_out(turn, case, request)
             self._plan(turn, case, DeclineClass.TECHNICAL)
         elif case.plan is not None and case.plan.at <= turn.now:
             self._charge_if_allowed(turn, case, case.plan)
@@ -164,7 +184,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         retries = self.policy_of(case).retries
         assert retries is not None, "a plan comes from a policy with retries"
         if plan.kind is not RetryKind.EXTRA:
-            at, end = first_allowed(turn.now, case, retries), window_end(case, retries)
+            at, end = first_allowed(turn.now, case, retries), window_end(case, retries, turn.now)
             if end is not None and at > end:
                 case.plan = None
                 self._enter(turn, case, RetryStage.EXHAUSTED, Reason.RETRIES_EXHAUSTED)
@@ -226,7 +246,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         request = case.request
         asked = asked_of(case, event) if isinstance(event, PaymentSucceeded) else None
         if request and asked and asked.retry_id == request.retry_id and isinstance(event, PaymentSucceeded):
-            case.request = None
+            answered(case, request)
             key = request.method.key if request.method else ""
             case.mark = Mark(event.succeeded_at, DeclineClass.SOFT, request.retry_id, key)
             self._plan(turn, case, "partially_paid")
@@ -238,7 +258,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         if not closing.handed_over:
             case.request = None
         case.plan = None
-        kept = case.request.retry_id if case.request else None
+        kept = case.open_request.retry_id if case.open_request else None
         if closing.by_money and case.stage != RetryStage.NONE:
             reason = Reason.PAID if ours else Reason.PAID_ELSEWHERE
             self.move(turn, case, RetryStage.RECOVERED, reason, amount_minor=closing.amount_minor, handed_over=kept)
@@ -256,15 +276,15 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
             new.mark = old.mark
         if inherits:
             new.planned_used, new.technical_used = old.planned_used, old.technical_used
-        elif new.request is not None:
-            new.planned_used = int(new.request.kind is RetryKind.PLANNED)
-            new.technical_used = int(new.request.kind is RetryKind.TECHNICAL)
-        if new.request is None:
+        elif new.open_request is not None:
+            new.planned_used = int(new.open_request.kind is RetryKind.PLANNED)
+            new.technical_used = int(new.open_request.kind is RetryKind.TECHNICAL)
+        if new.open_request is None:
             self._plan(turn, new, new.book.attempts[-1].decline_class)
             return
         reason = new.book.attempts[-1].decline_class
         self.move(turn, new, RetryStage.SCHEDULED, reason)
-        self.move(turn, new, RetryStage.REQUESTED, new.request.kind, retry_id=new.request.retry_id)
+        self.move(turn, new, RetryStage.REQUESTED, new.open_request.kind, retry_id=new.open_request.retry_id)
 
     # --- signals and peers ------------------------------------------------------------------------------------------
 
@@ -309,9 +329,12 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
             self.hear_termination(turn, event)
 
     def wake_at(self, account: RetryAccount, case: RetryCase, now: datetime) -> datetime | None:  # noqa: ARG002
-        """When the open request runs out, or the planned retry is due."""
+        """When the open request runs out, the planned retry is due, or a pause ends by itself."""
         if not case.open:
             return None
-        if case.request is not None:
-            return case.request.not_after
+        if case.open_request is not None:
+            return case.open_request.not_after
+        if case.stage == RetryStage.PAUSED:
+            pause = pause_of(case, now)
+            return pause.until if pause is not None else now
         return case.plan.at if case.plan is not None else None

@@ -17,7 +17,7 @@ class RetryMetrics(Metrics):
         self.requested = self._counter("retries_requested_total", "Charges asked for.", "decline_class")
         self.answered = self._counter(
             "retries_answered_total",
-            "How charges that were asked for ended: recovered, failed (also by time-out) or cancelled.",
+            "How charges that were asked for ended: recovered, failed (also by time-out), cancelled or paused.",
             "outcome",
         )
         self.not_retried = self._counter(
@@ -37,7 +37,7 @@ class RetryMetrics(Metrics):
 
     def _transition(self, moved: StageChanged) -> None:
         if moved.from_stage == RetryStage.REQUESTED:
-            ended = moved.to_stage in (RetryStage.RECOVERED, RetryStage.CANCELLED)
+            ended = moved.to_stage in (RetryStage.RECOVERED, RetryStage.CANCELLED, RetryStage.PAUSED)
             self.answered.labels(moved.to_stage if ended else "failed").inc()
         if moved.to_stage in (RetryStage.WAITING_FOR_CUSTOMER, RetryStage.EXHAUSTED):
             self.not_retried.labels(moved.reason).inc()

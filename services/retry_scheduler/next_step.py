@@ -91,9 +91,9 @@ def next_step(account: RetryAccount, case: RetryCase, policy: Policy, now: datet
         kind, distance = RetryKind.TECHNICAL, retries.technical_after[case.technical_used]
     if distance is None:
         return GiveUp(Reason.RETRIES_EXHAUSTED)
-    planned = distance.after(last.at, case.pinned_zone)
+    planned = case.moved(distance.after(last.at, case.pinned_zone), last.at, now)
     at = first_allowed(max(planned, now, advice_until(account, case) or planned), case, retries)
-    end = window_end(case, retries)
+    end = window_end(case, retries, now)
     return RetryAt(at, kind) if end is None or at <= end else GiveUp(Reason.RETRIES_EXHAUSTED)
 
 
@@ -102,9 +102,10 @@ def first_allowed(at: datetime, case: RetryCase, retries: Retries) -> datetime:
     return retries.hours.first_inside(at, case.pinned_zone) if retries.hours else at
 
 
-def window_end(case: RetryCase, retries: Retries) -> datetime | None:
-    """The last instant for a planned retry (rule 17)."""
-    return retries.window.after(case.book.first.failed_at, case.pinned_zone) if retries.window else None
+def window_end(case: RetryCase, retries: Retries, now: datetime) -> datetime | None:
+    """The last instant for a planned retry (rule 17). Pauses move it like the retries themselves (rule 27)."""
+    first = case.book.first.failed_at
+    return case.moved(retries.window.after(first, case.pinned_zone), first, now) if retries.window else None
 
 
 def advice_until(account: RetryAccount, case: RetryCase) -> datetime | None:
@@ -120,5 +121,5 @@ def advice_until(account: RetryAccount, case: RetryCase) -> datetime | None:
 def not_after(case: RetryCase, retries: Retries, kind: RetryKind, payment_type: str | None, now: datetime) -> datetime:
     """When a request that goes out now becomes void (rules 14 and 18)."""
     timeout = retries.timeout_for(payment_type).after(now, case.pinned_zone)
-    end = window_end(case, retries)
+    end = window_end(case, retries, now)
     return timeout if kind is RetryKind.EXTRA or end is None else min(timeout, end)

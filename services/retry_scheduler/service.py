@@ -13,9 +13,7 @@ from retry_scheduler.case import RetryAccount, RetryCase
 from retry_scheduler.decide import RetryTrack
 
 TOPICS = (PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS, STAGE_CHANGED)
-COLUMNS: tuple[Column[Any], ...] = (
-    Column("answer_by", "timestamptz", lambda case: case.request.not_after if case.open and case.request else None),
-)
+COLUMNS: tuple[Column[Any], ...] = (Column("answer_by", "timestamptz", lambda case: case.answer_by),)
 
 
 def wanted(event: Input) -> bool:

@@ -70,6 +70,16 @@ POLICIES = [
     policies(a_policy(timezone="account", ladder=LADDER, retries=RETRIES)),
     policies(a_policy(timezone="account", ladder=LADDER, retries={"after": ["36h"]}, anchor="due_date")),
     policies(a_policy(timezone="UTC", ladder=LADDER[:2], retries={"after": [], "technical_after": ["1h"]})),
+    policies(
+        a_policy(
+            ladder=LADDER,
+            retries=RETRIES,
+            conditions={
+                "reminder": {"tags_none": ["vip"]},
+                "suspended": {"unpaid_invoices_at_least": 2, "balance_at_least": {"EUR": 4000}},
+            },
+        )
+    ),
 ]
 
 
@@ -115,6 +125,20 @@ successes = st.builds(
     st.sampled_from((0, 0, 1500)),
     st.sampled_from(("in_1", "in_2")),
 )
+pauses: st.SearchStrategy[Signal] = st.one_of(
+    st.builds(
+        lambda kind, invoice: signal(kind, "01-01 00:00", invoice_id=invoice, reason="asked for time"),
+        st.sampled_from(("case.paused", "case.resumed", "case.resumed")),
+        st.sampled_from(("in_1", "in_2", None)),
+    ),
+    st.sampled_from(
+        (
+            signal("dispute.opened", "01-01 00:00"),
+            signal("dispute.closed", "01-01 00:00"),
+            signal("case.extended", "01-01 00:00", by="1d6h"),
+        )
+    ),
+)
 signals = st.one_of(
     st.builds(
         lambda m: signal("payment_method.updated", "01-01 00:00", payment_method=m), st.sampled_from((VISA, OTHER_VISA))
@@ -137,8 +161,11 @@ signals = st.one_of(
             signal("case.closed", "01-01 00:00", reason="written_off"),
             signal("retry.now", "01-01 00:00"),
             signal("account.reinstated", "01-01 00:00", reason="goodwill"),
+            signal("account.tagged", "01-01 00:00", tag="vip"),
+            signal("account.untagged", "01-01 00:00", tag="vip"),
         )
     ),
+    pauses,
 )
 
 E = TypeVar("E", bound=PaymentFailed | PaymentSucceeded | Signal)
@@ -396,15 +423,17 @@ def test_every_order_of_reading_the_payments_ends_in_the_same_cases(data: st.Dat
     start = utc("2026-03-20 10:00")
     policy = data.draw(st.sampled_from(POLICIES))
     times = data.draw(st.lists(st.integers(0, 400), min_size=2, max_size=5))
-    events: list[PaymentFailed | PaymentSucceeded] = []
+    events: list[PaymentFailed | PaymentSucceeded | Signal] = []
     for number, at in enumerate(times, 1):
-        event = data.draw(failures | successes)
+        event = data.draw(failures | successes | pauses)
         if isinstance(event, PaymentFailed):  # a processor numbers its attempts in the order of their times
             event = replace(event, invoice_id="in_1", payment_id=f"pay_{number}", customer=Customer(timezone="UTC"))
-        events.append(at_its_time(replace(event, invoice_id="in_1"), start + timedelta(hours=at)))
+        if not isinstance(event, Signal):
+            event = replace(event, invoice_id="in_1")
+        events.append(at_its_time(event, start + timedelta(hours=at)))
     read_at = start + timedelta(hours=500)
 
-    def read(order: Sequence[PaymentFailed | PaymentSucceeded]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def read(order: Sequence[PaymentFailed | PaymentSucceeded | Signal]) -> tuple[dict[str, Any], dict[str, Any]]:
         world = World(policy)
         for event in order:
             world.read(event, read_at)

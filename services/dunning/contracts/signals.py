@@ -2,16 +2,31 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from dunning.contracts.fields import Id, Instant, Known, Line, Metadata, Minor, Text, Wire
 from dunning.contracts.payments import Customer, PaymentMethod
+from dunning.domain.calendar import DURATION_DAYS_MAX, Duration
 from dunning.domain.words import Channel
 
 INSTALLMENTS_MAX = 1000
 SignalChannel = Annotated[str, Known(word.value for word in Channel)]
-DurationText = Annotated[str, Field(max_length=50, pattern=r"^([0-9]+[wdhms])+$", examples=["3d", "1d12h"])]
+
+
+def _bounded(text: str) -> str:
+    try:
+        Duration.parse(text)
+    except ValueError:
+        raise PydanticCustomError("too_long", f"Input should be at most {DURATION_DAYS_MAX}d") from None
+    return text
+
+
+DurationText = Annotated[
+    str,
+    Field(max_length=50, pattern=r"^([0-9]+[wdhms])+$", examples=["3d", "1d12h"]),
+    AfterValidator(_bounded),
+]
 
 
 class _Signal(Wire):

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from dunning.domain.declines import classify, is_overdue
 from dunning.domain.events import PaymentFailed
+from dunning.domain.pauses import Mark
 from dunning.domain.words import DeclineClass
 
 ATTEMPTS_MAX = 64  # of one case; beyond it the oldest but the first are forgotten, they decide nothing any more
@@ -67,6 +68,7 @@ class Book:
     terminated_at: datetime | None = None  # until the account is reinstated (rule 37)
     remaining: Remaining | None = None  # the latest-dated word on what is left
     highest_attempt: int = 0  # seen or requested, over all cases of the invoice (rules 7 and 15)
+    marks: list[Mark] = field(default_factory=list)  # pauses, disputes and extensions, those of the account too (27)
 
     @property
     def first(self) -> Attempt:

@@ -1,6 +1,6 @@
 """A case and an account as all three services keep them; each service adds its own track."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -10,6 +10,7 @@ from dunning.domain.book import Book
 from dunning.domain.calendar import Duration, zone_named
 from dunning.domain.events import PolicyRef
 from dunning.domain.facts import Facts
+from dunning.domain.pauses import moved
 from dunning.domain.policy import Anchor, Policy, Rung
 
 
@@ -68,11 +69,18 @@ class Case:
         return due or self.book.first.failed_at
 
     def date_of(self, rung: Rung, policy: Policy) -> datetime:
-        """When a rung is planned, moved by a rung before it that came late (rule 24)."""
+        """When a rung is planned, moved by a rung before it that came late (rule 24), and by pauses (rule 27)."""
         zone = self.pinned_zone
         if self.shift is not None:
-            return (rung.at - self.shift.rung_at).after(self.shift.at, zone)
-        return rung.at.after(self.anchor_at(policy), zone)
+            return self.moved((rung.at - self.shift.rung_at).after(self.shift.at, zone), self.shift.at)
+        return self.moved(rung.at.after(self.anchor_at(policy), zone), self.book.first.failed_at)
+
+    def moved(self, date: datetime, since: datetime, now: datetime | None = None) -> datetime:
+        """Where an open date that was set at `since` lies after pauses, disputes and extensions (rule 27).
+
+        A pause that has no end yet counts up to `now` where that is given, else not at all.
+        """
+        return moved(date, since, self.book.marks, self.pinned_zone, now) if self.book.marks else date
 
     def held_until(self, policy: Policy) -> datetime | None:
         """While every failure was technical the rungs hold, until `technical_after` would be used up (rule 20)."""
@@ -81,7 +89,7 @@ class Case:
         until = self.book.first.failed_at
         for distance in policy.retries.technical_after:
             until = distance.after(until, self.pinned_zone)
-        return until
+        return self.moved(until, self.book.first.failed_at)
 
     def plan_wake(self, at: datetime | None, now: datetime) -> None:
         """Set when to wake next. An instant that is past means now, so that the news is read up to now before."""
@@ -93,6 +101,14 @@ class Case:
 C = TypeVar("C", bound=Case)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an account owes on all its open cases together (rule 38)."""
+
+    unpaid_invoices: int
+    balance: Mapping[str, int]  # minor units by currency
+
+
 @dataclass(slots=True)
 class Account(Generic[C]):
     """One account as a service keeps it."""
@@ -102,6 +118,7 @@ class Account(Generic[C]):
     cases: dict[str, C] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
     changed: bool = False
+    reckoned: Standing | None = None  # what `standing` says, until something happens
 
     def open_cases(self) -> Iterator[C]:
         """Open cases in the order of their invoices."""
@@ -111,3 +128,14 @@ class Account(Generic[C]):
     def is_terminated(self) -> bool:
         """Whether a termination stands that no reinstatement has lifted (rule 37)."""
         return any(case.book.terminated_at is not None for case in self.cases.values())
+
+    def standing(self) -> Standing:
+        """How many invoices are unpaid, and what is owed on them. Reckoned once for all cases that ask."""
+        if self.reckoned is None:
+            balance: dict[str, int] = {}
+            number = 0
+            for case in self.open_cases():
+                number += 1
+                balance[case.book.currency] = balance.get(case.book.currency, 0) + case.book.amount_minor
+            self.reckoned = Standing(number, balance)
+        return self.reckoned

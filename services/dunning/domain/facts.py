@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from dunning.domain.events import Customer, PaymentMethod
+from dunning.domain.pauses import Mark
 
 CUSTOMER_FIELDS = ("name", "email", "phone", "locale", "timezone", "country", "postal_address")
+TAGS_MAX = 100  # per account; beyond it those that were taken off are forgotten first, then the oldest
 
 
 @dataclass(slots=True)
@@ -13,6 +15,14 @@ class Known:
     """A fact and when it was so."""
 
     value: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class Tag:
+    """Whether an account carries a tag, and since when that is so."""
+
+    present: bool
     at: datetime
 
 
@@ -25,6 +35,8 @@ class Facts:
     method_at: datetime | None = None
     update_url: Known | None = None
     reinstated_at: datetime | None = None
+    pauses: list[Mark] = field(default_factory=list)  # of the whole account: they hold cases that open later too (27)
+    tags: dict[str, Tag] = field(default_factory=dict)
 
     def get(self, name: str) -> str | None:
         """The newest value of one of the customer's fields."""
@@ -59,6 +71,21 @@ class Facts:
         if self.method_at is not None and (self.method_at, self.method_key) > (at, method.key):  # ties: any one order
             return False
         self.method, self.method_at = method, at
+        return True
+
+    def has_tag(self, tag: str) -> bool:
+        """Whether the account carries a tag now."""
+        known = self.tags.get(tag)
+        return known is not None and known.present
+
+    def learn_tag(self, tag: str, present: bool, at: datetime) -> bool:
+        """Take over the newest word on a tag; of two of one instant, that it is there. Says whether it was taken."""
+        known = self.tags.get(tag)
+        if known is not None and (known.at, known.present) >= (at, present):
+            return False
+        self.tags[tag] = Tag(present, at)
+        if len(self.tags) > TAGS_MAX:
+            del self.tags[min(self.tags, key=lambda name: (self.tags[name].present, self.tags[name].at))]
         return True
 
     @property

@@ -23,6 +23,7 @@ from dunning.domain.events import (
     StageChanged,
     TimerDue,
 )
+from dunning.domain.pauses import MARKING, Mark, next_start, note
 from dunning.domain.policy import Policies, Policy
 from dunning.domain.words import AccountStage, Reason
 from dunning.domain.words import Track as TrackName
@@ -83,6 +84,7 @@ class Track(Generic[A, C]):
 
     name: TrackName
     facts_kept: tuple[str, ...] = ("timezone", "country")
+    has_conditions = False  # whether it walks the ladder, whose rungs may have conditions on the account (rule 38)
 
     def __init__(
         self, policies: Callable[[], Policies], start: Callable[[], datetime] = lambda: BEFORE_EVERYTHING
@@ -122,6 +124,9 @@ class Track(Generic[A, C]):
     def reinstated(self, turn: Turn[A], case: C, at: datetime) -> None:
         """The account was reinstated while this case is open (rule 37)."""
 
+    def halted(self, turn: Turn[A], case: C) -> None:
+        """A pause, a dispute or an extension became known, or one began or ended just now (rule 27)."""
+
     def lifted(self, turn: Turn[A], case: C) -> None:
         """The termination that closed this case was lifted; the case itself stays closed (rule 37)."""
 
@@ -146,6 +151,7 @@ class Track(Generic[A, C]):
     def decide(self, account: A, event: Input, now: datetime) -> Decision:
         """Work one input in (the service's `decide`). Changes the account, unless the input is rejected."""
         turn = Turn(account, now, event)
+        account.reckoned = None
         match event:
             case PaymentFailed():
                 self._failed(turn, event)
@@ -168,9 +174,23 @@ class Track(Generic[A, C]):
         return self.policies().pinned(case.policy)
 
     def _reckon(self, turn: Turn[A]) -> None:
+        """When to wake what the input touched, and what may now go on that waited for its conditions (rule 38)."""
+        account, now = turn.account, turn.now
+        account.reckoned = None
         for invoice_id in turn.touched:
-            case = turn.account.cases[invoice_id]
-            case.plan_wake(self.wake_at(turn.account, case, turn.now), turn.now)
+            case = account.cases[invoice_id]
+            case.plan_wake(self._earliest(account, case, now), now)
+        for case in account.open_cases() if self.has_conditions else ():
+            if case.invoice_id not in turn.touched and self.policy_of(case).conditions:
+                at = self._earliest(account, case, now)
+                if at != case.next_at:
+                    turn.touch(case)
+                    case.plan_wake(at, now)
+
+    def _earliest(self, account: A, case: C, now: datetime) -> datetime | None:
+        """When to wake a case: also at the beginning of a pause that was announced for later (rule 27)."""
+        moments = (self.wake_at(account, case, now), next_start(case.book.marks, now) if case.open else None)
+        return min((at for at in moments if at is not None), default=None)
 
     def _case_of(self, account: A, invoice_id: str) -> C:
         found = account.cases.get(invoice_id)
@@ -249,6 +269,8 @@ class Track(Generic[A, C]):
         case.case_id = ids.case_id(turn.account.account_id, case.invoice_id, case.number)
         case.open = True
         case.opened_at = turn.now
+        for mark in turn.account.facts.pauses:  # a pause of the account holds cases that open during it too (rule 27)
+            note(case.book.marks, mark)
         self.carry(former, case)
         turn.touch(case)
         return case
@@ -325,8 +347,24 @@ class Track(Generic[A, C]):
                 self._adjusted(turn, event)
             case "account.reinstated":
                 self._reinstated(turn, event.at)
+            case kind if kind in MARKING:
+                self._marked(turn, event)
             case _:
                 self.signalled(turn, event)
+
+    def _marked(self, turn: Turn[A], event: Signal) -> None:
+        """Pauses, disputes and extensions are kept with the invoice, also where it has no case yet (rule 27)."""
+        account, mark = turn.account, Mark.of(event)
+        if event.invoice_id is not None:
+            cases = [self._case_of(account, event.invoice_id)]
+        else:
+            account.changed |= note(account.facts.pauses, mark)
+            cases = list(account.cases.values())
+        for case in cases:
+            if note(case.book.marks, mark):
+                turn.touch(case)
+                if case.case_id:
+                    self.halted(turn, case)
 
     def _ended(self, turn: Turn[A], event: Signal, reason: str) -> None:
         """A void or write-off: nothing of this invoice opens again (rule 10)."""
@@ -409,6 +447,8 @@ class Track(Generic[A, C]):
             turn.count("timer_without_purpose")
             return
         turn.touch(case)
+        if case.book.marks:
+            self.halted(turn, case)
         self.woken(turn, case)
 
     def move(

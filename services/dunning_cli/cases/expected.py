@@ -6,14 +6,18 @@ The dates are the services' own: decided by the same functions that act on them.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from account_enforcement.case import AccountCase, EnforcedAccount
 from account_enforcement.decide import AccountTrack
-from dunning.domain.case import Case
+from dunning.domain.calendar import rfc3339
+from dunning.domain.case import Account, Case
+from dunning.domain.conditions import unmet
+from dunning.domain.holds import Halt, Hold, first_ahead, holds_of, pause_of
 from dunning.domain.policy import Policies, Policy, Rung
 from dunning.domain.words import RetryStage
 from notification_dispatcher.case import Notice, NoticeAccount, NoticeCase, NoticeState
-from notification_dispatcher.walk import next_rung_at
+from notification_dispatcher.walk import next_rung, next_rung_at
 from retry_scheduler.case import RetryCase, RetryKind
 
 
@@ -36,10 +40,13 @@ class OpenErrand:
     due_at: datetime
 
 
-def retry_expected(case: RetryCase, policy: Policy) -> Expected:
+def retry_expected(case: RetryCase, policy: Policy, now: datetime) -> Expected:
     """The open request, the planned retry, or why there is none."""
-    if case.request is not None:
-        request = case.request
+    pause = pause_of(case, now)
+    if pause is not None and case.stage == RetryStage.PAUSED:
+        return Expected("retry", "nothing is charged", pause.until, _said_of(pause))
+    if case.open_request is not None:
+        request = case.open_request
         what = f"attempt {request.attempt_number} was asked for; without an answer it counts as failed"
         return Expected("retry", what, request.not_after, f"retry_id {request.retry_id}")
     if case.plan is not None:
@@ -73,31 +80,36 @@ def _why_no_retry(case: RetryCase, policy: Policy) -> str:
 
 
 def notice_expected(
-    account: NoticeAccount, case: NoticeCase, policy: Policy, errands: Mapping[str, OpenErrand]
+    account: NoticeAccount, case: NoticeCase, policy: Policy, errands: Mapping[str, OpenErrand], now: datetime
 ) -> Iterator[Expected]:
     """Notices that are not at their end, also of a closed case; then the next rung with or without one."""
+    pause = pause_of(case, now)
     for notice in case.notices:
-        yield from _unfinished(notice, errands.get(notice.id))
+        yield from _unfinished(notice, errands.get(notice.id), pause)
     if not case.open:
         return
-    if case.next_rung >= len(policy.ladder):
+    rung = next_rung(account, case, policy)
+    if rung is None:
         yield Expected("notice", "the ladder is at its end: no further notice is planned")
         return
-    rung = policy.ladder[case.next_rung]
-    at = next_rung_at(case, policy, terminated=account.is_terminated)
+    at = next_rung_at(account, case, policy, now)
+    says = f"send {rung.name} by {_listed(rung.notice.channels)}" if rung.notice else f"rung {rung.name}"
     if at is not None:
-        says = f"send {rung.name} by {_listed(rung.notice.channels)}" if rung.notice else f"rung {rung.name}"
-        yield Expected("notice", says, at, _held(case, policy, rung))
+        yield Expected("notice", says, at, _held(account, case, policy, rung, now))
     elif account.is_terminated:
         yield Expected("notice", "the account is terminated: the ladder waits for account.reinstated")
+    elif not rung.restricts:
+        yield Expected("notice", says, None, _held(account, case, policy, rung, now))
     else:
         said = f"send {rung.name}" if rung.notice else f"the rungs behind {rung.name}"
         yield Expected("notice", f"{said} when the account is {rung.account}")
 
 
-def _unfinished(notice: Notice, errand: OpenErrand | None) -> Iterator[Expected]:
+def _unfinished(notice: Notice, errand: OpenErrand | None, pause: Hold | None) -> Iterator[Expected]:
     said = f"{notice.rung} by {notice.channel}"
-    if notice.state is NoticeState.WAITING:
+    if notice.state is NoticeState.WAITING and pause is not None:
+        yield Expected("notice", f"send {said}", pause.until, _said_of(pause))
+    elif notice.state is NoticeState.WAITING:
         yield Expected("notice", f"send {said}", notice.due, "waits for the end of quiet hours")
     elif notice.state is NoticeState.ORDERED and notice.withdrawn_as:
         yield Expected("notice", f"{said} is being called back ({notice.withdrawn_reason})")
@@ -113,23 +125,49 @@ def _tried(times: int) -> str:
 
 def account_expected(account: EnforcedAccount, case: AccountCase, policy: Policy, now: datetime) -> Expected:
     """The next account rung, and whether its warning allows it."""
-    rung = next((rung for rung in policy.ladder[case.next_rung :] if rung.account is not None), None)
+    ahead = policy.ladder[first_ahead(account, case, policy) :]
+    rung = next((rung for rung in ahead if rung.account is not None), None)
     if rung is None:
         return Expected("account", "nothing more happens to the account by itself")
     if account.is_terminated:
         return Expected("account", "the account is terminated: the ladder waits for account.reinstated")
+    stop = next((each for each in ahead if each.name in policy.conditions or each is rung), rung)
+    held = _held(account, case, policy, stop, now)
     at = AccountTrack(lambda: Policies.of(policy)).wake_at(account, case, now)
-    if at is not None:
-        return Expected("account", f"account is {rung.account}", at, _warned(case, rung) or _held(case, policy, rung))
+    if at is not None and stop is rung:
+        return Expected("account", f"account is {rung.account}", at, held or _warned(case, rung))
+    if held or stop is not rung:
+        before = "" if stop is rung else f"after {stop.name}"
+        why = "; ".join(part for part in (before, held) if part)
+        return Expected("account", f"account is {rung.account}", case.date_of(rung, policy), f"at the earliest: {why}")
     why = f"at the earliest: {rung.warned_by} has to be delivered {rung.lead} before, and is not yet"
     return Expected("account", f"account is {rung.account}", case.date_of(rung, policy), why)
 
 
-def _held(case: Case, policy: Policy, rung: Rung) -> str:
-    """Why a rung comes later than its date (rule 20)."""
-    hold = case.held_until(policy)
-    held = hold is not None and case.date_of(rung, policy) < hold
-    return "held: nothing but technical failures so far" if held else ""
+def _held(account: Account[Any], case: Case, policy: Policy, rung: Rung, now: datetime) -> str:
+    """Why a rung does not come at its date (rules 20, 27, 38)."""
+    date = case.date_of(rung, policy)
+    for hold in holds_of(account, case, policy, rung, now):
+        if hold.why is Halt.CONDITIONS:
+            return f"waits for its conditions: {', '.join(unmet(account, policy.conditions[rung.name]))}"
+        if hold.until is None or date < hold.until:
+            return _said_of(hold)
+    return ""
+
+
+def _said_of(hold: Hold) -> str:
+    """What stops the walk, in words."""
+    match hold.why:
+        case Halt.PAUSED:
+            return f"paused until {rfc3339(hold.until)}" if hold.until else "paused until case.resumed"
+        case Halt.DISPUTED:
+            return f"disputed, paused until {rfc3339(hold.until)}" if hold.until else "disputed until dispute.closed"
+        case Halt.TECHNICAL:
+            return "held: nothing but technical failures so far"
+        case Halt.TERMINATED:
+            return "the account is terminated"
+        case Halt.CONDITIONS:
+            return "waits for its conditions"
 
 
 def _warned(case: AccountCase, rung: Rung) -> str:

@@ -124,9 +124,9 @@ def _expected(
             case _, None:
                 continue
             case _, RetryCase(open=True) as case:
-                found.append(retry_expected(case, policy))
+                found.append(retry_expected(case, policy, now))
             case NoticeAccount() as account, NoticeCase() as case:
-                found += notice_expected(account, case, policy, errands)
+                found += notice_expected(account, case, policy, errands, now)
             case EnforcedAccount() as account, AccountCase(open=True) as case:
                 found.append(account_expected(account, case, policy, now))
     return found

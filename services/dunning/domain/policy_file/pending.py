@@ -37,7 +37,6 @@ def _a_mapping(node: Node) -> bool:
 NOT_IN_FORCE: Mapping[str, Pending] = {
     "valid_from": Pending(_always, "leave it out, a version counts from the day it is deployed"),
     "roll": Pending(_anything_but("none"), 'leave it out or write "none"'),
-    "conditions": Pending(_always, "leave it out"),
     "retries.strategy": Pending(_only("adaptive"), 'write "ladder"'),
     "retries.roll": Pending(_anything_but("none"), 'leave it out or write "none"'),
     "ladder[].fee": Pending(_always, "leave it out"),

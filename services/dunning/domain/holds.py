@@ -1,0 +1,78 @@
+"""What stops a case's walk up the ladder: one mechanism for everything that may (rules 20, 27, 37 and 38)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from dunning.domain.case import Account, Case
+from dunning.domain.conditions import unmet
+from dunning.domain.pauses import span_at
+from dunning.domain.policy import Policy, Rung
+
+
+class Halt(StrEnum):
+    """Why the walk stops."""
+
+    PAUSED = "paused"
+    DISPUTED = "disputed"
+    TECHNICAL = "technical"  # nothing but technical failures so far (rule 20)
+    TERMINATED = "terminated"  # the account is, by another case (rule 37)
+    CONDITIONS = "conditions"  # of the rung, on the whole account (rule 38)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Something that stops the walk now; `until` is None where only news can end it."""
+
+    why: Halt
+    until: datetime | None = None
+
+
+def pause_of(case: Case, now: datetime) -> Hold | None:
+    """A pause or a dispute: nothing of the case happens at all, on no track (rule 27)."""
+    span = span_at(case.book.marks, now)
+    return Hold(Halt(span.reason), span.end) if span else None
+
+
+def holds_of(account: Account[Any], case: Case, policy: Policy, rung: Rung, now: datetime) -> Sequence[Hold]:
+    """Everything that stops the walk before a rung, the strongest first."""
+    return list(_holds(account, case, policy, rung, now))
+
+
+def _holds(account: Account[Any], case: Case, policy: Policy, rung: Rung, now: datetime) -> Iterator[Hold]:
+    pause = pause_of(case, now)
+    if pause is not None:
+        yield pause
+    technical_until = case.held_until(policy)
+    if technical_until is not None and technical_until > now:
+        yield Hold(Halt.TECHNICAL, technical_until)
+    if account.is_terminated and (rung.account is not None or policy.is_warning(rung)):
+        yield Hold(Halt.TERMINATED)
+    conditions = policy.conditions.get(rung.name)
+    if conditions is not None and unmet(account, conditions):
+        yield Hold(Halt.CONDITIONS)
+
+
+def opens_at(account: Account[Any], case: Case, policy: Policy, rung: Rung, now: datetime) -> datetime | None:
+    """From when on a rung may happen: its date, or the end of what stops the walk; None while that is not known."""
+    date = case.date_of(rung, policy)
+    for hold in _holds(account, case, policy, rung, now):
+        if hold.until is None:
+            return None
+        date = max(date, hold.until)
+    return date
+
+
+def first_ahead(account: Account[Any], case: Case, policy: Policy) -> int:
+    """Index of the first rung that neither happened nor was passed.
+
+    A reinstatement passes the rungs dated before it (rule 37). That is looked up, not noted when it is read: what is
+    read afterwards, such as an earlier failure or a pause, may still move the dates.
+    """
+    index, reinstated_at = case.next_rung, account.facts.reinstated_at
+    if reinstated_at is not None and case.book.attempts and case.book.first.failed_at < reinstated_at:
+        while index < len(policy.ladder) and case.date_of(policy.ladder[index], policy) < reinstated_at:
+            index += 1
+    return index

@@ -1,0 +1,41 @@
+"""What a pause or a dispute does to an open charge request (rules 14 and 27).
+
+A request that was open at any time of a pause is revoked: the platform must not charge it any more. What it had used
+up is given back, so that the same retry is made anew afterwards, under the next attempt number. Should the charge have
+been made before the platform read of the pause, its answer counts like any other, and the retry is used up after all.
+"""
+
+from datetime import datetime
+
+from dunning.domain.pauses import spans
+from dunning.domain.words import Reason
+from retry_scheduler.case import Request, RetryCase, RetryKind
+
+
+def revoking_reason(case: RetryCase, request: Request, now: datetime) -> Reason | None:
+    """Why a request is revoked, if a pause or a dispute held its case at any time while it was open."""
+    begun = (span for span in spans(case.book.marks) if span.start <= now)
+    return next((span.reason for span in begun if span.overlaps(request.not_before, request.not_after)), None)
+
+
+def revoke(case: RetryCase, request: Request) -> None:
+    """It uses up nothing."""
+    request.revoked = True
+    _use(case, request.kind, -1)
+
+
+def answered(case: RetryCase, request: Request) -> None:
+    """The request is over; one that was charged although it was revoked counts after all."""
+    case.request = None
+    if request.revoked:
+        _use(case, request.kind, 1)
+
+
+def _use(case: RetryCase, kind: RetryKind, number: int) -> None:
+    match kind:
+        case RetryKind.PLANNED:
+            case.planned_used += number
+        case RetryKind.TECHNICAL:
+            case.technical_used += number
+        case RetryKind.EXTRA:
+            case.urged = number < 0

@@ -1,0 +1,90 @@
+"""A notice that is on its way out when a pause begins is called back, and goes out afterwards (rule 27)."""
+
+from collections.abc import Sequence
+
+from dunning.domain.decision import Decision
+from dunning.domain.events import ErrandReport, Input, NoticeResult, Signal, TimerDue
+from dunning.domain.words import Channel
+from notification_dispatcher.case import NoticeAccount, NoticeState
+from notification_dispatcher.decide import NoticeTrack
+from tests.builders import a_notice, a_policy, failed, instant, paid, policies, signal
+
+PAUSED = signal("case.paused", "03-02 10:05", invoice_id="in_1", reason="asked for time")
+RESUMED = signal("case.resumed", "03-02 12:00", invoice_id="in_1")
+
+
+class Dispatcher:
+    """The notice track with one mail ordered at 10:00, its errand in the hands of the test."""
+
+    def __init__(self) -> None:
+        shelf = policies(a_policy(ladder=[a_notice("hello", "0d")], retries=None))
+        self.track = NoticeTrack(lambda: shelf, frozenset(Channel), frozenset())
+        self.account = NoticeAccount("acc_1")
+        self.reads("10:00", failed("03-02 10:00"))
+        (errand,) = self.wakes("10:00").errands
+        self.errand_id = errand.errand_id
+
+    def reads(self, at: str, event: Input) -> Decision:
+        return self.track.decide(self.account, event, instant(f"03-02 {at}"))
+
+    def wakes(self, at: str) -> Decision:
+        return self.reads(at, TimerDue("", "acc_1", "in_1", instant(f"03-02 {at}")))
+
+    def hears(self, at: str, outcome: str) -> Decision:
+        return self.reads(at, ErrandReport("", "acc_1", "in_1", self.errand_id, outcome, instant(f"03-02 {at}")))
+
+    @property
+    def states(self) -> list[NoticeState]:
+        return [notice.state for notice in self.account.cases["in_1"].notices]
+
+
+def outcomes(*decisions: Decision) -> Sequence[tuple[str, str | None]]:
+    events = [event for decision in decisions for event in decision.events]
+    return [(event.outcome, event.reason) for event in events if isinstance(event, NoticeResult)]
+
+
+def test_it_waits_while_paused_and_is_ordered_again_afterwards() -> None:
+    dispatcher = Dispatcher()
+
+    assert dispatcher.reads("10:05", PAUSED).withdrawn == [dispatcher.errand_id]
+    assert outcomes(dispatcher.hears("10:06", "withdrawn")) == []
+    assert dispatcher.states == [NoticeState.WAITING]
+    assert dispatcher.reads("12:00", RESUMED).errands == []
+    assert dispatcher.account.cases["in_1"].due_at == instant("03-02 12:00")
+    assert [errand.errand_id for errand in dispatcher.wakes("12:00").errands] == [dispatcher.errand_id]
+
+
+def test_it_is_ordered_again_when_it_comes_back_after_the_pause() -> None:
+    dispatcher = Dispatcher()
+    dispatcher.reads("10:05", PAUSED)
+    dispatcher.reads("12:00", RESUMED)
+
+    assert [errand.errand_id for errand in dispatcher.hears("12:01", "withdrawn").errands] == [dispatcher.errand_id]
+
+
+def test_what_was_begun_already_has_gone_out() -> None:
+    dispatcher = Dispatcher()
+    dispatcher.reads("10:05", PAUSED)
+
+    assert outcomes(dispatcher.hears("10:06", "accepted")) == [("sent", None), ("delivered", None)]
+
+
+def test_where_the_case_closes_meanwhile_nothing_is_said() -> None:
+    before, after = Dispatcher(), Dispatcher()
+    for dispatcher in (before, after):
+        dispatcher.reads("10:05", PAUSED)
+
+    came_back = (before.hears("10:06", "withdrawn"), before.reads("11:00", paid("03-02 11:00")))
+    still_out = (after.reads("11:00", paid("03-02 11:00")), after.hears("11:01", "withdrawn"))
+
+    assert outcomes(*came_back) == [("suppressed", "paid")]
+    assert outcomes(*still_out) == [("suppressed", "paid")]
+
+
+def test_a_pause_that_was_announced_calls_back_at_its_time() -> None:
+    dispatcher = Dispatcher()
+    announced: Signal = signal("case.paused", "03-02 10:30", invoice_id="in_1", reason="asked for time")
+
+    assert dispatcher.reads("10:05", announced).withdrawn == []
+    assert dispatcher.account.cases["in_1"].due_at == instant("03-02 10:30")
+    assert dispatcher.wakes("10:30").withdrawn == [dispatcher.errand_id]
