@@ -9,6 +9,7 @@ import typer
 
 from dunning_cli.errors import CommandError
 from dunning_cli.listing import Format, Output
+from dunning_cli.policy_diff import diff
 from dunning_cli.preview import preview
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ app = typer.Typer(help="Check policy files and see what they would do.", no_args
 
 
 app.command("preview", short_help="Print the dated timeline of a case that nobody pays.")(preview)
+app.command("diff", short_help="Say in words what changes for a customer between two policy files.")(diff)
 
 
 @app.command("lint", short_help="Say everything that is wrong with policy files.")

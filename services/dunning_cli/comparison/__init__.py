@@ -1,0 +1,1 @@
+"""What changes for a customer between two policies, in words: what `dunning policy diff` says."""
