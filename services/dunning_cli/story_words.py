@@ -30,6 +30,9 @@ _OF_TRACK = {("retry", "paid"): "the charge that we asked for went through"}
 _WHY_NOT_SENT = {
     "no_address": "there is no address",
     "address_bounced": "mail to this address came back before",
+    "channel_shut": "the policy's cap on this channel is 0",
+    "no_consent": "the customer does not allow this channel",
+    "erased": "the customer's data was erased",
     "channel_not_configured": "nobody is configured to deliver on this channel",
     "superseded": "a later notice says more",
     "paid": "it was paid",
@@ -45,6 +48,8 @@ _SIGNALS = {
     "case.closed": "An operator closed the case",
     "retry.now": "An operator asked for a charge now",
     "account.reinstated": "An operator reinstated the account",
+    "consent.changed": "The customer's consent changed",
+    "account.erased": "The customer's data was erased",
     "notice.delivered": "A receipt came back",
     "notice.bounced": "A message came back",
 }
@@ -67,6 +72,8 @@ def notice_outcome(data: Mapping[str, Any], *, delivered: bool) -> str:
         case "suppressed" | "superseded":
             why = _WHY_NOT_SENT.get(reason or "", (reason or "nothing more was said").replace("_", " "))
             return f"{rung} was not sent by {channel}: {why}."
+        case "unknown" if reason == "no_receipt":
+            return f"{rung} by {channel}: no receipt came within a day, so nobody knows whether it arrived."
         case "bounced":
             return f"{rung} came back undelivered by {channel}."
         case outcome:
@@ -88,6 +95,8 @@ def signal_text(data: Mapping[str, Any]) -> str:
     method = data.get("payment_method") or {}
     if "last4" in method:
         text += f" ({method.get('brand', method.get('type', ''))} ending in {method['last4']})"
+    if data["kind"] == "consent.changed":
+        text += f": {data['channel']} is {'allowed' if data['allowed'] else 'not allowed'}"
     if "rung" in data:
         text += f": {data['rung']} by {data['channel']}"
     return f"{text}."

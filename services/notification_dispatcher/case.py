@@ -11,7 +11,7 @@ from dunning.domain.words import Channel
 class NoticeState(StrEnum):
     """Where one notice on one channel stands. The words after `ORDERED` are outcomes."""
 
-    WAITING = "waiting"  # for quiet hours to end
+    WAITING = "waiting"  # for quiet hours to end, or for a cap to allow it
     ORDERED = "ordered"  # an errand is out
     SENT = "sent"
     DELIVERED = "delivered"
@@ -35,8 +35,9 @@ class Notice:
     channel: Channel
     round: int  # 2: a warning that had grown too old and was sent once more (rule 25)
     state: NoticeState = NoticeState.WAITING
-    address: str = ""
+    address_key: str = ""  # a digest, to tell one address from another: the address itself stands with the facts alone
     due: datetime | None = None  # while it waits
+    sent_at: datetime | None = None
     delivered_at: datetime | None = None
     withdrawn_as: NoticeState | None = None  # what to publish when the errand comes back undone
     withdrawn_reason: str = ""
@@ -83,7 +84,27 @@ class NoticeCase(Case):
 
 
 @dataclass(slots=True)
+class Contact:
+    """A notice that really went out, or is on its way: what caps count, over all invoices (rule 32)."""
+
+    notice_id: str
+    channel: Channel
+    at: datetime | None = None  # None: on its way, so it may go out at any moment
+
+
+@dataclass(slots=True)
+class Consent:
+    """Whether a channel may be used, as the customer said last."""
+
+    allowed: bool
+    at: datetime
+
+
+@dataclass(slots=True)
 class NoticeAccount(Account[NoticeCase]):
     """An account on the notice track."""
+
+    contacts: list[Contact] = field(default_factory=list)  # as far back as any cap on file counts
+    consent: dict[str, Consent] = field(default_factory=dict)  # by channel; what is not named is allowed
 
     bounced: dict[str, str] = field(default_factory=dict)  # address by channel that bounced for good, until it changes

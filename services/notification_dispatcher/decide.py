@@ -22,13 +22,13 @@ from dunning.domain.words import NOTICE_CLOSED, NOTICE_RECOVERED, AccountStage, 
 from dunning.domain.words import Track as TrackName
 from notification_dispatcher.case import EARLY_NEWS_MAX, Happened, NoticeAccount, NoticeCase, NoticeState
 from notification_dispatcher.outcomes import NoticeTurn
-from notification_dispatcher.receipts import Receipts
 from notification_dispatcher.walk import due_rungs, next_rung, next_rung_at, steps
+from notification_dispatcher.withholding import Withholding
 
 ROUNDS_MAX = 2
 
 
-class NoticeTrack(Receipts):
+class NoticeTrack(Withholding):
     """The notification dispatcher's side of a case."""
 
     name = TrackName.NOTICE
@@ -43,7 +43,9 @@ class NoticeTrack(Receipts):
         zone = facts.get("timezone")
         super().learn(turn, event, at)
         if facts.get("timezone") != zone:
-            self._zone_changed(turn)
+            self._reckon_waiting(turn)
+        if facts.is_forgotten(at):
+            return
         turn.account.changed |= facts.learn_method(event.payment_method, at)
         if event.update_payment_url and (facts.update_url is None or at >= facts.update_url.at):
             facts.update_url = Known(event.update_payment_url, at)
@@ -112,7 +114,9 @@ class NoticeTrack(Receipts):
     # --- the ladder -------------------------------------------------------------------------------------------------
 
     def woken(self, turn: NoticeTurn, case: NoticeCase) -> None:
-        """A rung is due, quiet hours or a pause are over, or a warning has grown too old."""
+        """A rung is due, what waited may go out, a receipt is missing, or a warning has grown too old."""
+        if case.is_open:
+            self._miss_receipts(turn, case)
         if pause_of(case, turn.now) is not None:
             return
         if case.open:
@@ -121,6 +125,7 @@ class NoticeTrack(Receipts):
         for notice in [known for known in case.notices if known.state is NoticeState.WAITING]:
             if notice.due is None or notice.due <= turn.now:
                 self._send(turn, case, notice)
+                self._fall_back_after(turn, case, notice)
 
     def _walk(self, turn: NoticeTurn, case: NoticeCase) -> None:
         policy = self.policy_of(case)
@@ -180,9 +185,11 @@ class NoticeTrack(Receipts):
             self._call_off(turn, case, notice, NoticeState.SUPPRESSED, Reason.REINSTATED)
 
     def wake_at(self, account: NoticeAccount, case: NoticeCase, now: datetime) -> datetime | None:
-        """The next rung by its date, the end of quiet hours or of a pause, or a warning growing too old."""
+        """The next rung by its date, when what waits may go out, a missing receipt, or a warning growing too old."""
         waiting = [notice for notice in case.notices if notice.state is NoticeState.WAITING]
         moments = [self._goes_out_at(case, notice, now) for notice in waiting]
+        if case.is_open:
+            moments += [self._receipt_due(notice) for notice in case.notices]
         if case.open:
             pause = pause_of(case, now)
             stale = [at for _, at in self._stale_dates(account, case)]
@@ -246,10 +253,13 @@ class NoticeTrack(Receipts):
                     account.changed = True
                     self._address_changed(turn)
                 if account.facts.get("timezone") != zone:
-                    self._zone_changed(turn)
+                    self._reckon_waiting(turn)
             case "payment_method.updated":
-                account.changed |= account.facts.learn_method(event.payment_method, event.at)
+                if not account.facts.is_forgotten(event.at):
+                    account.changed |= account.facts.learn_method(event.payment_method, event.at)
             case "account.tagged" | "account.untagged" if event.tag is not None:
                 account.changed |= account.facts.learn_tag(event.tag, event.kind == "account.tagged", event.at)
+            case "consent.changed":
+                self._consent_changed(turn, event)
             case _:
                 turn.count("signal_without_effect")

@@ -27,7 +27,18 @@ class NoticeMetrics(Metrics):
 
 
 _KNOWN = frozenset(
-    {"no_address", "address_bounced", "channel_not_configured", "paid", "voided", "terminated", "reinstated"}
+    {
+        "no_address",
+        "no_consent",
+        "erased",
+        "address_bounced",
+        "channel_not_configured",
+        "channel_shut",
+        "paid",
+        "voided",
+        "terminated",
+        "reinstated",
+    }
 )
 
 

@@ -1,21 +1,30 @@
 """What became of notices: reports of errands, receipts and bounces (rule 30)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from dunning.domain.events import ErrandReport, Signal
-from dunning.domain.words import Channel
+from dunning.domain.words import Channel, Reason
+from notification_dispatcher.caps import settle
 from notification_dispatcher.case import Notice, NoticeAccount, NoticeCase, NoticeState
-from notification_dispatcher.contact import address_of
+from notification_dispatcher.contact import address_key, address_of
 from notification_dispatcher.outcomes import NoticeTurn
 from notification_dispatcher.speaking import Speaking
+
+RECEIPT_WITHIN = timedelta(hours=24)
+WITHHELD = frozenset({Reason.NO_CONSENT, Reason.ERASED})
+_DID_NOT_GO_OUT = frozenset({"failed", "withdrawn", "too_late"})  # outcomes of errands that no cap counts (rule 32)
 
 
 class Receipts(Speaking):
     """News of notices that were ordered or sent."""
 
     def _reported(self, turn: NoticeTurn, event: ErrandReport) -> None:
+        went_out_at = None if event.outcome in _DID_NOT_GO_OUT else event.at
+        counted = settle(turn.account, event.errand_id, went_out_at)
         self._work_report_in(turn, event)
+        if counted:
+            self._reckon_waiting(turn)
         present = turn.account.cases.get(event.invoice_id)
         if present is not None:
             present.before = [each for each in present.before if each.has_errands_out]
@@ -29,6 +38,7 @@ class Receipts(Speaking):
         news: dict[str, Any] = {"provider": event.provider, "provider_message_id": event.provider_message_id}
         match event.outcome:
             case "accepted":
+                notice.sent_at = event.at
                 self._result(turn, case, notice, NoticeState.SENT, None, event.at, **news)
                 if notice.channel not in self.with_receipts:
                     self._delivered(turn, case, notice, event.at, **news)
@@ -43,6 +53,8 @@ class Receipts(Speaking):
                 self._end(
                     turn, case, notice, notice.withdrawn_as or NoticeState.SUPPRESSED, notice.withdrawn_reason or None
                 )
+                if notice.withdrawn_reason in WITHHELD:  # the case goes on: another channel may still be open
+                    self._fall_back_after(turn, case, notice)
             case "bounced":
                 self._bounced(turn, case, notice, event.permanent, event.at, event.reason, **news)
             case outcome:
@@ -102,11 +114,25 @@ class Receipts(Speaking):
         **news: Any,
     ) -> None:
         """A bounce takes the delivery back; a permanent one marks the address until it changes (rule 30)."""
-        if permanent and notice.address == address_of(turn.account, notice.channel):
-            self._mark(turn, notice.channel, notice.address)
+        address = address_of(turn.account, notice.channel)
+        if permanent and address_key(address) == notice.address_key:
+            self._mark(turn, notice.channel, address)
         notice.delivered_at = None
         self._result(turn, case, notice, NoticeState.BOUNCED, reason, at, **news)
         self._fall_back_after(turn, case, notice)
+
+    def _receipt_due(self, notice: Notice) -> datetime | None:
+        """Until when a receipt may come; None where none is waited for."""
+        waits = notice.state is NoticeState.SENT and notice.channel in self.with_receipts
+        return notice.sent_at + RECEIPT_WITHIN if waits and notice.sent_at is not None else None
+
+    def _miss_receipts(self, turn: NoticeTurn, case: NoticeCase) -> None:
+        """Without a receipt in time nobody knows: `unknown`, which a late receipt still resolves (rule 30)."""
+        for notice in list(case.notices):
+            due = self._receipt_due(notice)
+            if due is not None and due <= turn.now:
+                self._result(turn, case, notice, NoticeState.UNKNOWN, Reason.NO_RECEIPT, turn.now)
+                self._fall_back_after(turn, case, notice)
 
     @staticmethod
     def _mark(turn: NoticeTurn, channel: Channel, address: str | None) -> None:

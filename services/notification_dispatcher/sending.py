@@ -6,10 +6,11 @@ from dunning.domain import ids
 from dunning.domain.decision import Errand
 from dunning.domain.holds import Halt, pause_of
 from dunning.domain.policy import Policy, Rung
-from dunning.domain.words import Channel, DeclineClass, Reason
+from dunning.domain.words import Channel, DeclineClass
+from notification_dispatcher.caps import note_ordered
 from notification_dispatcher.case import Notice, NoticeCase, NoticeState
 from notification_dispatcher.channels.payload import NextConsequence, NoticeOrder, PaidWith
-from notification_dispatcher.contact import address_of, closes_at, opens_at
+from notification_dispatcher.contact import address_key, address_of, closes_at, opens_at, why_not
 from notification_dispatcher.outcomes import NoticeTurn, Outcomes
 
 
@@ -19,34 +20,41 @@ class Sending(Outcomes):
     def _new_notice(self, turn: NoticeTurn, case: NoticeCase, rung: str, channel: Channel, round_number: int) -> Notice:
         address = address_of(turn.account, channel) or ""
         reference = ids.notice_id(case.case_id, rung, channel, address, round_number)
-        notice = Notice(reference, rung, channel, round_number, address=address)
+        notice = Notice(reference, rung, channel, round_number, address_key=address_key(address))
         case.notices.append(notice)
         self._touch(turn, case)
         return notice
 
     def _send(self, turn: NoticeTurn, case: NoticeCase, notice: Notice) -> None:
-        """Order it now, let it wait for a pause or quiet hours to end, or say why it cannot be sent."""
+        """Order it now, let it wait (for a pause, quiet hours or a cap), or say why it cannot go out."""
         account, policy = turn.account, self.policy_of(case)
-        address = address_of(account, notice.channel)
         self._touch(turn, case)
         if pause_of(case, turn.now) is not None:
             notice.state, notice.due = NoticeState.WAITING, None
-        elif not address:
-            self._end(turn, case, notice, NoticeState.SUPPRESSED, Reason.NO_ADDRESS)
-        elif notice.channel not in self.configured:
-            self._end(turn, case, notice, NoticeState.SUPPRESSED, Reason.CHANNEL_NOT_CONFIGURED)
-        elif account.bounced.get(notice.channel) == address:
-            self._end(turn, case, notice, NoticeState.SUPPRESSED, Reason.ADDRESS_BOUNCED)
+            return
+        obstacle = why_not(account, policy, notice.channel, self.configured)
+        if obstacle is not None:
+            self._end(turn, case, notice, NoticeState.SUPPRESSED, obstacle)
+            return
+        self._address(turn, case, notice)
+        opens = opens_at(account, policy, notice.channel, turn.now)
+        if opens > turn.now:
+            notice.state, notice.due = NoticeState.WAITING, opens
         else:
-            opens = opens_at(account, policy, notice.channel, turn.now)
-            notice.address = address
-            if opens > turn.now:
-                notice.state, notice.due = NoticeState.WAITING, opens
-            else:
-                self._order(turn, case, notice, policy)
+            self._order(turn, case, notice, policy)
+
+    @staticmethod
+    def _address(turn: NoticeTurn, case: NoticeCase, notice: Notice) -> None:
+        """To the address of the moment. Nothing was said of it yet under its former id, which stands for the former
+        address (rule 31)."""
+        address = address_of(turn.account, notice.channel)
+        if address and address_key(address) != notice.address_key:
+            notice.address_key = address_key(address)
+            notice.id = ids.notice_id(case.case_id, notice.rung, notice.channel, address, notice.round)
 
     def _order(self, turn: NoticeTurn, case: NoticeCase, notice: Notice, policy: Policy) -> None:
         notice.state, notice.due = NoticeState.ORDERED, None
+        note_ordered(turn.account, notice, self.policies().widest_caps.get(notice.channel), turn.now)
         order = self._order_of(turn, case, notice, policy)
         turn.decision.errands.append(
             Errand(notice.id, turn.account.account_id, case.invoice_id, notice.channel, turn.now, order.to_payload())
@@ -65,7 +73,7 @@ class Sending(Outcomes):
             rung=rung.name,
             template=rung.notice.template,
             channel=notice.channel,
-            address=notice.address,
+            address=address_of(turn.account, notice.channel) or "",
             amount_minor=case.book.amount_minor,
             currency=case.book.currency,
             decline_class=DeclineClass(case.decline_class),
@@ -109,10 +117,13 @@ class Sending(Outcomes):
             return notice.due or now
         return max(pause.until, notice.due or pause.until) if pause.until else None
 
-    def _zone_changed(self, turn: NoticeTurn) -> None:
-        """What waits for quiet hours to end waits for those of the customer's present zone (rule 32)."""
+    def _reckon_waiting(self, turn: NoticeTurn) -> None:
+        """The customer's zone or what caps count has changed: so has when notices that wait may go out (rule 32)."""
         for case in list(turn.account.cases.values()):
             for notice in case.notices:
-                if notice.state is NoticeState.WAITING and notice.due is not None:
-                    notice.due = opens_at(turn.account, self.policy_of(case), notice.channel, turn.now)
+                if notice.state is not NoticeState.WAITING or notice.due is None:  # None: it waits for a pause to end
+                    continue
+                due = opens_at(turn.account, self.policy_of(case), notice.channel, turn.now)
+                if due != notice.due:
+                    notice.due = due
                     self._touch(turn, case)

@@ -4,7 +4,7 @@ from dunning.domain.holds import first_ahead
 from dunning.domain.policy import Policy, Rung
 from dunning.domain.words import AccountStage, Channel
 from notification_dispatcher.case import ON_ITS_WAY, WENT_OUT, Notice, NoticeAccount, NoticeCase, NoticeState
-from notification_dispatcher.contact import address_of
+from notification_dispatcher.contact import address_key, address_of
 from notification_dispatcher.outcomes import NoticeTurn
 from notification_dispatcher.sending import Sending
 
@@ -82,5 +82,5 @@ class Speaking(Sending):
 
     @staticmethod
     def _is_new_address(account: NoticeAccount, channel: Channel, known: list[Notice]) -> bool:
-        address = address_of(account, channel)
-        return bool(address) and all(notice.address != address for notice in known if notice.channel == channel)
+        key = address_key(address_of(account, channel))
+        return bool(key) and all(notice.address_key != key for notice in known if notice.channel == channel)

@@ -147,6 +147,16 @@ async def test_a_withdrawn_errand_comes_up_at_once_and_is_not_begun(store: ToySt
     await finished(store, lease)
 
 
+async def test_of_a_withdrawn_errand_nothing_is_left_of_what_was_to_be_said_and_to_whom(store: ToyStore) -> None:
+    await given(store, an_errand(), an_errand("errand-2"))
+    async with store.transaction() as tx:
+        await tx.withdraw_errands(["errand-1"])
+
+    payloads = {lease.errand.errand_id: lease.errand.payload for lease in await store.lease_errands(2, 60)}
+
+    assert payloads == {"errand-1": {}, "errand-2": an_errand().payload}
+
+
 async def test_an_errand_can_be_withdrawn_from_the_hands_of_a_worker_who_has_not_begun(store: ToyStore) -> None:
     await given(store, an_errand())
     lease = await leased(store)

@@ -66,9 +66,11 @@ LADDER = [
     {"rung": "terminated", "at": "12d", "account": "terminated", "warned_by": "final"},
 ]
 RETRIES = {"after": ["1d", "2d"], "max_retries": 3, "window": "9d", "hours": ["06:00", "22:00"]}
+CAPPED = {"quiet_hours": {"sms": ["20:00", "09:00"]}, "caps": {"email": {"1d": 1}, "all": {"7d": 5}}}
 POLICIES = [
     policies(a_policy(timezone="account", ladder=LADDER, retries=RETRIES)),
     policies(a_policy(timezone="account", ladder=LADDER, retries={"after": ["36h"]}, anchor="due_date")),
+    policies(a_policy(timezone="account", ladder=LADDER, retries=None, contact=CAPPED)),
     policies(a_policy(timezone="UTC", ladder=LADDER[:2], retries={"after": [], "technical_after": ["1h"]})),
     policies(
         a_policy(
@@ -153,6 +155,11 @@ signals = st.one_of(
         st.booleans(),
     ),
     st.builds(
+        lambda channel, allowed: signal("consent.changed", "01-01 00:00", channel=channel, allowed=allowed),
+        st.sampled_from((Channel.EMAIL, Channel.SMS)),
+        st.booleans(),
+    ),
+    st.builds(
         lambda left: signal("invoice.adjusted", "01-01 00:00", amount_remaining_minor=left), st.sampled_from((0, 700))
     ),
     st.sampled_from(
@@ -163,6 +170,7 @@ signals = st.one_of(
             signal("account.reinstated", "01-01 00:00", reason="goodwill"),
             signal("account.tagged", "01-01 00:00", tag="vip"),
             signal("account.untagged", "01-01 00:00", tag="vip"),
+            signal("account.erased", "01-01 00:00"),
         )
     ),
     pauses,

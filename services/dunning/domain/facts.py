@@ -37,6 +37,7 @@ class Facts:
     reinstated_at: datetime | None = None
     pauses: list[Mark] = field(default_factory=list)  # of the whole account: they hold cases that open later too (27)
     tags: dict[str, Tag] = field(default_factory=dict)
+    erased_at: datetime | None = None  # what was said of the customer up to then is forgotten, and stays so
 
     def get(self, name: str) -> str | None:
         """The newest value of one of the customer's fields."""
@@ -53,7 +54,7 @@ class Facts:
 
     def learn_customer(self, customer: Customer | None, at: datetime, kept: tuple[str, ...]) -> bool:
         """Take over what is newer than what is known; says whether anything changed."""
-        if customer is None:
+        if customer is None or self.is_forgotten(at):
             return False
         changed = False
         for name in kept:
@@ -63,6 +64,20 @@ class Facts:
                 changed = changed or known is None or known.value != said
                 self.customer[name] = Known(said, at)
         return changed
+
+    def is_forgotten(self, at: datetime) -> bool:
+        """Whether an erasure came after this instant: what was said then must not come back, whenever it is read."""
+        return self.erased_at is not None and at <= self.erased_at
+
+    def erase(self, at: datetime) -> None:
+        """Forget the customer as known up to an instant (`account.erased`). What was said later is new and stays."""
+        self.erased_at = max(self.erased_at or at, at)
+        self.customer = {name: known for name, known in self.customer.items() if not self.is_forgotten(known.at)}
+
+    @property
+    def knows_nobody(self) -> bool:
+        """Whether the customer was erased and nothing was said of one since."""
+        return self.erased_at is not None and not self.customer
 
     def learn_method(self, method: PaymentMethod | None, at: datetime) -> bool:
         """Take over a payment method unless a newer one is known; says whether it was taken."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from dunning.domain.calendar import DailyHours, Duration, zone_named
@@ -225,6 +226,20 @@ class Policies:
         `at` is the opening failure's time: `valid_from` will choose by it.
         """
         return next((policy for policy in self._order if policy.match.accepts(failure, country)), None)
+
+    @cached_property
+    def widest_caps(self) -> Mapping[Channel, Cap]:
+        """By channel, the longest time and the largest number of all caps on file that count it.
+
+        What went out before, or beyond that number, can be forgotten: no cap looks at it.
+        """
+        found: dict[Channel, Cap] = {}
+        for channel in Channel:
+            names = (channel.value, ALL_CHANNELS)
+            caps = [cap for policy in self._by_ref.values() for name in names for cap in policy.caps.get(name, ())]
+            if caps:
+                found[channel] = Cap(max(cap.within for cap in caps), max(cap.most for cap in caps))
+        return found
 
     def __iter__(self) -> Iterator[Policy]:
         """Those that take new cases, in the order in which they are tried."""

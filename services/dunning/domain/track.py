@@ -130,6 +130,9 @@ class Track(Generic[A, C]):
     def lifted(self, turn: Turn[A], case: C) -> None:
         """The termination that closed this case was lifted; the case itself stays closed (rule 37)."""
 
+    def erased(self, turn: Turn[A]) -> None:
+        """The account was erased. Its shared facts are gone already; what a service keeps beside them goes here."""
+
     def signalled(self, turn: Turn[A], event: Signal) -> None:
         """A signal that is not about the life of cases."""
 
@@ -250,10 +253,11 @@ class Track(Generic[A, C]):
     @staticmethod
     def _pin(turn: Turn[A], case: C, policy: Policy) -> None:
         """What stays with a case from its opening on (rule 13)."""
-        facts = turn.account.facts
-        case.policy = policy.ref
-        case.zone = policy.zone_for(facts.get("timezone")).key
-        case.country = facts.get("country") or ""
+        facts, cause = turn.account.facts, turn.cause
+        said, at = (cause.customer, cause.failed_at) if isinstance(cause, PaymentFailed) else (None, turn.now)
+        case.policy = policy.ref  # by what the failure itself says, also where an erasure was read before it (rule 8)
+        case.zone = policy.zone_for(facts.peek("timezone", said, at)).key
+        case.country = facts.peek("country", said, at) or ""
 
     def _reinstated_before(self, turn: Turn[A], case: C) -> None:
         """A reinstatement counts for a case by its time, also where it was read before the case's failures."""
@@ -349,6 +353,10 @@ class Track(Generic[A, C]):
                 self._reinstated(turn, event.at)
             case kind if kind in MARKING:
                 self._marked(turn, event)
+            case "account.erased":
+                turn.account.facts.erase(event.at)
+                turn.account.changed = True
+                self.erased(turn)
             case _:
                 self.signalled(turn, event)
 

@@ -110,3 +110,7 @@ class Reason(StrEnum):
     NO_ADDRESS = "no_address"
     ADDRESS_BOUNCED = "address_bounced"
     CHANNEL_NOT_CONFIGURED = "channel_not_configured"
+    CHANNEL_SHUT = "channel_shut"
+    NO_CONSENT = "no_consent"
+    ERASED = "erased"
+    NO_RECEIPT = "no_receipt"

@@ -139,7 +139,7 @@ class Transaction(Protocol[A]):
         """Record errands; one that is already known by its id is not given again."""
 
     async def withdraw_errands(self, errand_ids: Sequence[str]) -> None:
-        """Mark errands that should not be begun any more."""
+        """Mark errands that should not be begun any more, and empty their payloads."""
 
     async def lock_due_accounts(
         self, due_before: datetime, limit: int, but_not: Collection[str] = ()

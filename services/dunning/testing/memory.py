@@ -112,7 +112,8 @@ class MemoryTransaction(Generic[A]):
         for errand_id in errand_ids:
             if row := self._errand(errand_id):
                 due_at = min(row.due_at, now) if row.state == "waiting" else row.due_at
-                self.written.errands[errand_id] = replace(row, withdrawn=True, due_at=due_at)
+                errand = replace(row.errand, payload={})
+                self.written.errands[errand_id] = replace(row, errand=errand, withdrawn=True, due_at=due_at)
 
     async def lock_due_accounts(
         self, due_before: datetime, limit: int, but_not: Collection[str] = ()

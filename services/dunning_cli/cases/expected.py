@@ -110,7 +110,7 @@ def _unfinished(notice: Notice, errand: OpenErrand | None, pause: Hold | None) -
     if notice.state is NoticeState.WAITING and pause is not None:
         yield Expected("notice", f"send {said}", pause.until, _said_of(pause))
     elif notice.state is NoticeState.WAITING:
-        yield Expected("notice", f"send {said}", notice.due, "waits for the end of quiet hours")
+        yield Expected("notice", f"send {said}", notice.due, "waits until quiet hours and caps allow it")
     elif notice.state is NoticeState.ORDERED and notice.withdrawn_as:
         yield Expected("notice", f"{said} is being called back ({notice.withdrawn_reason})")
     elif notice.state is NoticeState.ORDERED and errand is not None and errand.waits:

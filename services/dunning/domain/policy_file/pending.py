@@ -7,7 +7,7 @@ ask for something that would not happen; the others are what happens today anywa
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from dunning.domain.policy_file.tree import Node, Scalar, Table
+from dunning.domain.policy_file.tree import Node, Scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,6 @@ def _only(word: str) -> Callable[[Node], bool]:
     return lambda node: isinstance(node, Scalar) and node.text == word
 
 
-def _a_mapping(node: Node) -> bool:
-    return isinstance(node, Table)
-
-
 NOT_IN_FORCE: Mapping[str, Pending] = {
     "valid_from": Pending(_always, "leave it out, a version counts from the day it is deployed"),
     "roll": Pending(_anything_but("none"), 'leave it out or write "none"'),
@@ -41,6 +37,4 @@ NOT_IN_FORCE: Mapping[str, Pending] = {
     "retries.roll": Pending(_anything_but("none"), 'leave it out or write "none"'),
     "ladder[].fee": Pending(_always, "leave it out"),
     "ladder[].unreachable": Pending(_anything_but("wait"), 'leave it out or write "wait"'),
-    "contact.caps": Pending(_always, "leave it out"),
-    "contact.quiet_hours": Pending(_a_mapping, 'write one pair for all channels, such as ["21:00", "08:00"]'),
 }

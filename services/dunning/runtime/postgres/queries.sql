@@ -215,9 +215,10 @@ on conflict (errand_id) do nothing;
 
 -- name: withdraw_errands
 -- What still waits becomes due at once, so that its end is reported soon. What is begun goes on; the mark counts if it
--- is postponed.
+-- is postponed. From then on nobody needs what was to be said and to whom, so it goes at once: an erasure must leave no
+-- address behind in an errand that waits (`account.erased`).
 update errands
-set withdrawn = true, due_at = case state when 'waiting' then least(due_at, $2::timestamptz) else due_at end
+set withdrawn = true, payload = '{}', due_at = case state when 'waiting' then least(due_at, $2::timestamptz) else due_at end
 where errand_id = any($1::text[]);
 
 -- name: lease_errands
