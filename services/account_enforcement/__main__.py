@@ -3,27 +3,30 @@
 import sys
 from collections.abc import Sequence
 
+from account_enforcement.brake import Brake
 from account_enforcement.metrics import AccountMetrics, Standing
 from account_enforcement.service import account_enforcement
+from account_enforcement.settings import EnforcementSettings
 from dunning.domain.policy_file import SHIPPED_TEMPLATES
 from dunning.runtime.main import start
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.run import run
-from dunning.runtime.settings import Settings
 from dunning.runtime.start import FixedStart
 
 
-async def serve(settings: Settings) -> int:
+async def serve(settings: EnforcementSettings) -> int:
     """Serve until told to stop."""
     shelf = PolicyShelf(settings.policy_dir, SHIPPED_TEMPLATES)
     metrics = AccountMetrics()
-    service = account_enforcement(shelf, FixedStart(settings.start), Standing(metrics))
+    service = account_enforcement(
+        shelf, FixedStart(settings.start), Standing(metrics), brake=Brake(settings.max_restrictions_per_day)
+    )
     return await run(service, settings, metrics=metrics)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code of the process."""
-    return start(Settings, serve, arguments)
+    return start(EnforcementSettings, serve, arguments)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ class AccountCase(Case):
 
     deliveries: list[Delivery] = field(default_factory=list)
     stage_since: datetime | None = None
+    held_since: datetime | None = None  # the next rung is due and waits for the brake (rule 45)
     stage_left: str = ""  # where it stood when it closed, for the case that replaces it (rule 7)
 
 

@@ -1,5 +1,6 @@
 """What an account may still do: the account track, and the worst open case's status (rules 23 to 25, 35 to 37)."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from account_enforcement.case import (
@@ -25,8 +26,8 @@ from dunning.domain.events import (
     StageChanged,
 )
 from dunning.domain.holds import first_ahead, opens_at
-from dunning.domain.policy import LATE, STALE_AFTER, Policy, Rung
-from dunning.domain.track import Closing, Track, Turn
+from dunning.domain.policy import LATE, STALE_AFTER, Policies, Policy, Rung
+from dunning.domain.track import BEFORE_EVERYTHING, Closing, Track, Turn
 from dunning.domain.words import AccountStage, Outcome, Reason
 from dunning.domain.words import Track as TrackName
 
@@ -35,11 +36,26 @@ AccountTurn = Turn[EnforcedAccount]
 _SEVERITY = {stage.value: stage.severity for stage in AccountStage}
 
 
+def everybody(account_id: str) -> bool:  # noqa: ARG001
+    """May be restricted: no brake is on."""
+    return True
+
+
 class AccountTrack(Track[EnforcedAccount, AccountCase]):
     """Account enforcement's side of a case."""
 
     name = TrackName.ACCOUNT
     has_conditions = True
+
+    def __init__(
+        self,
+        policies: Callable[[], Policies],
+        start: Callable[[], datetime] = lambda: BEFORE_EVERYTHING,
+        may_restrict: Callable[[str], bool] = everybody,
+    ) -> None:
+        """`may_restrict` is what the brake says of an account, in the transaction at hand (rule 45)."""
+        super().__init__(policies, start)
+        self.may_restrict = may_restrict
 
     def new_case(self, invoice_id: str) -> AccountCase:
         """An empty case."""
@@ -53,8 +69,28 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
 
     def woken(self, turn: AccountTurn, case: AccountCase) -> None:
         """An account rung may be due."""
+        held_since, case.held_since = case.held_since, None
         while case.open and (rung := self._due_rung(turn, case)) is not None:
+            if _makes_worse(turn.account, rung) and not self.may_restrict(turn.account.account_id):
+                case.held_since = held_since or turn.now
+                turn.count("held_by_the_brake")
+                return
             self._happen(turn, case, rung)
+
+    def asks_to_restrict(self, account: EnforcedAccount, case: AccountCase, now: datetime) -> bool:
+        """Whether a wake-up of this case now would make its account worse than it stands (rule 45)."""
+        if not case.open:
+            return False
+        policy = self.policy_of(case)
+        for rung in policy.ladder[first_ahead(account, case, policy) :]:
+            if rung.account is None and rung.name not in policy.conditions:
+                continue
+            at = self._allowed_at(account, case, policy, rung, now)
+            if at is None or at > now:
+                return False
+            if _makes_worse(account, rung):
+                return True
+        return False
 
     @staticmethod
     def _next_stop(account: EnforcedAccount, case: AccountCase, policy: Policy) -> Rung | None:
@@ -144,13 +180,14 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
             return None
         policy = self.policy_of(case)
         following = self._next_stop(account, case, policy)
-        return self._allowed_at(account, case, policy, following, now) if following else None
+        at = self._allowed_at(account, case, policy, following, now) if following else None
+        return None if case.held_since is not None and at is not None and at <= now else at  # the brake wakes it
 
     # --- endings ----------------------------------------------------------------------------------------------------
 
     def closed(self, turn: AccountTurn, case: AccountCase, closing: Closing) -> None:
         """Back to active in the moment of payment; a termination keeps its stage."""
-        case.stage_left = case.stage
+        case.stage_left, case.held_since = case.stage, None
         if case.stage != AccountStage.ACTIVE and closing.reason != AccountStage.TERMINATED:
             self._enter(turn, case, AccountStage.ACTIVE, closing.reason, amount_minor=closing.amount_minor)
 
@@ -269,6 +306,11 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
             if case.stage != AccountStage.ACTIVE:
                 owed[case.book.currency] = owed.get(case.book.currency, 0) + case.book.amount_minor
         return [Owed(currency, amount) for currency, amount in sorted(owed.items())]
+
+
+def _makes_worse(account: EnforcedAccount, rung: Rung) -> bool:
+    """Whether a rung restricts, suspends or terminates an account that is not so far yet."""
+    return rung.account is not None and rung.restricts and rung.account.severity > account.published.status.severity
 
 
 def _reason_for(stage: AccountStage) -> Reason:

@@ -72,6 +72,7 @@ async def _in_database(place: Place, settings: "Settings") -> "list[Finding]":
         findings += policies.look_at_policies(place.policy_dir, await policies.versions_on_file(connection, usable))
         findings += await live.look_at_start(connection, usable)
         findings += [await live.look_at_mode(connection, service) for service in usable]
+        findings += await live.look_at_brake(connection, usable)
         findings += await _answered(lag.LAG, lag.look_at_lag(connection, settings, usable))
         if len(usable) == len(SERVICES):
             findings += await _answered(letters.LETTERS, letters.look_at_letters(settings))

@@ -92,6 +92,7 @@ async def _one(trial: Trial, settings: Mapping[str, str], root: Path) -> Measure
         stack.DATABASE: database,
         "DUNNING_TOPIC_PREFIX": prefix,
         "DUNNING_POLICY_DIR": str(Path(__file__).parent / "policies"),
+        "DUNNING_MAX_RESTRICTIONS_PER_DAY": "1000000000",
         **trial.settings,
     }
     given = {"kafka_bootstrap_servers": bootstrap, "database_url": database, "topic_prefix": prefix}

@@ -121,6 +121,7 @@ async def alone(name: str, ground: Ground, policies: Mapping[str, str], **settin
         "DUNNING_POLICY_DIR": str(policy_dir),
         "DUNNING_INSTANCE_ID": f"{name}-1",
         "DUNNING_START": LONG_AGO,
+        "DUNNING_MAX_RESTRICTIONS_PER_DAY": "1000000",
     }
     environment = {**without_named_servers(), **named, **settings}
     await asyncio.to_thread(_migrate, environment)

@@ -21,6 +21,7 @@ from tests.e2e.platform import Platform
 from tests.e2e.watch import eventually
 from tests.stack import LONG_AGO, without_named_servers
 
+_NO_BRAKE = {"DUNNING_MAX_RESTRICTIONS_PER_DAY": "1000000"}
 SUPERVISOR = "supervisor"
 _COMMAND_SECONDS_MAX = 300
 
@@ -98,9 +99,8 @@ def own_stack(policy: str, **settings: str) -> Iterator[OwnStack]:
         policies = Path(folder) / "policies"
         policies.mkdir()
         (policies / "policy.yaml").write_text(policy)
-        stack = OwnStack(
-            Path(folder) / "data", policies, {**without_named_servers(), "DUNNING_START": LONG_AGO, **settings}
-        )
+        environment = {**without_named_servers(), "DUNNING_START": LONG_AGO, **_NO_BRAKE, **settings}
+        stack = OwnStack(Path(folder) / "data", policies, environment)
         try:
             stack.up()
             yield stack

@@ -53,6 +53,7 @@ def running_platform(
         "DUNNING_DATABASE_URL": database_url,
         "DUNNING_TOPIC_PREFIX": topic_prefix,
         "DUNNING_START": LONG_AGO,
+        "DUNNING_MAX_RESTRICTIONS_PER_DAY": "1000000",
     }
     environment = {**without_named_servers(), **named, **settings}
     try:

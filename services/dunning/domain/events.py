@@ -266,6 +266,7 @@ class TimerDue:
     account_id: str
     invoice_id: str
     due_at: datetime
+    released: bool = False  # it waited for the brake since `due_at`, without a time of its own (rule 45)
 
 
 @dataclass(frozen=True, slots=True)

@@ -451,7 +451,8 @@ class Track(Generic[A, C]):
 
     def _timer(self, turn: Turn[A], event: TimerDue) -> None:
         case = turn.account.cases.get(event.invoice_id)
-        if case is None or case.due is None or case.due > turn.now:
+        is_due = case is not None and (event.released or (case.due is not None and case.due <= turn.now))
+        if case is None or not is_due:
             turn.count("timer_without_purpose")
             return
         turn.touch(case)

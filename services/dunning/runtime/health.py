@@ -21,29 +21,49 @@ class Health:
     """The troubles of this process by the part that has them; a part that has not begun yet is one."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+        self.metrics = metrics
         self._troubles: dict[str, tuple[str, str]] = {}
+        self._alarms: dict[str, tuple[str, str]] = {}
 
     def starting(self, part: str) -> None:
         """Not ready until this part says `well`; no alarm."""
         self._troubles[part] = ("", "starting")
-        self._metrics.ready.set(0)
+        self.metrics.ready.set(0)
 
     def trouble(self, part: str, code: str, message: str) -> None:
         """Something is wrong with a part. Saying the same again changes nothing."""
         known = self._troubles.get(part)
         self._troubles[part] = (code, message)
-        self._metrics.ready.set(0)
+        self.metrics.ready.set(0)
         if known is None or known[0] != code:
-            self._metrics.alarms.labels(code).inc()
+            self.metrics.alarms.labels(code).inc()
             _log.error("trouble begins", about=part, code=code, message=message)
 
     def well(self, part: str) -> None:
         """The part works."""
         known = self._troubles.pop(part, None)
-        self._metrics.ready.set(0 if self._troubles else 1)
+        self.metrics.ready.set(0 if self._troubles else 1)
         if known is not None and known[0]:
             _log.info("trouble is over", about=part, code=known[0])
+
+    def alarm(self, part: str, code: str, message: str) -> None:
+        """Somebody has to look, but the service works: it stays ready."""
+        known = self._alarms.get(part)
+        self._alarms[part] = (code, message)
+        if known is None:
+            self.metrics.alarms.labels(code).inc()
+            _log.error("alarm begins", about=part, code=code, message=message)
+
+    def calm(self, part: str) -> None:
+        """The alarm is over."""
+        known = self._alarms.pop(part, None)
+        if known is not None:
+            _log.info("alarm is over", about=part, code=known[0])
+
+    @property
+    def alarms(self) -> dict[str, str]:
+        """What somebody has to look at though the service works, in words, by part."""
+        return {part: f"{message}  [{code}]" for part, (code, message) in self._alarms.items()}
 
     @property
     def troubles(self) -> dict[str, str]:
@@ -87,7 +107,8 @@ class HealthServer:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         troubles = self._health.troubles
-        return web.json_response({"ready": not troubles, "troubles": troubles}, status=503 if troubles else 200)
+        said = {"ready": not troubles, "troubles": troubles, "alarms": self._health.alarms}
+        return web.json_response(said, status=503 if troubles else 200)
 
     async def _metrics_page(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

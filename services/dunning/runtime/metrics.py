@@ -72,6 +72,10 @@ class Metrics:
     def _how_it_is(self) -> None:
         self.ready = self._gauge("ready", "1 when nothing is wrong.")
         self.mode = self._gauge("mode", "1 for the mode in force: act, observe or stop (rule 42).", "mode")
+        self.brake_shut = self._gauge("brake_shut", "1 while no account is newly restricted (rule 45): an alarm.")
+        self.brake_limit = self._gauge("brake_limit", "Accounts that may be newly restricted within 24 hours.")
+        self.brake_restricted = self._gauge("brake_restricted", "Accounts that were, since 24 hours or its opening.")
+        self.brake_held = self._gauge("brake_held", "Accounts that wait for the brake.")
         self.alarms = self._counter("alarms_total", "Troubles by their code.", "code")
         self.clock_skew = self._gauge("clock_skew_seconds", "Host minus database.")
         self.partitions = self._gauge("partitions_owned", "Input partitions that this instance reads.")

@@ -90,8 +90,11 @@ async def _work(
         _collect_garbage_less_often()
         ending = asyncio.create_task(_stop_when(stop, instance))
         try:
-            kept = {keeper.name: keeper.run for keeper in service.keepers}
-            await instance.run(beside={"backlog": lambda: watch_backlog(store.connection, metrics), **kept})
+            beside = {keeper.name: keeper.run for keeper in service.keepers}
+            beside["backlog"] = lambda: watch_backlog(store.connection, metrics)
+            if (guard := service.guard) is not None:
+                beside["guard"] = lambda: guard.watch(store.connection, health)
+            await instance.run(beside=beside)
         finally:
             ending.cancel()
 

@@ -3,7 +3,7 @@
 The kernel is generic: everything that it knows of a service is this.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from dunning.domain.account import AccountState
 from dunning.domain.decision import Decision, Errand, Postpone
-from dunning.domain.events import ErrandReport, Input
+from dunning.domain.events import ErrandReport, Input, Output, TimerDue
 
 Connect = Callable[[], AbstractAsyncContextManager[Any]]  # to the service's schema, outside of turns
 A = TypeVar("A", bound=AccountState[Any])
@@ -72,6 +72,25 @@ class Keeper(Protocol):
         """Beside the work, for as long as it lasts."""
 
 
+class Guard(Protocol[A]):  # type: ignore[misc]
+    """Stands between what is due and its decision: may hold accounts back, in the very transaction (rule 45)."""
+
+    async def released(
+        self, tx: Any, horizon: datetime, limit: int, but_not: Collection[str]
+    ) -> list[tuple[str, str, datetime]]:
+        """Lock accounts that were held back and may go on, the news being read up to `horizon`; returns account,
+        invoice and since when it waits."""
+
+    async def admit(self, tx: Any, accounts: Mapping[str, A], inputs: Sequence[TimerDue], now: datetime) -> None:
+        """Before these wake-ups are decided."""
+
+    async def note(self, tx: Any, outputs: Sequence[Output], now: datetime) -> None:
+        """After they were decided."""
+
+    async def watch(self, connect: Connect, health: Any) -> None:
+        """Beside the work, for as long as it lasts: tell how it stands."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service(Generic[A]):
     """A service as the kernel runs it."""
@@ -82,3 +101,4 @@ class Service(Generic[A]):
     repository: Repository[A]
     wanted: Callable[[Input], bool]  # of the inputs on its topics, those that can matter (e.g. stages of one track)
     keepers: tuple[Keeper, ...] = ()
+    guard: Guard[A] | None = None

@@ -105,6 +105,10 @@ class Transaction(Protocol[A]):
         """The database's clock (or the one given in its place), read when first asked and then fixed for the
         transaction: asked after `load`, an account's times never run backwards."""
 
+    @property
+    def connection(self) -> Any:
+        """The database's own, for what a service keeps there beside its cases (`Guard`)."""
+
     async def may_act(self, *, hold: bool) -> bool:
         """Whether the service acts on the world (rule 42). With `hold`, it does so until the transaction ends."""
 

@@ -22,7 +22,7 @@ from dunning.runtime.problem import TIMER_FAILED, Problem
 from dunning.runtime.read_through import Horizon
 from dunning.runtime.service import Service
 from dunning.runtime.settings import Settings
-from dunning.runtime.store import Store, StoreUnavailable
+from dunning.runtime.store import Store, StoreUnavailable, Transaction
 from dunning.runtime.turn import concerns_the_input
 
 A = TypeVar("A", bound=AccountState[Any])
@@ -117,20 +117,34 @@ class Timers(Generic[A]):
             now = await tx.now()
             locked = await tx.lock_due_accounts(min(now, horizon), limit, self._stuck_now())
             due = {only: locked[only]} if only in locked else locked if only is None else {}
-            if not due or not await tx.may_act(hold=True):  # from here on a switch waits for us (rule 42)
+            inputs = _in_order(due) + (await self._released(tx, horizon, limit, locked) if only is None else [])
+            if not inputs or not await tx.may_act(hold=True):  # from here on a switch waits for us (rule 42)
                 return False
-            accounts = await tx.load(
-                {account_id: [invoice for invoice, _ in cases] for account_id, cases in due.items()}
-            )
-            inputs = _in_order(due)
+            accounts = await tx.load(_named(inputs))
+            if self._service.guard is not None:
+                await self._service.guard.admit(tx, accounts, inputs, now)
             outcome = await self._fold(accounts, inputs, now)
             self._notice_idle_ones(accounts, inputs)
+            if self._service.guard is not None:
+                await self._service.guard.note(tx, outcome.outputs, now)
             await outcome.record(tx, accounts)
         crash_point("timers.committed")
         self._committed(outcome)
         self._count(inputs, now, outcome)
         again = outcome.earliest_due_at is not None and outcome.earliest_due_at <= horizon
-        return again or sum(len(cases) for cases in locked.values()) >= limit
+        return again or len(inputs) >= limit
+
+    async def _released(
+        self, tx: Transaction[A], horizon: datetime, limit: int, locked: Collection[str]
+    ) -> list[TimerDue]:
+        """What the service's guard had held back and lets go on now; accounts at hand have their turn another time."""
+        if self._service.guard is None:
+            return []
+        passed_over = [*self._stuck_now(), *locked]
+        return [
+            _wake_up(*each, released=True)
+            for each in await self._service.guard.released(tx, horizon, limit, passed_over)
+        ]
 
     def _stuck_now(self) -> Collection[str]:
         """The accounts to pass over."""
@@ -206,13 +220,19 @@ class _AccountsFailed(Exception):
 def _in_order(due: Due) -> list[TimerDue]:
     """Oldest first over all accounts. The id is the same whenever this wake-up is tried."""
     timers = [
-        TimerDue(
-            event_id=str(uuid5(NAMESPACE_URL, f"timer/{account_id}/{invoice_id}/{due_at.isoformat()}")),
-            account_id=account_id,
-            invoice_id=invoice_id,
-            due_at=due_at,
-        )
-        for account_id, cases in due.items()
-        for invoice_id, due_at in cases
+        _wake_up(account_id, invoice_id, due_at) for account_id, cases in due.items() for invoice_id, due_at in cases
     ]
     return sorted(timers, key=lambda timer: (timer.due_at, timer.account_id, timer.invoice_id))
+
+
+def _wake_up(account_id: str, invoice_id: str, due_at: datetime, *, released: bool = False) -> TimerDue:
+    event_id = str(uuid5(NAMESPACE_URL, f"timer/{account_id}/{invoice_id}/{due_at.isoformat()}"))
+    return TimerDue(event_id, account_id, invoice_id, due_at, released)
+
+
+def _named(inputs: Collection[TimerDue]) -> dict[str, list[str]]:
+    """The accounts to load, with the invoices that are woken."""
+    wanted: dict[str, list[str]] = {}
+    for timer in inputs:
+        wanted.setdefault(timer.account_id, []).append(timer.invoice_id)
+    return wanted

@@ -52,6 +52,10 @@ class MemoryTransaction(Generic[A]):
             self._now = self._clock()
         return self._now
 
+    @property
+    def connection(self) -> Any:
+        raise NotImplementedError("there is no database here")
+
     async def may_act(self, *, hold: bool) -> bool:  # noqa: ARG002 - nobody switches in the middle of anything here
         return self._tables.mode == "act"
 

@@ -134,6 +134,9 @@ def account_expected(account: EnforcedAccount, case: AccountCase, policy: Policy
     stop = next((each for each in ahead if each.name in policy.conditions or each is rung), rung)
     held = _held(account, case, policy, stop, now)
     at = AccountTrack(lambda: Policies.of(policy)).wake_at(account, case, now)
+    if case.held_since is not None and at is None:
+        why = "held by the brake: `dunning brake show`"
+        return Expected("account", f"account is {rung.account}", case.held_since, why)
     if at is not None and stop is rung:
         return Expected("account", f"account is {rung.account}", at, held or _warned(case, rung))
     if held or stop is not rung:

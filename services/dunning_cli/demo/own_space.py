@@ -26,7 +26,11 @@ BUSY = {
     "DUNNING_DATABASE_CONNECTIONS": "16",
 }
 """Ladders of months within minutes: a hundred mails a second, which no service of this size sends in real life."""
-EVERYTHING_ACTS = {"DUNNING_START": "2000-01-01T00:00:00Z", "DUNNING_MODE": "act"}
+EVERYTHING_ACTS = {
+    "DUNNING_START": "2000-01-01T00:00:00Z",
+    "DUNNING_MODE": "act",
+    "DUNNING_MAX_RESTRICTIONS_PER_DAY": "1000000",
+}
 """A world of its own, in which nothing is to be spared."""
 _CONNECT_SECONDS_MAX = 10
 

@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from dunning.contracts.topics import ACCOUNT_ENFORCEMENT
 from dunning.domain.calendar import rfc3339
 from dunning.runtime.start import read_start
 from dunning_cli.asking import Connection
 from dunning_cli.discreet import visible
 from dunning_cli.health.findings import Finding, ok, problem, warning
 
-MODE, START = "mode", "start"
+MODE, START, BRAKE = "mode", "start", "brake"
 _START = "select value from {schema}.facts where name = 'start'"
+_BRAKE = """
+select shut_at, (select count(distinct account_id) from account_enforcement.cases where held_since is not null) as held
+from account_enforcement.brake
+"""
 _MODE = """
 select word, at, by_name, reason
 from {schema}.present_mode left join (
@@ -45,6 +50,26 @@ async def look_at_mode(connection: Connection, service: str) -> Finding:
     if row is None:
         return problem(MODE, f"{service} does not know its mode", "`dunning migrate`")
     return judge_mode(service, row["word"], row["at"], row["by_name"], row["reason"])
+
+
+async def look_at_brake(connection: Connection, usable: Sequence[str]) -> list[Finding]:
+    """Whether accounts wait for somebody to look."""
+    there = ACCOUNT_ENFORCEMENT in usable and await connection.fetchval(
+        "select to_regclass($1) is not null", f"{ACCOUNT_ENFORCEMENT}.brake"
+    )
+    if not there:
+        return []
+    row = await connection.fetchrow(_BRAKE)
+    assert row is not None, "there is one row"
+    return [judge_brake(row["shut_at"], row["held"])]
+
+
+def judge_brake(shut_at: datetime | None, held: int) -> Finding:
+    """Shut is a problem: customers wait, one way or the other."""
+    if shut_at is None:
+        return ok(BRAKE, "the brake is open")
+    said = f"the brake is shut since {rfc3339(shut_at)}, {held} accounts wait"
+    return problem(BRAKE, said, "find out why so many; `dunning brake open` lets them go on")
 
 
 def judge_mode(service: str, word: str | None, at: datetime | None, by: str | None, reason: str | None) -> Finding:

@@ -36,6 +36,10 @@ class PostgresTransaction(Generic[A]):
         assert self._now is not None
         return self._now
 
+    @property
+    def connection(self) -> Connection:
+        return self._connection
+
     async def may_act(self, *, hold: bool) -> bool:
         return await modes.may_act(self._connection, hold=hold)
 
