@@ -118,11 +118,11 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         opens = opens_at(account, case, policy, rung, now)
         if opens is None or rung.warned_by is None:
             return opens
-        warned = self._warned_at(case, rung, now)
+        warned = self._warned_at(case, policy, rung, now)
         return max(opens, warned) if warned is not None else None
 
     @staticmethod
-    def _warned_at(case: AccountCase, rung: Rung, now: datetime) -> datetime | None:
+    def _warned_at(case: AccountCase, policy: Policy, rung: Rung, now: datetime) -> datetime | None:
         """The first standing delivery of the rung's warning, plus its lead (rule 25).
 
         One that has grown too old does not count any more, only the one sent after it, once more and for good.
@@ -136,7 +136,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
             return None
         stale_at = (rung.lead + STALE_AFTER).after(deliveries[0], zone)
         counting = deliveries if now <= stale_at else [at for at in deliveries if at >= stale_at]
-        return case.moved(rung.lead.after(counting[0], zone), counting[0], now) if counting else None
+        return case.warned_at(rung, policy, counting[0], now) if counting else None
 
     def _happen(self, turn: AccountTurn, case: AccountCase, rung: Rung) -> None:
         policy = self.policy_of(case)

@@ -98,7 +98,7 @@ class Sending(Outcomes):
             return None
         at = max(case.date_of(following, policy), now)
         if following.warned_by == rung.name and following.lead is not None:
-            at = max(at, following.lead.after(now, case.pinned_zone))
+            at = max(at, case.warned_at(following, policy, now, now))
         return NextConsequence(following.account, at)
 
     def halted(self, turn: NoticeTurn, case: NoticeCase) -> None:

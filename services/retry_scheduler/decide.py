@@ -19,13 +19,13 @@ from dunning.domain.holds import pause_of
 from dunning.domain.track import Closing, Track, Turn
 from dunning.domain.words import AccountStage, DeclineClass, Reason, RetryStage
 from dunning.domain.words import Track as TrackName
+from retry_scheduler.allowed import first_allowed
 from retry_scheduler.case import Asked, Mark, Plan, Request, RetryAccount, RetryCase, RetryKind
 from retry_scheduler.methods import asked_of, charged_at, note_tried, present_method
 from retry_scheduler.next_step import (
     GiveUp,
     RetryAt,
     WaitForCustomer,
-    first_allowed,
     is_barred,
     last_attempt,
     next_step,

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from dunning.domain.policy import Policy, Retries
 from dunning.domain.words import DeclineClass, Reason
+from retry_scheduler.allowed import planned_at
 from retry_scheduler.case import RetryAccount, RetryCase, RetryKind
 from retry_scheduler.methods import all_barred, present_key
 
@@ -91,15 +92,10 @@ def next_step(account: RetryAccount, case: RetryCase, policy: Policy, now: datet
         kind, distance = RetryKind.TECHNICAL, retries.technical_after[case.technical_used]
     if distance is None:
         return GiveUp(Reason.RETRIES_EXHAUSTED)
-    planned = case.moved(distance.after(last.at, case.pinned_zone), last.at, now)
-    at = first_allowed(max(planned, now, advice_until(account, case) or planned), case, retries)
+    wanted, advice = distance.after(last.at, case.pinned_zone), advice_until(account, case)
+    at = planned_at(wanted, case, retries, attempt_at=last.at, advice=advice, now=now)
     end = window_end(case, retries, now)
     return RetryAt(at, kind) if end is None or at <= end else GiveUp(Reason.RETRIES_EXHAUSTED)
-
-
-def first_allowed(at: datetime, case: RetryCase, retries: Retries) -> datetime:
-    """The first instant from `at` on that lies in the policy's hours."""
-    return retries.hours.first_inside(at, case.pinned_zone) if retries.hours else at
 
 
 def window_end(case: RetryCase, retries: Retries, now: datetime) -> datetime | None:

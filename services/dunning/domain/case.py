@@ -7,11 +7,14 @@ from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from dunning.domain.book import Book
+from dunning.domain.business_days import business_days
 from dunning.domain.calendar import Duration, zone_named
 from dunning.domain.events import PolicyRef
 from dunning.domain.facts import Facts
 from dunning.domain.pauses import moved
 from dunning.domain.policy import Anchor, Policy, Rung
+
+AT_ONCE = Duration()
 
 
 @dataclass(slots=True)
@@ -69,11 +72,31 @@ class Case:
         return due or self.book.first.failed_at
 
     def date_of(self, rung: Rung, policy: Policy) -> datetime:
-        """When a rung is planned, moved by a rung before it that came late (rule 24), and by pauses (rule 27)."""
-        zone = self.pinned_zone
+        """When a rung is planned: moved by a rung before it that came late, then rolled (rule 24); 0d stays on any day.
+
+        The rolled date is what pauses move (rule 27), for it is open until then; and that is rolled once more.
+        """
+        distance, start, since = rung.at, self.anchor_at(policy), self.book.first.failed_at
         if self.shift is not None:
-            return self.moved((rung.at - self.shift.rung_at).after(self.shift.at, zone), self.shift.at)
-        return self.moved(rung.at.after(self.anchor_at(policy), zone), self.book.first.failed_at)
+            distance, start, since = rung.at - self.shift.rung_at, self.shift.at, self.shift.at
+        if policy.roll is None or rung.at == AT_ONCE:
+            return self.moved(distance.after(start, self.pinned_zone), since)
+        days = business_days(policy.roll, self.country)
+        date = days.after(distance, start, self.pinned_zone)
+        moved = self.moved(date, since)
+        return date if moved == date else days.after(AT_ONCE, moved, self.pinned_zone)
+
+    def warned_at(self, rung: Rung, policy: Policy, delivered_at: datetime, now: datetime) -> datetime:
+        """When the lead of a rung's warning is over, on a business day where `roll` says so (rule 25), after pauses.
+
+        A `previous` business day would come before that, so it is the next one.
+        """
+        assert rung.lead is not None, "a rung with a warning has a lead"
+        if policy.roll is None or rung.at == AT_ONCE:
+            return self.moved(rung.lead.after(delivered_at, self.pinned_zone), delivered_at, now)
+        days = business_days(policy.roll, self.country)
+        date = days.next_after(rung.lead, delivered_at, self.pinned_zone)
+        return days.next_after(AT_ONCE, self.moved(date, delivered_at, now), self.pinned_zone)
 
     def moved(self, date: datetime, since: datetime, now: datetime | None = None) -> datetime:
         """Where an open date that was set at `since` lies after pauses, disputes and extensions (rule 27).

@@ -57,12 +57,22 @@ def _holds(account: Account[Any], case: Case, policy: Policy, rung: Rung, now: d
 
 def opens_at(account: Account[Any], case: Case, policy: Policy, rung: Rung, now: datetime) -> datetime | None:
     """From when on a rung may happen: its date, or the end of what stops the walk; None while that is not known."""
-    date = case.date_of(rung, policy)
+    date = _date_in_order(account, case, policy, rung)
     for hold in _holds(account, case, policy, rung, now):
         if hold.until is None:
             return None
         date = max(date, hold.until)
     return date
+
+
+def _date_in_order(account: Account[Any], case: Case, policy: Policy, rung: Rung) -> datetime:
+    """A rung's date, or that of one before it which is still to come: rungs happen in order (rule 23), and `roll` can
+    put one of an earlier time of day ahead of the one above it.
+    """
+    if policy.roll is None:
+        return case.date_of(rung, policy)
+    ahead = policy.ladder[first_ahead(account, case, policy) : policy.ladder.index(rung)]
+    return max(case.date_of(each, policy) for each in (*ahead, rung))
 
 
 def first_ahead(account: Account[Any], case: Case, policy: Policy) -> int:

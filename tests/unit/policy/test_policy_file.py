@@ -1,13 +1,15 @@
 """Policy files: what is read from them, and what is said about the ones that are wrong."""
 
 import re
+import subprocess
+import sys
 from datetime import time
 from pathlib import Path
 
 import pytest
 
 from dunning.domain.calendar import DailyHours, Duration
-from dunning.domain.policy import Anchor, Match, Policy, Retries, Rung, RungNotice
+from dunning.domain.policy import Anchor, Match, Policy, Retries, Roll, Rung, RungNotice, Toward
 from dunning.domain.policy_file import Code, Problem, Severity, load_policy
 from dunning.domain.policy_file.pending import NOT_IN_FORCE
 from dunning.domain.words import AccountStage, Channel
@@ -297,3 +299,32 @@ def test_the_reference_explains_every_code_and_no_other() -> None:
     explained = re.findall(r"^\| `(DUN-P\d{3})` \|", reference, re.MULTILINE)
 
     assert explained == sorted(code.value for code in Code)
+
+
+@pytest.mark.parametrize(
+    ("written", "roll", "for_retries"),
+    [
+        ("", None, None),
+        ("roll: {business_days: next}\n", Roll(Toward.NEXT, ("account_country",)), None),
+        ("roll: {business_days: previous, calendars: [DE-BY, US]}\n", Roll(Toward.PREVIOUS, ("DE-BY", "US")), None),
+        ("roll: {business_days: next, calendars: []}\n", Roll(Toward.NEXT, ()), None),
+        ("retries: {after: [1d], roll: {business_days: previous}}\n", None, Roll(Toward.PREVIOUS)),
+    ],
+)
+def test_rungs_and_retries_have_business_days_of_their_own(
+    written: str, roll: Roll | None, for_retries: Roll | None
+) -> None:
+    policy = good(GOOD + written)
+
+    assert (policy.roll, policy.retries.roll if policy.retries else None) == (roll, for_retries)
+
+
+def test_the_calendars_of_all_countries_are_read_only_for_a_policy_that_names_one() -> None:
+    read = "from dunning.domain.policy_file import load_policy; import sys; load_policy(sys.argv[1], 'p.yaml')"
+    ask = f"{read}; print('holidays' in sys.modules)"
+
+    def imported(text: str) -> str:
+        return subprocess.run([sys.executable, "-c", ask, text], capture_output=True, check=True, text=True).stdout
+
+    assert imported(GOOD) == "False\n"
+    assert imported(f"{GOOD}roll: {{business_days: next, calendars: [DE]}}\n") == "True\n"

@@ -130,10 +130,13 @@ MATCH = Section(
 
 ROLL = Section(
     {
-        "business_days": Key(_word("next", "previous"), "Where a date goes that has no business.", required=True),
+        "business_days": Key(
+            _word("next", "previous"), "Where a date on a day off goes, at the same local time.", required=True
+        ),
         "calendars": Key(
             _list_of(_see("name"), distinct=True),
-            "Whose holidays count beside Saturday and Sunday: `account_country`, or countries of ISO 3166.",
+            "Whose weekends and public holidays count: `account_country` (the default), countries such as DE, or parts "
+            'of one such as DE-BY; quote "NO".',
         ),
     }
 )
