@@ -22,7 +22,11 @@ def preview(
     policy: Annotated[Path, typer.Argument(metavar="FILE", help="A policy file.")],
     start: Annotated[
         str | None,
-        typer.Option("--start", metavar="TIME", help="When the first charge fails; RFC 3339. Now if not said."),
+        typer.Option(
+            "--start",
+            metavar="TIME",
+            help="When the first charge fails; RFC 3339. Now if not said, or when the policy is valid.",
+        ),
     ] = None,
     zone: Annotated[str, typer.Option("--zone", help="The customer's time zone, an IANA name.")] = "UTC",
     country: Annotated[str, typer.Option("--country", help="The customer's country, ISO 3166.")] = "DE",
@@ -48,9 +52,10 @@ def preview(
     local = zone_named(zone)
     if local is None:
         raise CommandError(UNUSABLE, f'--zone: there is no time zone "{zone}"', exit_code=2)
-    began = _time("--start", start) or datetime.now(UTC).replace(microsecond=0)
-    first = Start(began, zone, country, payment_type, code, amount, currency, _time("--due", due), segment)
     loaded = _policy(policy)
+    now = datetime.now(UTC).replace(microsecond=0)
+    began = _time("--start", start) or max(now, loaded.valid_from or now)
+    first = Start(began, zone, country, payment_type, code, amount, currency, _time("--due", due), segment)
     try:
         entries = timeline(loaded, first)
     except ValueError as error:

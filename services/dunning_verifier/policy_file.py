@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import time
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Policy:
     has_retries: bool
     rungs: tuple[Rung, ...]
     quiet: Mapping[str, Hours] = field(default_factory=dict)
+    valid_from: datetime | None = None
 
     def accepts(self, failure: Failure, country: str | None) -> bool:
         """Whether a failure is this policy's."""
@@ -98,6 +99,8 @@ class Policies:
         """The policy that a case opening with this failure pins."""
         newest: dict[str, Policy] = {}
         for policy in self.by_ref.values():
+            if policy.valid_from is not None and failure.time < policy.valid_from:
+                continue
             if policy.id not in newest or newest[policy.id].version < policy.version:
                 newest[policy.id] = policy
         order = sorted(newest.values(), key=lambda policy: (policy.priority, policy.id))
@@ -127,9 +130,18 @@ def _policy(document: Mapping[str, Any]) -> Policy:
             has_retries=bool(document.get("retries")),
             rungs=_rungs(document.get("ladder") or []),
             quiet=_quiet(document.get("contact")),
+            valid_from=_instant(document.get("valid_from")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadPolicy(f"policy {document.get('id')!r}: {error!r}") from None
+
+
+def _instant(value: Any) -> datetime | None:
+    """YAML makes a time of what is not in quotes, in UTC and without saying so."""
+    if value is None:
+        return None
+    time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def _rungs(ladder: list[Mapping[str, Any]]) -> tuple[Rung, ...]:

@@ -14,6 +14,7 @@ from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.postgres import PostgresSettings, PostgresStore
 from dunning.runtime.service import Connect
 from dunning.runtime.start import FixedStart
+from tests.builders import failed
 
 POLICY = """
 id: standard
@@ -41,9 +42,16 @@ class Instance:
         self._file = folder / "standard.yaml"
         self._connect = connect
 
-    def says(self, version: int, at: str = "0d") -> "Instance":
-        self._file.write_text(POLICY.format(version=version, at=at))
+    def says(self, version: int, at: str = "0d", valid_from: str = "") -> "Instance":
+        """Its only file holds this version; `valid_from` is a day."""
+        begins = f"valid_from: {valid_from}T00:00:00Z\n" if valid_from else ""
+        self._file.write_text(POLICY.format(version=version, at=at) + begins)
         return self
+
+    def takes(self, failed_at: str) -> int:
+        """Which version a failure of this time would open a case with; 0 for none."""
+        policy = self.shelf.in_force().choose(failed(failed_at), None)
+        return policy.version if policy else 0
 
     async def starts(self) -> None:
         await self.shelf.start(self._connect)
@@ -109,3 +117,32 @@ async def test_what_is_on_file_in_words_of_a_later_version_keeps_nobody_from_the
     await one.shelf.refresh()
 
     assert (one.knows(), one.chooses()) == ([1, 3], [1])
+
+
+async def test_a_version_whose_file_was_replaced_goes_on_with_failures_before_the_next_is_valid(
+    connect: Connect, tmp_path: Path
+) -> None:
+    one, new = Instance(tmp_path / "one", connect).says(1), Instance(tmp_path / "new", connect)
+    await one.starts()
+
+    one.says(2, valid_from="2026-06-01")
+    await one.shelf.refresh()
+    new.says(2, valid_from="2026-06-01")  # it never saw the file of version 1
+    await new.starts()
+
+    for instance in (one, new):
+        assert (instance.chooses(), instance.takes("05-31 23:59:59"), instance.takes("06-01 00:00")) == ([1, 2], 1, 2)
+
+
+async def test_a_version_that_was_taken_back_takes_nothing_though_it_stays_on_file(
+    connect: Connect, tmp_path: Path
+) -> None:
+    one = Instance(tmp_path / "one", connect).says(1)
+    await one.starts()
+    one.says(2, valid_from="2026-06-01")
+    await one.shelf.refresh()
+
+    one.says(1)
+    await one.shelf.refresh()
+
+    assert (one.knows(), one.chooses(), one.takes("06-01 00:00")) == ([1, 2], [1], 1)

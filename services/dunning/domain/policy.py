@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from dunning.domain.calendar import DailyHours, Duration, zone_named
 from dunning.domain.decision import CannotDecideYet
 from dunning.domain.events import PaymentFailed, PolicyRef
+from dunning.domain.versions import Eras, taking_new_cases
 from dunning.domain.words import AccountStage, Channel
 
 ACCOUNT_ZONE = "account"
@@ -195,18 +196,13 @@ class PolicyNotOnFile(CannotDecideYet):
 
 
 class Policies:
-    """All policy versions that are on file: new cases take the newest of each id, old cases the one they pinned."""
+    """All policy versions on file: new cases take the one of their failure's time, old ones what they pinned."""
 
     def __init__(self, policies: Mapping[PolicyRef, Policy], current: frozenset[PolicyRef] | None = None) -> None:
-        """`current` names those that may take new cases; by default all. Of one id only the highest version does."""
+        """`current` names the versions of the policy files, by default all; `versions.py` says who takes what."""
         self._by_ref = dict(policies)
-        newest: dict[str, Policy] = {}
-        for ref, policy in self._by_ref.items():
-            if current is not None and ref not in current:
-                continue
-            if ref.id not in newest or newest[ref.id].version < ref.version:
-                newest[ref.id] = policy
-        self._order = sorted(newest.values(), key=lambda policy: (policy.priority, policy.id))
+        self._taking = taking_new_cases(self._by_ref.values(), self._by_ref.keys() if current is None else current)
+        self._eras = Eras.of(self._taking)
 
     @classmethod
     def of(cls, *policies: Policy) -> "Policies":
@@ -220,12 +216,29 @@ class Policies:
             raise PolicyNotOnFile(f"policy {ref.id} version {ref.version} is not on file here")
         return policy
 
-    def choose(self, failure: PaymentFailed, country: str | None, at: datetime) -> Policy | None:  # noqa: ARG002
+    def choose(self, failure: PaymentFailed, country: str | None) -> Policy | None:
         """The policy for a case that opens with this failure, in the order of priority, then id (contracts.md).
 
-        `at` is the opening failure's time: `valid_from` will choose by it.
+        The failure's time chooses among versions, then `match` among policies (rule 13).
         """
-        return next((policy for policy in self._order if policy.match.accepts(failure, country)), None)
+        in_order = self._eras.at(failure.failed_at)
+        return next((policy for policy in in_order if policy.match.accepts(failure, country)), None)
+
+    def following(self, ref: PolicyRef, failed_at: datetime) -> Policy:
+        """For a case that takes failures over from one under `ref` (rule 7): the same version, unless a higher one's
+        `valid_from` lies at or before the first of them. So it is the same whether the payment between was read late.
+
+        One that ignores cannot follow, nor one without retries a version with them: a request may be open.
+        """
+        before = self.pinned(ref)
+        able = (each for each in self._taking if not each.ignore and bool(each.retries) >= bool(before.retries))
+        began = (each for each in able if each.id == ref.id and each.valid_from and each.valid_from <= failed_at)
+        return max((before, *began), key=lambda policy: policy.version)
+
+    @property
+    def eras(self) -> tuple[tuple[Policy, ...], ...]:
+        """The versions that take new cases from one `valid_from` to the next, each in the order they are tried in."""
+        return self._eras.versions
 
     @cached_property
     def widest_caps(self) -> Mapping[Channel, Cap]:
@@ -242,8 +255,9 @@ class Policies:
         return found
 
     def __iter__(self) -> Iterator[Policy]:
-        """Those that take new cases, in the order in which they are tried."""
-        return iter(self._order)
+        """All that take failures of any time, in the order in which they are tried."""
+        taking = {policy.ref: policy for era in self.eras for policy in era}
+        return iter(sorted(taking.values(), key=lambda policy: (policy.priority, policy.id, policy.version)))
 
     def __len__(self) -> int:
         return len(self._by_ref)

@@ -220,7 +220,7 @@ class Track(Generic[A, C]):
         settled = before_start or book.is_settled(event.failed_at)
         if not settled and not case.open:
             country = account.facts.peek("country", event.customer, event.failed_at)
-            policy = self.policies().choose(event, country, event.failed_at)
+            policy = self.policies().choose(event, country)
             if policy is None:
                 turn.decision.rejected = "no_policy"
                 return
@@ -321,7 +321,11 @@ class Track(Generic[A, C]):
 
     def _hand_over(self, turn: Turn[A], old: C, later: list[Attempt], *, inherits: bool) -> None:
         new = self._successor(turn, old)
-        self._pin(turn, new, self.policy_of(old))
+        assert old.policy is not None, "only a case that opened is followed"
+        policies = self.policies()
+        self._pin(
+            turn, new, policies.following(old.policy, later[0].failed_at) if not inherits else self.policy_of(old)
+        )
         new.book.attempts = later
         if inherits:
             new.zone, new.country = old.zone, old.country

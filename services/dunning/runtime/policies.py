@@ -1,7 +1,8 @@
 """The policies that one service uses: the files of its directory, and every version that a case may have pinned.
 
 New cases take what the files say. A version that was ever in force stays on file in the database, so that a case can
-be read for as long as it lives, also after the file is gone.
+be read for as long as it lives, also after the file is gone, and so that failures dated before the `valid_from` of the
+files find the version of their day (rule 13).
 """
 
 import asyncio

@@ -6,6 +6,7 @@ The dates come from the services' own decisions on a simulated clock, so a previ
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from dunning.domain.calendar import rfc3339
 from dunning.domain.events import (
     Customer,
     Failure,
@@ -79,6 +80,9 @@ class Entry:
 
 def timeline(policy: Policy, start: Start) -> list[Entry]:
     """What happens when every charge fails as the first one did and nobody pays. Raises ValueError without a match."""
+    if policy.valid_from is not None and start.at < policy.valid_from:
+        takes = f"policy {policy.id} version {policy.version} takes failures from {rfc3339(policy.valid_from)} on"
+        raise ValueError(f"{takes}, and this one is of {rfc3339(start.at)}")
     world = World(Policies.of(policy), Scripted(succeeds=False))
     refused = world.read(start.failure(), start.at)
     if refused:

@@ -1,7 +1,7 @@
 """What the verifier reads: policies, simulations, mails, ledgers; and how it says that there was nothing."""
 
 import json
-from datetime import time
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from dunning_verifier.__main__ import main
 from dunning_verifier.clock import Hours, Span, instant, zone_or_none
 from dunning_verifier.policy_file import BadPolicy, Policies
 from dunning_verifier.reader import CannotRead, read_charges, read_mails, read_poison
+from dunning_verifier.values import Failure
 from tests.unit.verifier.story import Story, a_recovered_case, a_suspended_case
 
 POLICY = """
@@ -164,3 +165,19 @@ def test_the_maker_of_poison_says_where_it_is(tmp_path: Path) -> None:
     poison = read_poison(_write(tmp_path / "poison.ndjson", [{"topic": "payment.failed", "partition": 1, "offset": 7}]))
 
     assert [str(where) for where in poison] == ["payment.failed/1@7"]
+
+
+def test_of_several_versions_the_highest_that_is_valid_at_the_failure_is_expected() -> None:
+    versions: list[dict[str, Any]] = [
+        {"id": "standard", "version": 1, "ladder": []},
+        {"id": "standard", "version": 2, "ladder": [], "valid_from": "2026-04-01T00:00:00+02:00"},
+        {"id": "standard", "version": 3, "ladder": [], "valid_from": datetime(2026, 5, 1, tzinfo=UTC)},
+    ]
+    story = Story()
+    for attempt, at in enumerate(("2026-03-31T21:59:59Z", "2026-03-31T22:00:00Z", "2026-05-01T00:00:00Z"), 1):
+        story.failed(at, attempt)
+    failures = [event for event in story.history().inputs if isinstance(event, Failure)]
+
+    chosen = [Policies.of(versions).choose(failure, None) for failure in failures]
+
+    assert [policy and policy.version for policy in chosen] == [1, 2, 3]

@@ -1,10 +1,11 @@
 """Policy files to policies: one by one, then what must hold between them."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from dunning.domain.events import PolicyRef
-from dunning.domain.policy import Match, Policies, Policy
+from dunning.domain.policy import Policies, Policy
+from dunning.domain.policy_file.between import changed_version, never_chosen, overtaken
 from dunning.domain.policy_file.document import read_policy
 from dunning.domain.policy_file.fields import Field
 from dunning.domain.policy_file.problems import Code, Place, Problem, Report, Severity
@@ -76,9 +77,9 @@ def load_policies(
         problems.extend(loaded.problems)
         policy = loaded.policy
         if policy and kept.setdefault(policy.ref, policy).digest != policy.digest:
-            problems.append(_changed_version(policy, kept[policy.ref]))
+            problems.append(changed_version(policy, kept[policy.ref]))
     policies = Policies(kept)
-    problems.extend(_never_chosen(tuple(policies)))
+    problems.extend((*overtaken([*kept.values()]), *never_chosen(policies)))
     order = {name: number for number, name in reversed(list(enumerate(names)))}
     problems.sort(key=lambda problem: order[problem.file])
     return LoadedPolicies(policies, tuple(problems))
@@ -98,44 +99,3 @@ def _decoded(content: str | bytes, report: Report) -> str | None:
         place = Place(content.count(b"\n", 0, error.start) + 1, error.start - line_start + 1)
         report.error(Code.NOT_YAML, place, "", "not UTF-8; save the file in this encoding")
         return None
-
-
-def _changed_version(policy: Policy, other: Policy) -> Problem:
-    message = (
-        f"{policy.id} version {policy.version} is in {other.source} already and means something else; "
-        "give this one a new version"
-    )
-    return Problem(policy.source, _START.line, _START.column, "version", message, Code.VERSION_CHANGED)
-
-
-def _never_chosen(in_order: Sequence[Policy]) -> Iterable[Problem]:
-    """A policy behind one that takes all its failures waits for nothing."""
-    for number, policy in enumerate(in_order):
-        before = next((earlier for earlier in in_order[:number] if _covers(earlier.match, policy.match)), None)
-        if before:
-            message = (
-                f"never chosen: {before.id} ({before.source}) is tried before it and matches all that this one does; "
-                "give this one a lower `priority`"
-            )
-            yield Problem(policy.source, 1, 1, "match", message, Code.NEVER_REACHED, Severity.WARNING)
-
-
-def _covers(wide: Match, narrow: Match) -> bool:
-    """Whether every failure that `narrow` accepts is accepted by `wide` too."""
-    return (
-        _covers_set(wide.segments, narrow.segments)
-        and _covers_set(wide.countries, narrow.countries)
-        and _covers_set(wide.currencies, narrow.currencies)
-        and _covers_set(wide.payment_types, narrow.payment_types)
-        and (
-            not wide.min_amount
-            or (
-                bool(narrow.min_amount)
-                and all(wide.min_amount.get(code, 2**63) <= amount for code, amount in narrow.min_amount.items())
-            )
-        )
-    )
-
-
-def _covers_set(wide: frozenset[str], narrow: frozenset[str]) -> bool:
-    return not wide or (bool(narrow) and narrow <= wide)

@@ -31,7 +31,6 @@ def _only(word: str) -> Callable[[Node], bool]:
 
 
 NOT_IN_FORCE: Mapping[str, Pending] = {
-    "valid_from": Pending(_always, "leave it out, a version counts from the day it is deployed"),
     "retries.strategy": Pending(_only("adaptive"), 'write "ladder"'),
     "ladder[].fee": Pending(_always, "leave it out"),
     "ladder[].unreachable": Pending(_anything_but("wait"), 'leave it out or write "wait"'),
