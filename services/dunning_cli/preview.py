@@ -1,19 +1,16 @@
 """`dunning policy preview`: the dated timeline of a case."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from dunning_cli.errors import CommandError
-from dunning_cli.listing import Format, format_option
+from dunning_cli.listing import Format, format_option, print_json
 
 if TYPE_CHECKING:
     from dunning.domain.policy import Policy
-    from dunning_cli.simulation.preview import Entry
 
 UNUSABLE = "DUN-S002"
 
@@ -39,15 +36,17 @@ def preview(
     currency: Annotated[str, typer.Option("--currency", help="ISO 4217.")] = "EUR",
     segment: Annotated[str | None, typer.Option("--segment", help="The account's segment.")] = None,
     output: Annotated[
-        Format, format_option("For people, for programs, or as a picture.", Format.TEXT, Format.JSON)
+        Format, format_option("For people, for programs, or as a picture.", Format.TEXT, Format.JSON, Format.SVG)
     ] = Format.TEXT,
 ) -> None:
-    """Print what happens, and when, while every charge fails and nobody pays. Times are the customer's local ones.
+    """Print what happens, and when, while every charge fails and nobody pays. Times are the customer's local ones;
+    weekends and public holidays are marked. `--format svg > policy.svg` makes a picture for a browser.
 
     Example: dunning policy preview deploy/policies/standard.yaml --start 2026-03-02T10:00:00Z --zone Europe/Berlin
     """
     from dunning.domain.calendar import zone_named
     from dunning_cli.simulation.preview import Start, timeline
+    from dunning_cli.timeline import Timeline
 
     local = zone_named(zone)
     if local is None:
@@ -60,7 +59,14 @@ def preview(
         entries = timeline(loaded, first)
     except ValueError as error:
         raise CommandError(UNUSABLE, str(error), exit_code=1) from None
-    print(_as_json(loaded, entries, local) if output is Format.JSON else _as_text(loaded, entries, local, began))
+    shown = Timeline(loaded, first, local, entries)
+    match output:
+        case Format.JSON:
+            print_json(shown.as_json())
+        case Format.SVG:
+            print(shown.as_svg())
+        case _:
+            print(shown.as_text())
 
 
 def _time(option: str, text: str | None) -> datetime | None:
@@ -89,28 +95,3 @@ def _policy(file: Path) -> "Policy":
         print("\n".join(map(str, loaded.problems)))
         raise typer.Exit(1)
     return loaded.policy
-
-
-def _as_text(policy: "Policy", entries: list["Entry"], zone: ZoneInfo, began: datetime) -> str:
-    lines = [f"{policy.id} version {policy.version}, times in {zone.key}"]
-    for entry in entries:
-        local = entry.at.astimezone(zone)
-        day = (local.date() - began.astimezone(zone).date()).days
-        when = f"day {day:>4}  {local:%a %Y-%m-%d %H:%M:%S}"
-        lines.append(f"{when}  {entry.track:<8} {entry.what:<40} {entry.details}".rstrip())
-    return "\n".join(lines)
-
-
-def _as_json(policy: "Policy", entries: list["Entry"], zone: ZoneInfo) -> str:
-    rows = [
-        {
-            "at": entry.at.isoformat().replace("+00:00", "Z"),
-            "local": entry.at.astimezone(zone).isoformat(),
-            "track": str(entry.track),
-            "what": entry.what,
-            "details": entry.details,
-        }
-        for entry in entries
-    ]
-    about = {"id": policy.id, "version": policy.version}
-    return json.dumps({"policy": about, "zone": zone.key, "timeline": rows}, indent=2, ensure_ascii=False)

@@ -76,6 +76,10 @@ class Entry:
     track: str
     what: str
     details: str
+    attempt: int | None = None  # of a charge
+    rung: str | None = None  # of a notice
+    channel: str | None = None
+    stage: str | None = None  # of the account
 
 
 def timeline(policy: Policy, start: Start) -> list[Entry]:
@@ -107,11 +111,18 @@ def _wanted(match: Match) -> str:
 def _entry(at: datetime, output: Output) -> Entry | None:
     match output:
         case RetryRequested():
-            return Entry(at, Track.RETRY, f"charge, attempt {output.attempt_number}", f"{output.reason} retry")
+            return Entry(
+                at,
+                Track.RETRY,
+                f"charge, attempt {output.attempt_number}",
+                f"{output.reason} retry",
+                attempt=output.attempt_number,
+            )
         case NoticeResult() if output.outcome in (Outcome.SENT, Outcome.SUPPRESSED, Outcome.SUPERSEDED):
-            return Entry(at, Track.NOTICE, f"{output.rung} by {output.channel}", output.reason or output.outcome)
+            what, how = f"{output.rung} by {output.channel}", output.reason or output.outcome
+            return Entry(at, Track.NOTICE, what, how, rung=output.rung, channel=output.channel)
         case StageChanged() if output.track == Track.ACCOUNT:
-            return Entry(at, Track.ACCOUNT, f"account is {output.to_stage}", output.reason)
+            return Entry(at, Track.ACCOUNT, f"account is {output.to_stage}", output.reason, stage=output.to_stage)
         case StageChanged() if output.to_stage in (RetryStage.EXHAUSTED, RetryStage.WAITING_FOR_CUSTOMER):
             return Entry(at, Track.RETRY, output.to_stage, output.reason)
         case _:
