@@ -148,6 +148,8 @@ def test_a_policy_with_every_key_satisfies_it() -> None:
         ("ignore: false", 'ignore: "false"'),
         ("business_days: next", "business_days: nxt"),
         ("strategy: ladder", "strategy: adaptiv"),
+        ("strategy: ladder", "strategy: adaptive"),  # not in force yet
+        ("collections: true", "fee: {EUR: 500}"),  # not in force yet
         ("[1d, 3d12h]", "[1 day]"),
         ("[1d, 3d12h]", "[0d]"),
         ("[1d, 3d12h]", "1d"),

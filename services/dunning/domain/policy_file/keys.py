@@ -144,7 +144,7 @@ _ROLL_OR_NONE: Schema = {"anyOf": [{"const": "none"}, _see("roll")]}
 
 RETRIES = Section(
     {
-        "strategy": Key(_word("ladder", "adaptive"), "How the next attempt is timed; `adaptive` is not in force yet."),
+        "strategy": Key(_word("ladder"), "How the next attempt is timed; `adaptive` is not in force yet."),
         "after": Key(
             _list_of(_see("length"), most=RETRIES_MAX), "Distance of each retry from the attempt before.", required=True
         ),
@@ -191,7 +191,7 @@ RUNG = Section(
             "What happens where the warning reaches nobody: `wait`, or go on after this time.",
         ),
         "collections": Key({"type": "boolean"}, "The transition says that the debt may go to collections."),
-        "fee": Key(_see("amounts"), "Not in force yet."),
+        "fee": Key({"not": {}}, "Not in force yet."),
     },
     between={
         "anyOf": [{"required": ["notice"]}, {"required": ["account"]}],
@@ -209,7 +209,7 @@ RUNG = Section(
 CONDITIONS = Section(
     {
         "unpaid_invoices_at_least": Key(_whole(1, INVOICES_MAX), "The account has at least so many open cases."),
-        "balance_at_least": Key(_see("amounts"), "The account owes at least so much."),
+        "balance_at_least": Key(_see("amounts"), "The account owes at least so much in one of these currencies."),
         "tags_none": Key(_list_of(_see("name"), distinct=True), "The account has none of these tags."),
     }
 )

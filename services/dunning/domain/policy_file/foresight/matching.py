@@ -44,7 +44,7 @@ def _asks(conditions: Conditions) -> bool:
     return bool(
         conditions.unpaid_invoices_at_least
         or conditions.tags_none
-        or any(amount > 0 for amount in conditions.balance_at_least.values())
+        or (conditions.balance_at_least and min(conditions.balance_at_least.values()) > 0)  # one of them is enough
     )
 
 
