@@ -1,7 +1,7 @@
 """Whether caps let a ladder's notices out in time (rule 32), for one case alone: others only make it tighter."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from dunning.domain.policy import ALL_CHANNELS, LATE, Cap, Policy, Rung
 from dunning.domain.policy_file.fields import Field
@@ -22,7 +22,7 @@ def foresee_caps(policy: Policy, root: Field) -> None:
         if at is None:
             continue
         held, late = at - warned.warning.at.after(NOON, ZONE), warned.lead.after(at, ZONE) - planned
-        if held > timedelta() and late > LATE:
+        if late > LATE:
             warned.field.warn(
                 Code.CAPS_HOLD_WARNING,
                 f'caps hold "{warned.warning.name}" back for {length(held)} because of the notices before it, so this '

@@ -93,10 +93,8 @@ def _rolled_delay(roll: Roll, warned: Warned, anchor: datetime) -> timedelta:
     """By how much a rung comes later than its rolled date, where its warning goes out on the day that it rolls to."""
     sent = _rolled(warned.warning.at, anchor, roll.toward)
     planned = _rolled(warned.rung.at, anchor, roll.toward)
-    earliest = warned.lead.after(sent, ZONE)
-    if planned + LATE >= earliest:
-        return timedelta()
-    return max(_business_day(earliest, Toward.NEXT) - planned, timedelta())
+    earliest = _business_day(warned.lead.after(sent, ZONE), Toward.NEXT)
+    return max(earliest - planned, timedelta())
 
 
 def _rolled(at: Duration, anchor: datetime, toward: Toward) -> datetime:
