@@ -32,7 +32,7 @@ def foresee_caps(policy: Policy, root: Field) -> None:
 
 def _report_shut(policy: Policy, field: Field, rung: Rung) -> None:
     message = "a cap of 0 shuts every channel of this notice"
-    if policy.is_warning(rung):
+    if any(other.warned_by == rung.name and other.unreachable is None for other in policy.ladder):
         field.refuse(Code.CAPS_SHUT_NOTICE, f"{message}, so what it warns of never happens; raise the cap")
     else:
         field.warn(Code.CAPS_SHUT_NOTICE, f"{message}; raise the cap, or remove the notice")
