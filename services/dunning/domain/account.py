@@ -20,6 +20,10 @@ class CaseState(Protocol):
     def is_open(self) -> bool:
         """Open cases are loaded with every input of their account; others only when an input names them."""
 
+    @property
+    def kept_longer(self) -> bool:
+        """Once it is not open, whether it is remembered for the longer of two times (rule 9)."""
+
 
 C = TypeVar("C", bound=CaseState)
 

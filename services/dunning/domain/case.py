@@ -58,6 +58,12 @@ class Case:
         return self.open or self.book.terminated_at is not None
 
     @property
+    def kept_longer(self) -> bool:
+        """An invoice that had a case is remembered for longer, and so is one that was voided: its failures, whatever
+        their time, change nothing (rules 9 and 10)."""
+        return bool(self.case_id) or bool(self.book.ended)
+
+    @property
     def pinned_zone(self) -> ZoneInfo:
         """The zone that all of the case's dates are reckoned in."""
         return zone_named(self.zone) or ZoneInfo("UTC")

@@ -13,6 +13,7 @@ from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.consumer import Intake
 from dunning.runtime.errands import Errands
 from dunning.runtime.fold import Outcome
+from dunning.runtime.forgetting import Forgetting
 from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for, told
 from dunning.runtime.metrics import Metrics
@@ -89,6 +90,7 @@ class Instance(Generic[A]):
         self.mode = ModeWatch(store, self.metrics)
         self.timers = Timers(service, store, horizon, write, **common, **after)
         self.replays = Replays(service, store, decode, write, passed_over, **common, **after)
+        self.forgetting = Forgetting(store, horizon, settings=settings, metrics=self.metrics)
         self.errands = Errands(service, store, perform, horizon, write, **common, **after) if perform else None
         self.relays = [
             Relay(shard, service.name, store, self._locks, topics[0], **common) for shard in range(store.shards)
@@ -123,6 +125,7 @@ class Instance(Generic[A]):
             "timers": self.timers.run,
             "replays": self.replays.run,
             "mode": self.mode.run,
+            "forgetting": self.forgetting.run,
             "shard locks": self._locks.keep_alive,
         }
         if self.errands is not None:
@@ -137,6 +140,7 @@ class Instance(Generic[A]):
         self.intake.stop()
         self.timers.stop()
         self.replays.stop()
+        self.forgetting.stop()
         if self.errands is not None:
             self.errands.stop()
         intake = [part for part in parts if part.get_name() in {"consumer", "timers", "replays", "errands"}]

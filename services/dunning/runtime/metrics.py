@@ -58,6 +58,8 @@ class Metrics:
         )
         self.errands_postponed = self._counter("errands_postponed_total", "Errands to be tried later.", "kind")
 
+        self.forgotten = self._counter("forgotten_total", "Rows removed because their time is over (rule 9).", "what")
+
     def _what_goes_out(self) -> None:
         self.published = self._counter("events_published_total", "Records acknowledged by Kafka.", "topic")
         self.transitions = self._counter("transitions_total", "Transitions decided.", "track", "stage")

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from dunning.domain.case import Account, Case
+from dunning.domain.ids import case_id
 from dunning.runtime.service import Column
 
 A = TypeVar("A", bound=Account[Any])
@@ -57,3 +58,9 @@ class StateRepository(Generic[A, C]):
     def encode_case(self, account: A, invoice_id: str) -> bytes:
         """One case's state."""
         return self._encode(account.cases[invoice_id])
+
+    def case_ids(self, account_id: str, state: bytes) -> Sequence[str]:
+        """Their numbers count from 1 (rule 8). One that was renumbered went by an id that no number gives any more."""
+        case = self._case.decode(state)
+        numbers = range(1, case.number + 1)
+        return [*(case_id(account_id, case.invoice_id, number) for number in numbers), *case.former_ids]

@@ -48,6 +48,9 @@ class Repository(Protocol[A]):
 
     def encode_case(self, account: A, invoice_id: str) -> bytes: ...
 
+    def case_ids(self, account_id: str, state: bytes) -> Sequence[str]:
+        """Of all cases that the invoice of this row ever had: their stories go when it is forgotten (rule 9)."""
+
 
 Begin = Callable[[], Awaitable[bool]]
 """The last word before the world is touched; False: the errand was withdrawn or is in other hands, leave it be."""

@@ -73,6 +73,11 @@ class Settings(BaseSettings):
     errand_pause_seconds: float = Field(5, gt=0)
     errand_pause_seconds_max: float = Field(900, gt=0)
     errand_poll_seconds: float = Field(0.1, gt=0)
+    first_sightings_kept_days: float = Field(30, gt=0)  # longer than Kafka keeps the topics (rule 9)
+    closed_cases_kept_days: float = Field(400, gt=0)  # of invoices that had a case: returned debits come that late
+    closed_invoices_kept_days: float = Field(35, gt=0)  # of others
+    forget_batch_cases: int = Field(200, ge=1, le=5_000)
+    forget_pause_seconds: float = Field(1, gt=0)
     replay_poll_seconds: float = Field(1, gt=0)
     start_timeout_seconds: float = Field(60, gt=0)
     stop_timeout_seconds: float = Field(10, gt=0)

@@ -94,6 +94,37 @@ class LeasedErrand:
     refusals: int = 0  # how often the other side said no for the moment
 
 
+@dataclass(frozen=True, slots=True)
+class ForgetBefore:
+    """Since when a row must have been closed to be forgotten (rule 9)."""
+
+    cases: datetime  # of an invoice that had a case, or was voided
+    invoices: datetime  # of any other
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How much was forgotten in one step; `full` says that there may be more."""
+
+    cases: int = 0
+    invoices: int = 0
+    accounts: int = 0
+    events: int = 0  # of the journal
+    full: bool = False
+
+    def counts(self) -> dict[str, int]:
+        """By what was forgotten."""
+        return {"cases": self.cases, "invoices": self.invoices, "accounts": self.accounts, "events": self.events}
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A stretch of the walk over the first sightings: what was dropped, and where to go on; 0: from the beginning."""
+
+    dropped: int
+    next_place: int
+
+
 class Transaction(Protocol[A]):
     """One database transaction.
 
@@ -213,3 +244,11 @@ class Store(Protocol[A]):
 
     async def orders_on_file(self, places: Collection[LetterPlace]) -> list[OrderOnFile]:
         """All orders for these dead letters, oldest first."""
+
+    async def forget_closed(self, before: ForgetBefore, limit: int) -> Forgotten:
+        """Remove up to `limit` rows of invoices that were closed before these instants, with the journal of their
+        cases, and accounts of which nothing is left. Never what is open, terminated, due, or out on an errand, and
+        nothing of an account that another transaction holds."""
+
+    async def drop_old_sightings(self, seen_before: datetime, place: int) -> Walked:
+        """Remove first sightings of before this instant from a part of the table, beginning at a place of it."""

@@ -20,6 +20,8 @@ from dunning.runtime.sharding import shard_of
 from dunning.runtime.store import (
     BYTES_UNLIMITED,
     Fenced,
+    ForgetBefore,
+    Forgotten,
     LeasedErrand,
     OutboxRow,
     Owned,
@@ -27,8 +29,9 @@ from dunning.runtime.store import (
     TopicKey,
     TopicPartition,
     Verdict,
+    Walked,
 )
-from dunning.testing import memory_orders
+from dunning.testing import memory_forgetting, memory_orders
 from dunning.testing.memory_tables import CaseRow, ErrandRow, Lockable, LockName, Locks, OffsetRow, Tables, Written
 
 A = TypeVar("A", bound=AccountState[Any])
@@ -98,8 +101,9 @@ class MemoryTransaction(Generic[A]):
         return {account_id: self._revive(account_id, wanted[account_id]) for account_id in sorted(wanted)}
 
     async def save(self, accounts: Iterable[A]) -> None:
+        now = await self.now()
         for account in accounts:
-            self._save(account)
+            self._save(account, now)
 
     async def publish(self, rows: Sequence[OutboxRow]) -> None:
         self.written.outbox.extend(rows)
@@ -165,7 +169,7 @@ class MemoryTransaction(Generic[A]):
         wanted = [row.state for invoice_id, row in sorted(cases.items()) if row.is_open or invoice_id in named]
         return self._repository.decode_account(account_id, state, wanted)
 
-    def _save(self, account: A) -> None:
+    def _save(self, account: A, now: datetime) -> None:
         account_id = account.account_id
         if LockName(Lockable.ACCOUNT, account_id) not in self.held:
             raise LookupError(f"account {account_id} was not loaded in this transaction, so nobody locked it")
@@ -173,7 +177,8 @@ class MemoryTransaction(Generic[A]):
             self.written.accounts[account_id] = self._repository.encode_account(account)
         for invoice_id in account.touched:
             case = account.cases[invoice_id]
-            row = CaseRow(self._repository.encode_case(account, invoice_id), case.is_open, case.due_at)
+            state, closed_at = self._repository.encode_case(account, invoice_id), None if case.is_open else now
+            row = CaseRow(state, case.is_open, case.due_at, closed_at, case.kept_longer)
             self.written.cases.setdefault(account_id, {})[invoice_id] = row
         account.changed = False
         account.touched.clear()
@@ -307,6 +312,12 @@ class MemoryStore(Generic[A]):
     async def orders_on_file(self, places: Collection[LetterPlace]) -> list[OrderOnFile]:
         return memory_orders.orders_on_file(self._tables, places)
 
+    async def forget_closed(self, before: ForgetBefore, limit: int) -> Forgotten:
+        return memory_forgetting.forget_closed(self._tables, self._locks, self._repository, before, limit)
+
+    async def drop_old_sightings(self, seen_before: datetime, place: int) -> Walked:  # noqa: ARG002
+        return memory_forgetting.drop_old_sightings(self._tables, seen_before)
+
     @asynccontextmanager
     async def _locked(self, kind: Lockable, keys: Collection[Any]) -> AsyncIterator[None]:
         """Wait for the transactions that hold these rows."""
@@ -344,6 +355,7 @@ class MemoryStore(Generic[A]):
         for partition, next_offset in written.offsets.items():
             self._tables.offsets[partition].next_offset = next_offset
         self._tables.inbox.update(written.inbox)
+        self._tables.seen_at.update(dict.fromkeys(written.inbox, now))
         self._tables.accounts.update(written.accounts)
         for account_id, cases in written.cases.items():
             for invoice_id, case in cases.items():

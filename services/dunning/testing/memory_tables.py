@@ -73,6 +73,8 @@ class CaseRow(NamedTuple):
     state: bytes
     is_open: bool
     due_at: datetime | None
+    closed_at: datetime | None
+    kept_longer: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,21 @@ class Cases:
             insort(self._due, Due(row.due_at, account_id, invoice_id))
         cases[invoice_id] = row
 
+    def closed(self) -> Iterator[tuple[str, str, CaseRow, datetime]]:
+        """Rows that are not open, the longest closed first."""
+        found = [
+            (row.closed_at, account_id, invoice_id, row)
+            for account_id, rows in self._rows.items()
+            for invoice_id, row in rows.items()
+            if row.closed_at is not None
+        ]
+        for closed_at, account_id, invoice_id, row in sorted(found):
+            yield account_id, invoice_id, row, closed_at
+
+    def remove(self, account_id: str, invoice_id: str) -> None:
+        """Forget a row that is not due."""
+        del self._rows[account_id][invoice_id]
+
     def due(self, before: datetime) -> Iterator[Due]:
         """What is due at or before this instant, oldest first."""
         for due in self._due:
@@ -133,6 +150,7 @@ class Tables:
     mode: str = "act"
     offsets: dict[TopicPartition, OffsetRow] = field(default_factory=dict)
     inbox: dict[int, int] = field(default_factory=dict)
+    seen_at: dict[int, datetime] = field(default_factory=dict)  # of each key in the inbox
     accounts: dict[str, bytes] = field(default_factory=dict)
     cases: Cases = field(default_factory=Cases)
     outbox: list[dict[int, PendingRow]] = field(default_factory=list)

@@ -54,6 +54,7 @@ class ToyCase:
     currency: str = "EUR"
     due_at: datetime | None = None
     errand_id: str | None = None
+    kept_longer: bool = True
 
     @property
     def is_open(self) -> bool:
@@ -105,6 +106,9 @@ class ToyRepository:
 
     def encode_case(self, account: ToyAccount, invoice_id: str) -> bytes:
         return self._encode(account.cases[invoice_id])
+
+    def case_ids(self, account_id: str, state: bytes) -> Sequence[str]:  # noqa: ARG002
+        return [self._case.decode(state).case_id]
 
 
 def case_id_of(account_id: str, invoice_id: str) -> str:

@@ -1,6 +1,7 @@
 """Kafka: whether it answers, and whether each topic is there with the settings of the registry."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -43,6 +44,7 @@ def compare(
             continue
         findings += _partition_count(topic, name, partitions[name])
         findings += _settings(topic, name, configs.get(name, {}))
+        findings += _outlives(topic, name, configs.get(name, {}), timedelta(days=settings.first_sightings_kept_days))
     return findings or [ok(TOPIC, f"all {len(TOPICS)} are there with the settings of the registry")]
 
 
@@ -67,6 +69,19 @@ def _settings(topic: Topic, name: str, config: Mapping[str, str]) -> Iterator[Fi
             yield problem(TOPIC, said, change)
         elif setting != "max.message.bytes":  # more than is needed does no harm
             yield warning(TOPIC, said, change)
+
+
+def _outlives(topic: Topic, name: str, config: Mapping[str, str], remembered: timedelta) -> Iterator[Finding]:
+    """What a topic still holds must be known again if it is read again (rule 9)."""
+    kept = int(config.get("retention.ms", 0))
+    if topic.read_by and topic.dead_letters_of is None and (kept < 0 or timedelta(milliseconds=kept) > remembered):
+        how_long = "for ever" if kept < 0 else f"for {timedelta(milliseconds=kept).days} days"
+        yield warning(
+            TOPIC,
+            f"{name} keeps records {how_long}; that an event came is remembered for {remembered.days} days only",
+            "sent or read once more after that it acts again: keep records for less, or set "
+            "DUNNING_FIRST_SIGHTINGS_KEPT_DAYS of all services higher",
+        )
 
 
 def _loses_events(topic: Topic, setting: str, found: str) -> bool:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from dunning.contracts.topics import TOPICS
 from dunning.domain.events import PolicyRef
 from dunning.domain.policy_file import load_policy
@@ -61,6 +63,22 @@ def test_settings_that_lose_events_are_problems_others_are_told() -> None:
         (Level.PROBLEM, "p.dunning.account.status: cleanup.policy is delete, should be compact"),
         (Level.PROBLEM, "p.payment.failed.retry_scheduler.dlq: max.message.bytes is 1048588, should be 1114112"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("retention_ms", "told"),
+    [
+        (30 * 86_400_000, []),
+        (31 * 86_400_000, ["keeps records for 31 days"]),
+        (-1, ["keeps records for ever"]),
+    ],
+)
+def test_a_topic_that_outlives_what_is_remembered_of_it_is_told(retention_ms: int, told: list[str]) -> None:
+    changed = {**CONFIGS, "p.payment.failed": {**CONFIGS["p.payment.failed"], "retention.ms": str(retention_ms)}}
+
+    found = [each.message for each in compare(SETTINGS, PARTITIONS, changed) if "keeps records" in each.message]
+
+    assert [message.partition(";")[0] for message in found] == [f"p.payment.failed {each}" for each in told]
 
 
 def test_a_clock_is_off_only_by_what_lies_outside_question_and_answer() -> None:

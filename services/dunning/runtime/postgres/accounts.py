@@ -12,7 +12,7 @@ from dunning.runtime.service import Repository
 A = TypeVar("A", bound=AccountState[Any])
 CaseRow = tuple[Any, ...]
 
-_CASE_COLUMNS = ("account_id", "invoice_id", "state", "is_open", "due_at")
+_CASE_COLUMNS = ("account_id", "invoice_id", "state", "is_open", "due_at", "closed_at", "kept_longer")
 
 
 class CaseTable:
@@ -30,10 +30,11 @@ class CaseTable:
             .replace("{names}", "".join(f', "{each.name}"' for each in own))
         )
 
-    def row(self, account: AccountState[Any], invoice_id: str, state: bytes) -> CaseRow:
+    def row(self, account: AccountState[Any], invoice_id: str, state: bytes, now: datetime) -> CaseRow:
         case = account.cases[invoice_id]
         own = [value(case) for value in self._values]
-        return (account.account_id, invoice_id, state, case.is_open, case.due_at, *own)
+        closed_at = None if case.is_open else now
+        return (account.account_id, invoice_id, state, case.is_open, case.due_at, closed_at, case.kept_longer, *own)
 
 
 class Accounts(Generic[A]):
@@ -55,11 +56,25 @@ class Accounts(Generic[A]):
         if known := [account_id for account_id in ids if account_id not in created]:
             rows = await self._connection.fetch(QUERIES["lock_accounts"], known)
             states.update((account_id, state) for account_id, state in rows)
+            if len(states) < len(ids):
+                states.update(await self._make_anew([account_id for account_id in ids if account_id not in states]))
             cases = await self._load_cases(known, wanted)
         self._stateless.update((account_id, state is None) for account_id, state in states.items())
         return {
             account_id: self._revive(account_id, states[account_id], cases.get(account_id, ())) for account_id in ids
         }
+
+    async def _make_anew(self, gone: list[str]) -> dict[str, bytes | None]:
+        """They were forgotten between being found and being locked (rule 9); perhaps others make them anew as well."""
+        states: dict[str, bytes | None] = {}
+        while gone:
+            states.update(
+                dict.fromkeys(row[0] for row in await self._connection.fetch(QUERIES["create_accounts"], gone))
+            )
+            rows = await self._connection.fetch(QUERIES["lock_accounts"], gone)
+            states.update((account_id, state) for account_id, state in rows)
+            gone = [account_id for account_id in gone if account_id not in states]
+        return states
 
     async def _load_cases(self, known: list[str], wanted: Mapping[str, Collection[str]]) -> dict[str, list[bytes]]:
         named = sorted({invoice_id for account_id in known for invoice_id in wanted[account_id]})
@@ -75,7 +90,7 @@ class Accounts(Generic[A]):
             return self._repository.new_account(account_id)
         return self._repository.decode_account(account_id, state, list(cases))
 
-    async def save(self, accounts: Iterable[A]) -> None:
+    async def save(self, accounts: Iterable[A], now: datetime) -> None:
         """Changed account rows in one statement, known cases in one, new cases by COPY straight into the table."""
         states: list[tuple[str, bytes]] = []
         known: list[CaseRow] = []
@@ -88,7 +103,7 @@ class Accounts(Generic[A]):
                 states.append((account_id, self._repository.encode_account(account)))
                 self._stateless[account_id] = False
             for invoice_id in sorted(account.touched):
-                row = self._table.row(account, invoice_id, self._repository.encode_case(account, invoice_id))
+                row = self._table.row(account, invoice_id, self._repository.encode_case(account, invoice_id), now)
                 (known if (account_id, invoice_id) in self._stored_cases else new).append(row)
         await self._write(states, known, new)
         for account in accounts:

@@ -137,9 +137,10 @@ where a.account_id = given.account_id;
 -- name: save_cases
 -- Known cases. The projections of the service are filled in when the store is made ({arrays}, {names}, {assignments}).
 update cases c
-set state = given.state, is_open = given.is_open, due_at = given.due_at{assignments}
-from unnest($1::text[], $2::text[], $3::jsonb[], $4::boolean[], $5::timestamptz[]{arrays})
-    as given (account_id, invoice_id, state, is_open, due_at{names})
+set state = given.state, is_open = given.is_open, due_at = given.due_at, closed_at = given.closed_at,
+    kept_longer = given.kept_longer{assignments}
+from unnest($1::text[], $2::text[], $3::jsonb[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::boolean[]{arrays})
+    as given (account_id, invoice_id, state, is_open, due_at, closed_at, kept_longer{names})
 where c.account_id = given.account_id and c.invoice_id = given.invoice_id;
 
 -- name: lock_due_accounts
@@ -343,3 +344,63 @@ update dead_letter_orders
 set outcome = $2, outcome_reason = $3, outcome_detail = $4, done_at = coalesce($5::timestamptz, clock_timestamp()),
     key = null, headers = null, body = null
 where id = $1;
+
+-- name: lock_forgettable
+-- Along the partial index, the longest closed first, of both kinds. An account that somebody holds is passed over.
+select a.account_id
+from (
+    (select account_id from cases where not kept_longer and closed_at < $1::timestamptz order by closed_at limit $3)
+    union all
+    (select account_id from cases where kept_longer and closed_at < $2::timestamptz order by closed_at limit $3)
+) old
+join accounts a using (account_id)
+limit $3
+for update of a skip locked;
+
+-- name: forget_cases
+-- Looked at again under the lock. Never what is open, terminated or due (`closed_at` is null then), nor what an errand is
+-- out for; so many errands are never out that looking through them costs much.
+delete from cases c
+using (
+    select account_id, invoice_id
+    from cases
+    where account_id = any($1::text[])
+        and ((not kept_longer and closed_at < $2::timestamptz) or (kept_longer and closed_at < $3::timestamptz))
+    limit $4
+) old
+where c.account_id = old.account_id and c.invoice_id = old.invoice_id and not c.is_open
+    and not exists (select from errands e where e.account_id = c.account_id and e.invoice_id = c.invoice_id)
+returning c.account_id, c.kept_longer, c.state;
+
+-- name: forget_events
+-- The stories of these cases, and of these accounts what is as old as a forgotten case.
+with of_cases as (
+    delete from journal where case_id = any($1::text[]) returning 1
+), of_accounts as (
+    delete from journal where account_id = any($2::text[]) and case_id is null and published_at < $3::timestamptz returning 1
+)
+select (select count(*) from of_cases) + (select count(*) from of_accounts);
+
+-- name: accounts_without_cases
+-- Of the locked ones.
+select account_id, state
+from accounts a
+where account_id = any($1::text[])
+    and not exists (select from cases c where c.account_id = a.account_id)
+    and not exists (select from errands e where e.account_id = a.account_id);
+
+-- name: forget_accounts
+-- Whoever waits for one of these rows finds it gone and makes it anew (`Accounts.load`).
+delete from accounts where account_id = any($1::text[]);
+
+-- name: inbox_blocks
+-- How long the walk is.
+select (pg_relation_size('inbox') / current_setting('block_size')::integer)::integer;
+
+-- name: drop_old_sightings
+-- By place on the disk: no index is needed, each block is read once a round, and a round costs the same whatever is old.
+-- Whoever sends an old key again at this moment waits for the end of this statement, and is first.
+with gone as (
+    delete from inbox where ctid >= $1::tid and ctid < $2::tid and seen_at < $3::timestamptz returning 1
+)
+select count(*) from gone;

@@ -12,14 +12,24 @@ import asyncpg
 from dunning.domain.account import AccountState
 from dunning.runtime.letter_orders import By, LetterPlace, OrderOnFile, ReplayOrder
 from dunning.runtime.mode import Mode
-from dunning.runtime.postgres import errands, letter_orders, modes, offsets, outbox
+from dunning.runtime.postgres import errands, forgetting, letter_orders, modes, offsets, outbox
 from dunning.runtime.postgres.accounts import CaseTable
 from dunning.runtime.postgres.connections import Clock, Connection, Pool, driver_errors_translated, open_pool
 from dunning.runtime.postgres.queries import QUERIES
 from dunning.runtime.postgres.settings import PostgresSettings
 from dunning.runtime.postgres.transaction import PostgresTransaction
 from dunning.runtime.service import Repository, Service
-from dunning.runtime.store import BYTES_UNLIMITED, LeasedErrand, Owned, PendingRow, TopicKey, TopicPartition
+from dunning.runtime.store import (
+    BYTES_UNLIMITED,
+    ForgetBefore,
+    Forgotten,
+    LeasedErrand,
+    Owned,
+    PendingRow,
+    TopicKey,
+    TopicPartition,
+    Walked,
+)
 
 _CLOSE_SECONDS_MAX = 5
 
@@ -145,6 +155,14 @@ class PostgresStore(Generic[A]):
     async def orders_on_file(self, places: Collection[LetterPlace]) -> list[OrderOnFile]:
         async with self.connection() as connection:
             return await letter_orders.orders_on_file(connection, places)
+
+    async def forget_closed(self, before: ForgetBefore, limit: int) -> Forgotten:
+        async with self.connection() as connection, connection.transaction():
+            return await forgetting.forget_closed(connection, self._repository, before, limit)
+
+    async def drop_old_sightings(self, seen_before: datetime, place: int) -> Walked:
+        async with self.connection() as connection:
+            return await forgetting.drop_old_sightings(connection, seen_before, place)
 
     def _given_now(self) -> datetime | None:
         return self._clock() if self._clock else None

@@ -69,7 +69,7 @@ class PostgresTransaction(Generic[A]):
         return await self._accounts.load(wanted) if wanted else {}
 
     async def save(self, accounts: Iterable[A]) -> None:
-        await self._accounts.save(list(accounts))
+        await self._accounts.save(list(accounts), await self.now())
 
     async def publish(self, rows: Sequence[OutboxRow]) -> None:
         if rows:
