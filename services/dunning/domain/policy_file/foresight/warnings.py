@@ -81,12 +81,12 @@ def _foresee_roll(roll: Roll, warned: Warned) -> None:
             Code.ROLL_TAKES_LEAD,
             f'`roll` moves "{warned.warning.name}" and this rung by themselves: for failures on {len(late)} of 7 '
             f"weekdays less than {warned.lead} is left, and this rung comes up to {length(max(late))} after its rolled "
-            f"date; give `lead` at most {_shorter(warned.between)}",
+            f"date; {_cure(warned.between)}",
         )
 
 
-def _shorter(between: Duration) -> str:
-    return str(between - Duration(days=2)) if between.days > 2 else "less, and warn earlier"
+def _cure(between: Duration) -> str:
+    return f"give `lead` at most {between - Duration(days=2)}" if between.days > 2 else "warn earlier"
 
 
 def _rolled_delay(roll: Roll, warned: Warned, anchor: datetime) -> timedelta:
