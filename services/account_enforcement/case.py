@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from account_enforcement.noted import Noted
 from dunning.domain.case import Account, Case
 from dunning.domain.events import OpenCase, Owed
 from dunning.domain.words import AccountStage
@@ -36,6 +37,7 @@ class AccountCase(Case):
     stage_since: datetime | None = None
     held_since: datetime | None = None  # the next rung is due and waits for the brake (rule 45)
     stage_left: str = ""  # where it stood when it closed, for the case that replaces it (rule 7)
+    noted: dict[str, Noted] = field(default_factory=dict)  # by kind: promises and plans of the invoice
 
 
 @dataclass(slots=True)
@@ -55,3 +57,4 @@ class EnforcedAccount(Account[AccountCase]):
 
     sequence: int = 0
     published: Published = field(default_factory=Published)
+    noted: dict[str, Noted] = field(default_factory=dict)  # by kind: an expiring payment method

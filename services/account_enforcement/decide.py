@@ -11,6 +11,7 @@ from account_enforcement.case import (
     EnforcedAccount,
     Published,
 )
+from account_enforcement.noted import OF_AN_INVOICE, OF_THE_ACCOUNT, note_newest
 from dunning.domain import ids
 from dunning.domain.calendar import local_days_between
 from dunning.domain.case import Shift
@@ -64,6 +65,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
     def carry(self, former: AccountCase, case: AccountCase) -> None:
         """Deliveries that were heard of before the failure was read."""
         case.deliveries = [known for known in former.deliveries if known.case_id == case.case_id]
+        case.noted = former.noted
 
     # --- the ladder -------------------------------------------------------------------------------------------------
 
@@ -209,14 +211,21 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
     # --- signals and peers ------------------------------------------------------------------------------------------
 
     def signalled(self, turn: AccountTurn, event: Signal) -> None:
-        """Facts about the customer: the zone and country that the next case pins."""
-        facts = turn.account.facts
-        if event.kind == "customer.updated":
-            turn.account.changed |= facts.learn_customer(event.customer, event.at, self.facts_kept)
-        elif event.kind in ("account.tagged", "account.untagged") and event.tag is not None:
-            turn.account.changed |= facts.learn_tag(event.tag, event.kind == "account.tagged", event.at)
-        else:
-            turn.count("signal_without_effect")
+        """Facts: the zone and country that the next case pins, tags, and what is only kept."""
+        account, facts = turn.account, turn.account.facts
+        match event.kind:
+            case "customer.updated":
+                account.changed |= facts.learn_customer(event.customer, event.at, self.facts_kept)
+            case "account.tagged" | "account.untagged" if event.tag is not None:
+                account.changed |= facts.learn_tag(event.tag, event.kind == "account.tagged", event.at)
+            case kind if kind in OF_THE_ACCOUNT:
+                account.changed |= note_newest(account.noted, event)
+            case kind if kind in OF_AN_INVOICE and event.invoice_id is not None:
+                case = self._case_of(account, event.invoice_id)
+                if note_newest(case.noted, event):
+                    turn.touch(case)
+            case _:
+                turn.count("signal_without_effect")
 
     def amount_changed(self, turn: AccountTurn, case: AccountCase, event: PaymentSucceeded | Signal) -> None:
         """What is owed is part of the account's status; `concluded` publishes it."""

@@ -243,6 +243,7 @@ def _expected(data: Mapping[str, Any], clock: Clock, *, stands_still: bool) -> s
         "waiting_for_customer": "waits for a new payment method",
         "requested": "waits for the processor's answer",
         "exhausted": "charges nothing more by itself",
+        "paused": "charges nothing until nothing holds it any more",
     }
     if data["track"] == "notice":
         return "says nothing more before the account's next step"

@@ -23,6 +23,10 @@ _REASONS = {
     "partially_paid": "a part was paid",
     "payment_method_updated": "there is a new payment method",
     "retry_now": "an operator asked for it",
+    "paused": "an operator paused it",
+    "disputed": "the customer disputes the invoice",
+    "resumed": "nothing holds it any more",
+    "dates_moved": "its open dates moved",
     "carried_over": "the case before it was there already",
     "open_cases_changed": "its open cases changed",
 }
@@ -46,6 +50,15 @@ _SIGNALS = {
     "invoice.voided": "The invoice was voided",
     "invoice.adjusted": "The invoice's amount was changed",
     "case.closed": "An operator closed the case",
+    "case.paused": "An operator paused the case",
+    "case.resumed": "An operator ended the pause",
+    "case.extended": "An operator gave more time",
+    "dispute.opened": "The customer disputes the invoice",
+    "dispute.closed": "The dispute is over",
+    "promise.made": "The customer promised to pay",
+    "plan.agreed": "Payment in installments was agreed",
+    "account.tagged": "The account was tagged",
+    "account.untagged": "A tag was taken off the account",
     "retry.now": "An operator asked for a charge now",
     "account.reinstated": "An operator reinstated the account",
     "consent.changed": "The customer's consent changed",
@@ -99,4 +112,30 @@ def signal_text(data: Mapping[str, Any]) -> str:
         text += f": {data['channel']} is {'allowed' if data['allowed'] else 'not allowed'}"
     if "rung" in data:
         text += f": {data['rung']} by {data['channel']}"
-    return f"{text}."
+    return f"{text}{_further(data)}."
+
+
+def _further(data: Mapping[str, Any]) -> str:
+    """What a signal adds: until when, how much, which tag, an operator's words."""
+    said = ""
+    match data["kind"]:
+        case "case.paused":
+            said = " until " + (_day(data["until"]) if data.get("until") else "case.resumed")
+        case "case.extended":
+            said = f": open dates move by {data['by']}"
+        case "account.tagged" | "account.untagged":
+            said = f": {data['tag']}"
+        case "promise.made":
+            said = f" by {_day(data['pay_by'])}"
+        case "plan.agreed":
+            parts = data["installments"]
+            said = f": {len(parts)}, the last due {_day(max(part['due_at'] for part in parts))}"
+    reason = data.get("reason")
+    return f'{said} ("{reason}")' if reason and data["kind"] in _WITH_REASON else said
+
+
+_WITH_REASON = frozenset({"case.paused", "case.closed"})
+
+
+def _day(at: str) -> str:
+    return f"{at[:10]} {at[11:16]}"

@@ -15,6 +15,7 @@ from dunning_verifier.customers import Customers
 from dunning_verifier.envelope import PassedOver, Unwanted, open_record
 from dunning_verifier.invoices import Ledger
 from dunning_verifier.parse import parse
+from dunning_verifier.pauses import Rests
 from dunning_verifier.policy_file import Policies, Policy
 from dunning_verifier.values import (
     READERS,
@@ -114,6 +115,12 @@ class History:
         if isinstance(event, Failure) and self.starts_at is not None and event.time < self.starts_at:
             return True
         return self.simulated and event.doubtful is not None
+
+    @cached_property
+    def rests(self) -> Rests:
+        """What the inputs say of pauses and disputes, those that everybody took in."""
+        signals = (event for event in self.inputs if isinstance(event, Signal) and event.doubtful is None)
+        return Rests.of(each for each in signals if each.where not in self.set_aside and not self._is_unsure(each))
 
     @cached_property
     def customers(self) -> Customers:

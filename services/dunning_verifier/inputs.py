@@ -5,10 +5,16 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
+from dunning_verifier.clock import Span
+from dunning_verifier.envelope import Unwanted
 from dunning_verifier.fields import Fields
 from dunning_verifier.values import FAILED, SIGNALS, SUCCEEDED, Envelope, Failure, Signal, Success, Where
 
 _AHEAD = timedelta(hours=1)
+_LONGEST_DAYS = 3660
+_OF_AN_INVOICE = {
+    "invoice.voided", "case.closed", "retry.now", "dispute.opened", "dispute.closed", "case.extended",
+}  # fmt: skip
 _OPTIONAL = {
     "metadata": dict,
     "processor": dict,
@@ -114,6 +120,15 @@ def success(envelope: Envelope) -> Success:
     )
 
 
+def _check_extension(fields: Fields) -> None:
+    try:
+        span = Span.parse(fields.text("by"))
+    except ValueError:
+        raise Unwanted("by is not a duration") from None
+    if span.days + span.seconds / 86400 > _LONGEST_DAYS:
+        raise Unwanted("by is too long")
+
+
 def signal(envelope: Envelope) -> Signal:
     fields = Fields(envelope.data)
     kind, at = fields.text("kind"), fields.time("at")
@@ -122,8 +137,12 @@ def signal(envelope: Envelope) -> Signal:
         invoice = fields.part("invoice")
         invoice_id = invoice.text("id")
         invoice.number("amount_remaining_minor", 0)
-    elif kind in ("invoice.voided", "case.closed", "retry.now"):
+    elif kind in _OF_AN_INVOICE:
         fields.text("invoice_id")
+    if kind == "case.paused":
+        fields.time_or_none("until")
+    if kind == "case.extended":
+        _check_extension(fields)
     canonical = json.dumps(envelope.data, sort_keys=True)
     return Signal(
         **_input_parts(envelope, fields, at, (SIGNALS, canonical), ()),

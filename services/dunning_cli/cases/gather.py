@@ -12,6 +12,7 @@ from dunning.domain.case import Case
 from dunning.domain.events import PolicyRef
 from dunning.domain.policy import Policy
 from dunning_cli.cases.expected import Expected, OpenErrand, account_expected, notice_expected, retry_expected
+from dunning_cli.cases.kept import kept_signals
 from dunning_cli.cases.read import TRACKS, Filter, Held, Key, Published, Reading, former_case_ids
 from dunning_cli.story import Told
 from notification_dispatcher.case import NoticeAccount, NoticeCase
@@ -61,7 +62,7 @@ async def gather_case(reading: Reading, case_id: str, key: Key, now: datetime) -
         case_id=case_id,
         key=key,
         present=Present(newest, {TRACKS[name]: each.case.stage for name, each in held.items() if each.case}),
-        events=_told(published, newest),
+        events=[*_told(published, newest), *kept_signals(held, newest)],
         expected=_expected(held, policy, await reading.errands(key), now) if policy else (),
         unpublished=_waiting(published),
         other_case_ids=others,

@@ -14,6 +14,7 @@ from dunning_verifier.checks import (
     order,
     paid,
     quiet,
+    rests,
     together,
     warned,
 )
@@ -25,6 +26,7 @@ CHECKS: tuple[Callable[[History], Iterator[Violation]], ...] = (
     together.check,
     order.check,
     paid.check,
+    rests.check,
     charged_once.check,
     notified_once.check,
     warned.check,

@@ -42,7 +42,8 @@ def _no_step_is_overdue(history: History) -> Iterator[Violation]:
         due_at = last.next_due_at if last.to_stage == "scheduled" else None
         if last.to_stage == "requested":
             due_at = latest.get(case_id)
-        if due_at is not None and due_at < until:
+        moved = history.rests.moved_dates(last.account_id, last.invoice_id)
+        if due_at is not None and due_at < until and not moved:
             what = f"retry still stands at {last.to_stage}, though {due_at.isoformat()} has passed"
             yield Violation(PROMISE, what, last.where, last.account_id, case_id)
 
