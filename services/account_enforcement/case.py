@@ -6,9 +6,11 @@ from datetime import datetime
 from account_enforcement.noted import Noted
 from dunning.domain.case import Account, Case
 from dunning.domain.events import OpenCase, Owed
-from dunning.domain.words import AccountStage
+from dunning.domain.words import AccountStage, Outcome
 
 DELIVERIES_MAX = 64  # per invoice
+UNDELIVERED = frozenset({Outcome.FAILED, Outcome.UNKNOWN, Outcome.SUPPRESSED})
+HEARD = frozenset({Outcome.DELIVERED, Outcome.BOUNCED, *UNDELIVERED})  # of notices; others end no warning
 OPEN_CASES_LISTED_MAX = 1000  # in a status: with the longest ids they stay below what the topic takes, 1 MiB
 
 
@@ -22,11 +24,27 @@ class Delivery:
     channel: str
     delivered_at: datetime | None = None
     bounced_at: datetime | None = None
+    failed_at: datetime | None = None  # ended otherwise without a delivery: not sent at all, failed, or unknown
 
     @property
     def stands(self) -> bool:
         """Delivered and not bounced since (rule 25)."""
         return self.delivered_at is not None and (self.bounced_at is None or self.bounced_at < self.delivered_at)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When this notice ended without reaching the customer; None where it may have, or may still."""
+        if self.stands:
+            return None
+        return max((at for at in (self.bounced_at, self.failed_at) if at is not None), default=None)
+
+
+@dataclass(slots=True)
+class Addressed:
+    """The notices that a customer's present address gets of a warning, by round; none where the address was removed."""
+
+    at: datetime
+    notice_ids: list[str]
 
 
 @dataclass(slots=True)
@@ -34,6 +52,7 @@ class AccountCase(Case):
     """A case on the account track."""
 
     deliveries: list[Delivery] = field(default_factory=list)
+    addressed: dict[str, Addressed] = field(default_factory=dict)  # by warning and channel, where `unreachable` is set
     stage_since: datetime | None = None
     held_since: datetime | None = None  # the next rung is due and waits for the brake (rule 45)
     stage_left: str = ""  # where it stood when it closed, for the case that replaces it (rule 7)

@@ -5,29 +5,35 @@ from datetime import datetime
 
 from account_enforcement.case import (
     DELIVERIES_MAX,
+    HEARD,
     OPEN_CASES_LISTED_MAX,
+    UNDELIVERED,
     AccountCase,
     Delivery,
     EnforcedAccount,
     Published,
 )
 from account_enforcement.noted import OF_AN_INVOICE, OF_THE_ACCOUNT, note_newest
+from account_enforcement.unreachable import note_addresses, unreachable_at, warnings_of
+from account_enforcement.warned import stale_at, warned_at
 from dunning.domain import ids
 from dunning.domain.calendar import local_days_between
 from dunning.domain.case import Shift
 from dunning.domain.events import (
     AccountStatus,
+    Customer,
     ErrandReport,
     NextStep,
     NoticeResult,
     OpenCase,
     Owed,
+    PaymentFailed,
     PaymentSucceeded,
     Signal,
     StageChanged,
 )
 from dunning.domain.holds import first_ahead, opens_at
-from dunning.domain.policy import LATE, STALE_AFTER, Policies, Policy, Rung
+from dunning.domain.policy import LATE, Policies, Policy, Rung
 from dunning.domain.track import BEFORE_EVERYTHING, Closing, Track, Turn
 from dunning.domain.words import AccountStage, Outcome, Reason
 from dunning.domain.words import Track as TrackName
@@ -66,6 +72,16 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         """Deliveries that were heard of before the failure was read."""
         case.deliveries = [known for known in former.deliveries if known.case_id == case.case_id]
         case.noted = former.noted
+
+    def learn(self, turn: AccountTurn, event: PaymentFailed | PaymentSucceeded, at: datetime) -> None:
+        """Payments also say where the customer is to be reached."""
+        super().learn(turn, event, at)
+        self._note_addresses(turn, event.customer, at)
+
+    def opened(self, turn: AccountTurn, case: AccountCase) -> None:
+        """Where its warnings will go, as far as the failure that opens it says so."""
+        if isinstance(turn.cause, PaymentFailed) and turn.cause.customer is not None:
+            note_addresses(case, self.policy_of(case), turn.cause.customer, turn.cause.failed_at)
 
     # --- the ladder -------------------------------------------------------------------------------------------------
 
@@ -120,28 +136,13 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         opens = opens_at(account, case, policy, rung, now)
         if opens is None or rung.warned_by is None:
             return opens
-        warned = self._warned_at(case, policy, rung, now)
-        return max(opens, warned) if warned is not None else None
-
-    @staticmethod
-    def _warned_at(case: AccountCase, policy: Policy, rung: Rung, now: datetime) -> datetime | None:
-        """The first standing delivery of the rung's warning, plus its lead (rule 25).
-
-        One that has grown too old does not count any more, only the one sent after it, once more and for good.
-        """
-        assert rung.lead is not None, "a rung with a warning has a lead"
-        zone = case.pinned_zone
-        own = [known for known in case.deliveries if known.rung == rung.warned_by and case.goes_by(known.case_id)]
-        standing = [known for known in own if known.stands]
-        deliveries = sorted(known.delivered_at for known in standing if known.delivered_at is not None)
-        if not deliveries:
-            return None
-        stale_at = (rung.lead + STALE_AFTER).after(deliveries[0], zone)
-        counting = deliveries if now <= stale_at else [at for at in deliveries if at >= stale_at]
-        return case.warned_at(rung, policy, counting[0], now) if counting else None
+        warned = warned_at(case, policy, rung, now)
+        met = warned if warned is not None else unreachable_at(case, policy, rung, stale_at(case, rung, now), now)
+        return max(opens, met) if met is not None else None
 
     def _happen(self, turn: AccountTurn, case: AccountCase, rung: Rung) -> None:
         policy = self.policy_of(case)
+        reached = rung.warned_by is None or warned_at(case, policy, rung, turn.now) is not None
         if rung.restricts and turn.now - case.date_of(rung, policy) > LATE:
             case.shift = Shift(turn.now, rung.at)
         case.next_rung = policy.ladder.index(rung) + 1
@@ -150,7 +151,8 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
             return  # to restrict once more is a step all the same: its notice and the rungs behind it wait for that
         following = self._next_account_rung(turn.account, case, policy)
         upcoming = NextStep(following.name, case.date_of(following, policy)) if following else None
-        self._enter(turn, case, rung.account, _reason_for(rung.account), rung, upcoming)
+        reason = _reason_for(rung.account) if reached else Reason.CUSTOMER_UNREACHABLE
+        self._enter(turn, case, rung.account, reason, rung, upcoming)
         if rung.account is AccountStage.TERMINATED:
             self.terminate(turn, case, turn.now, case.book.amount_minor)
 
@@ -215,6 +217,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         account, facts = turn.account, turn.account.facts
         match event.kind:
             case "customer.updated":
+                self._note_addresses(turn, event.customer, event.at)
                 account.changed |= facts.learn_customer(event.customer, event.at, self.facts_kept)
             case "account.tagged" | "account.untagged" if event.tag is not None:
                 account.changed |= facts.learn_tag(event.tag, event.kind == "account.tagged", event.at)
@@ -236,7 +239,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         News of a case that is unknown here is kept: the dispatcher may have read further and know that it opened, or
         that it has another number.
         """
-        if not isinstance(event, NoticeResult) or event.outcome not in (Outcome.DELIVERED, Outcome.BOUNCED):
+        if not isinstance(event, NoticeResult) or event.outcome not in HEARD:
             turn.count("news_without_effect")
             return
         case = self._case_of(turn.account, event.invoice_id)
@@ -244,15 +247,30 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         if not case.open and case.goes_by(case_id):
             turn.count("news_of_another_case")
             return
+        if case.open and event.outcome in UNDELIVERED and not self._may_run_out(case, event.rung):
+            turn.count("news_without_effect")
+            return
         turn.touch(case)
         known = next((entry for entry in case.deliveries if entry.notice_id == event.notice_id), None)
         if known is None:
             known = Delivery(case_id, event.rung, event.notice_id, event.channel)
             case.deliveries = [*case.deliveries, known][-DELIVERIES_MAX:]
-        if event.outcome == Outcome.DELIVERED:
-            known.delivered_at = event.at
-        else:
-            known.bounced_at = event.at
+        match event.outcome:
+            case Outcome.DELIVERED:
+                known.delivered_at = event.at
+            case Outcome.BOUNCED:
+                known.bounced_at = event.at
+            case _:
+                known.failed_at = event.at
+
+    def _may_run_out(self, case: AccountCase, rung: str) -> bool:
+        """Whether the end of a rung's notices begins the time of `unreachable` (rule 26)."""
+        return any(warning.name == rung for warning in warnings_of(self.policy_of(case)))
+
+    def _note_addresses(self, turn: AccountTurn, customer: Customer | None, at: datetime) -> None:
+        for case in list(turn.account.open_cases()) if customer is not None else ():
+            if customer is not None and note_addresses(case, self.policy_of(case), customer, at):
+                turn.touch(case)
 
     # --- the account as a whole -------------------------------------------------------------------------------------
 

@@ -3,11 +3,10 @@
 from typing import Any
 
 from account_enforcement.brake import Brake
-from account_enforcement.case import AccountCase, EnforcedAccount
+from account_enforcement.case import HEARD, AccountCase, EnforcedAccount
 from account_enforcement.decide import AccountTrack, everybody
 from dunning.contracts.topics import ACCOUNT_ENFORCEMENT, NOTICE_RESULT, PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS
 from dunning.domain.events import Input, NoticeResult
-from dunning.domain.words import Outcome
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.repository import StateRepository
 from dunning.runtime.service import Column, Keeper, Service
@@ -20,8 +19,8 @@ COLUMNS: tuple[Column[Any], ...] = (
 
 
 def wanted(event: Input) -> bool:
-    """Of the notices' results, what arrived and what came back."""
-    return not isinstance(event, NoticeResult) or event.outcome in (Outcome.DELIVERED, Outcome.BOUNCED)
+    """Of the notices' results, what arrived and what ended otherwise."""
+    return not isinstance(event, NoticeResult) or event.outcome in HEARD
 
 
 def account_enforcement(

@@ -66,6 +66,10 @@ _SIGNALS = {
     "notice.delivered": "A receipt came back",
     "notice.bounced": "A message came back",
 }
+_SIGNALS_OF_ALL = {
+    "case.paused": "An operator paused all cases of the account",
+    "case.resumed": "An operator ended the pauses of the account",
+}
 
 
 def because(reason: str, track: str) -> str:
@@ -104,7 +108,8 @@ def consequence(status: str, owed: str) -> str:
 
 def signal_text(data: Mapping[str, Any]) -> str:
     """A fact or an order from outside."""
-    text = _SIGNALS.get(data["kind"], f"Signal {data['kind']}")
+    of_all = None if "invoice_id" in data else _SIGNALS_OF_ALL.get(data["kind"])
+    text = of_all or _SIGNALS.get(data["kind"], f"Signal {data['kind']}")
     method = data.get("payment_method") or {}
     if "last4" in method:
         text += f" ({method.get('brand', method.get('type', ''))} ending in {method['last4']})"

@@ -30,7 +30,8 @@ class Rung:
     has_notice: bool
     warned_by: str | None
     lead: Span
-    may_be_unreachable: bool
+    unreachable: Span | None  # None: wait for ever (rule 26)
+    channels: tuple[str, ...] = ()  # of its notice, fallbacks included
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +155,15 @@ def _rungs(ladder: list[Mapping[str, Any]]) -> tuple[Rung, ...]:
             has_notice=bool(line.get("notice")),
             warned_by=line.get("warned_by"),
             lead=_lead(line, at),
-            may_be_unreachable=line.get("unreachable", "wait") != "wait",
+            unreachable=Span.parse(str(line["unreachable"])) if line.get("unreachable", "wait") != "wait" else None,
+            channels=_channels(line.get("notice") or {}),
         )
         for line in ladder
     )
+
+
+def _channels(notice: Mapping[str, Any]) -> tuple[str, ...]:
+    return (*notice.get("channels", ()), *notice.get("fallback", ()))
 
 
 def _lead(line: Mapping[str, Any], at: Mapping[str, Span]) -> Span:

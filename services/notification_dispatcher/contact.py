@@ -1,22 +1,17 @@
 """Whether and when a channel may be used: addresses, consent, quiet hours, caps (rules 29 to 32)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from dunning.domain.calendar import zone_named
+from dunning.domain.facts import ADDRESS_FIELD
 from dunning.domain.policy import Policy
 from dunning.domain.words import Channel, Reason
 from notification_dispatcher.caps import allowed_at, is_shut
 from notification_dispatcher.case import NoticeAccount
 
-ADDRESS_FIELD: Mapping[Channel, str] = {
-    Channel.EMAIL: "email",
-    Channel.SMS: "phone",
-    Channel.CALL: "phone",
-    Channel.LETTER: "postal_address",
-}
 _KEY_LENGTH = 16
 
 

@@ -31,9 +31,13 @@ class Speaking(Sending):
                 self._send(turn, case, self._new_notice(turn, case, rung.name, channel, known[0].round))
 
     def _fall_back_after(self, turn: NoticeTurn, case: NoticeCase, notice: Notice) -> None:
-        rung = self.policy_of(case).rung(notice.rung)
-        if rung is not None and notice in case.of_rung(rung.name):
-            self._fall_back(turn, case, rung)
+        policy = self.policy_of(case)
+        rung = policy.rung(notice.rung)
+        if rung is None or notice not in case.of_rung(rung.name):
+            return
+        self._fall_back(turn, case, rung)
+        if case.open and policy.is_warning(rung) and self._still_needed(turn, case, policy, rung):
+            self._bring_to_new_address(turn, case, rung, case.of_rung(rung.name))  # known since, while it was out (31)
 
     def _may_fall_back(self, turn: NoticeTurn, case: NoticeCase, rung: Rung, known: list[Notice]) -> bool:
         """Not while something may still arrive; for a plain notice only until a later one went out."""

@@ -1,11 +1,19 @@
 """What is known about an account, each fact with the time it was said: the newest wins (rule 12)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from dunning.domain.events import Customer, PaymentMethod
 from dunning.domain.pauses import Mark
+from dunning.domain.words import Channel
 
+ADDRESS_FIELD: Mapping[Channel, str] = {  # of a customer, by channel; the others need the account only (rule 29)
+    Channel.EMAIL: "email",
+    Channel.SMS: "phone",
+    Channel.CALL: "phone",
+    Channel.LETTER: "postal_address",
+}
 CUSTOMER_FIELDS = ("name", "email", "phone", "locale", "timezone", "country", "postal_address")
 TAGS_MAX = 100  # per account; beyond it those that were taken off are forgotten first, then the oldest
 

@@ -177,6 +177,8 @@ def _warned(case: AccountCase, rung: Rung) -> str:
     if rung.warned_by is None:
         return ""
     delivered = [known.channel for known in case.deliveries if known.rung == rung.warned_by and known.stands]
+    if not delivered:
+        return f"{rung.warned_by} reached the customer on no channel: unreachable after {rung.unreachable}"
     return f"{rung.warned_by} was delivered by {_listed(delivered)}"
 
 

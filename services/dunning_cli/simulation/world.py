@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from account_enforcement.case import EnforcedAccount
+from account_enforcement.case import HEARD, EnforcedAccount
 from account_enforcement.decide import AccountTrack
 from dunning.domain.case import Account
 from dunning.domain.decision import Decision, Errand
@@ -23,7 +23,7 @@ from dunning.domain.events import (
 )
 from dunning.domain.policy import Policies
 from dunning.domain.track import BEFORE_EVERYTHING, Track
-from dunning.domain.words import AccountStage, Channel, Outcome
+from dunning.domain.words import AccountStage, Channel
 from dunning.domain.words import Track as TrackName
 from dunning_cli.simulation.processor import Processor, Silent
 from notification_dispatcher.case import NoticeAccount
@@ -134,7 +134,7 @@ class World:
                 if output.to_stage == AccountStage.TERMINATED:
                     self._news.append((RETRY, output))
                 self._news.append((NOTICE, output))
-            case NoticeResult() if output.outcome in (Outcome.DELIVERED, Outcome.BOUNCED):
+            case NoticeResult() if output.outcome in HEARD:
                 self._news.append((ACCOUNT, output))
             case RetryRequested():
                 self._requests.append(output)

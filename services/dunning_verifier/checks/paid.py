@@ -7,10 +7,10 @@ the step was due had to be read first (rule 40).
 from collections.abc import Iterator
 from datetime import datetime
 
+from dunning_verifier.dates import earliest_date
 from dunning_verifier.history import History, once
 from dunning_verifier.invoices import CaseRef
-from dunning_verifier.policy_file import Policy, Rung
-from dunning_verifier.values import SEVERITY, Output, Result, Transition, Violation
+from dunning_verifier.values import SEVERITY, Output, Transition, Violation
 
 PROMISE = 4
 _END_OF_PAID = {"retry": "recovered", "notice": "recovered", "account": "active"}
@@ -38,7 +38,11 @@ def _account_steps(history: History) -> Iterator[Violation]:
         if move.track != "account" or SEVERITY.get(move.to_stage, 0) <= SEVERITY.get(move.from_stage, 0):
             continue
         policy = history.policies.by_ref.get(move.policy)
-        dates = [_earliest_date(history, move, rung) for rung in policy.rungs_to(move.to_stage)] if policy else []
+        dates = (
+            [earliest_date(history, move.account_id, move.case_id, rung) for rung in policy.rungs_to(move.to_stage)]
+            if policy
+            else []
+        )
         due_at = min((date for date in dates if date), default=None)
         if _was_paid(history, move.case_id, due_at, move.effective_at):
             what = f"account step to {move.to_stage} although the invoice was paid"
@@ -54,27 +58,10 @@ def _notices(history: History) -> Iterator[Violation]:
             rung = policy.rung(result.rung) if policy else None
             if rung and rung.account == "terminated":
                 continue  # the only one that goes out after its case was closed (rule 32)
-            due_at = _earliest_date(history, result, rung, case_id) if rung else None
+            due_at = earliest_date(history, result.account_id, case_id, rung) if rung else None
             if _was_paid(history, case_id, due_at, result.at):
                 what = f"notice of {result.rung} sent although the invoice was paid"
                 yield Violation(PROMISE, what, result.where, result.account_id, case_id)
-
-
-def _earliest_date(
-    history: History, output: Transition | Result, rung: Rung, case_id: str | None = None
-) -> datetime | None:
-    """No rung comes before its distance from the anchor: whatever moves it moves it later."""
-    case_id = case_id or (output.case_id if isinstance(output, Transition) else "")
-    case, policy = history.ledger.cases.get(case_id), history.policy_of(case_id)
-    if case is None or policy is None:
-        return None
-    anchors = [_anchor(policy, failure.time, failure.due_at) for failure in case.invoice.failures]
-    zones = history.customers.pinned_zones(output.account_id, policy)
-    return min((rung.at.after(anchor, zone) for anchor in anchors for zone in zones), default=None)
-
-
-def _anchor(policy: Policy, failed_at: datetime, due_at: datetime | None) -> datetime:
-    return min(failed_at, due_at) if policy.anchor == "due_date" and due_at else failed_at
 
 
 def _was_paid(history: History, case_id: str, due_at: datetime | None, done_at: datetime) -> bool:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from dunning_verifier.checks.unreachable import UNREACHABLE, not_run_out
 from dunning_verifier.clock import Span
 from dunning_verifier.history import History, once
 from dunning_verifier.policy_file import Policy, Rung
 from dunning_verifier.values import SEVERITY, Result, Signal, Transition, Violation
 
 PROMISE = 6
-_UNREACHABLE = "customer_unreachable"
 _GRAIN = timedelta(seconds=1)  # times may be written without fractions
 _WARNING_LASTS = Span(14, 0)  # beyond its lead; then it has to be sent once more
 
@@ -21,6 +21,7 @@ _WARNING_LASTS = Span(14, 0)  # beyond its lead; then it has to be sent once mor
 class _Warnings:
     """What became of the notices of one rung of one case."""
 
+    all: list[Result] = field(default_factory=list)
     delivered: list[Result] = field(default_factory=list)
     bounced: list[tuple[datetime, datetime, str | None, str | None]] = field(default_factory=list)
 
@@ -62,6 +63,7 @@ def _warnings(history: History) -> dict[tuple[str, str], _Warnings]:
     for result in once(history.results):
         places[result.notice_id] = [(case_id, result.rung) for case_id in result.case_ids]
         for place in places[result.notice_id]:
+            found[place].all.append(result)
             if result.outcome == "delivered":
                 found[place].delivered.append(result)
             elif result.outcome == "bounced":
@@ -89,9 +91,14 @@ def _problem(
     history: History, move: Transition, policy: Policy, rung: Rung, warnings: dict[tuple[str, str], _Warnings]
 ) -> str | None:
     """Why a rung's warning does not count; None when it does."""
-    if move.reason == _UNREACHABLE and rung.may_be_unreachable:
-        return None
     assert rung.warned_by is not None
+    if move.reason == UNREACHABLE:
+        results = [
+            result
+            for case_id in _cases_that_count(history, move.case_id)
+            for result in warnings.get((case_id, rung.warned_by), _Warnings()).all
+        ]
+        return not_run_out(history, move, policy, rung, results)
     zones = history.customers.pinned_zones(move.account_id, policy)
     read_before = history.tolerance.read_before(None, move.effective_at)
     nearest = f"{rung.warned_by} was never delivered"

@@ -106,11 +106,40 @@ def test_a_warning_that_is_a_month_old_has_to_be_sent_once_more() -> None:
 
 
 def test_who_cannot_be_reached_may_be_suspended_where_the_policy_says_so() -> None:
-    story = a_suspension_after("sent", "bounced", reason="customer_unreachable")
+    story = a_suspension_after("sent", "bounced", at="2026-03-23T10:00:00Z", reason="customer_unreachable")
 
-    assert_broken(story, 6, "was never delivered", f"{STAGES}/0@3")
+    assert_broken(story, 6, "waits for ever, whatever the reason says", f"{STAGES}/0@3")
     story.policy = with_unreachable("7d")
     assert_kept(story)
+
+
+def test_who_cannot_be_reached_is_left_alone_until_the_time_ran_out_from_the_later_of_date_and_last_channel() -> None:
+    by_date = a_suspension_after("sent", "bounced", at="2026-03-23T09:59:58Z", reason="customer_unreachable")
+    by_bounce = a_suspension_after("sent", at="2026-03-23T10:00:00Z", reason="customer_unreachable")
+    by_bounce.noticed("2026-03-17T10:00:00Z", "suspension_warning", "bounced")
+
+    for story, over_at in ((by_date, "2026-03-23T10:00:00"), (by_bounce, "2026-03-24T10:00:00")):
+        story.policy = with_unreachable("7d")
+        assert_broken(story, 6, f"the time for that was not over before {over_at}", f"{STAGES}/0@3")
+
+
+def test_who_was_reached_or_may_be_still_is_not_unreachable() -> None:
+    reached = a_suspension_after("sent", "delivered", at="2026-03-25T10:00:00Z", reason="customer_unreachable")
+    on_its_way = a_suspension_after("sent", at="2026-03-25T10:00:00Z", reason="customer_unreachable")
+    two_ways = a_suspension_after("failed", at="2026-03-25T10:00:00Z", reason="customer_unreachable")
+
+    for story, says in (
+        (reached, "was delivered by email"),
+        (on_its_way, "was sent by email"),
+        (two_ways, "nothing is known of suspension_warning by sms: its notice may still wait"),
+    ):
+        story.policy = with_unreachable("7d")
+        if story is two_ways:
+            story.policy["ladder"][1] = {
+                **story.policy["ladder"][1],
+                "notice": {"channels": ["email"], "fallback": ["sms"]},
+            }
+        assert_broken(story, 6, says, f"{STAGES}/0@3")
 
 
 def test_a_suspension_under_a_policy_that_nobody_knows_is_rejected() -> None:

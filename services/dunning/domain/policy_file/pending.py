@@ -33,5 +33,4 @@ def _only(word: str) -> Callable[[Node], bool]:
 NOT_IN_FORCE: Mapping[str, Pending] = {
     "retries.strategy": Pending(_only("adaptive"), 'write "ladder"'),
     "ladder[].fee": Pending(_always, "leave it out"),
-    "ladder[].unreachable": Pending(_anything_but("wait"), 'leave it out or write "wait"'),
 }
