@@ -230,6 +230,16 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
             case _:
                 turn.count("signal_without_effect")
 
+    def erased(self, turn: AccountTurn) -> None:
+        """No address of before brings a warning any more, and the payment method that was to expire is forgotten."""
+        turn.account.noted.clear()
+        erased_at = turn.account.facts.erased_at
+        for case in list(turn.account.open_cases()):
+            kept = {key: known for key, known in case.addressed.items() if erased_at and known.at > erased_at}
+            if len(kept) < len(case.addressed):
+                case.addressed = kept
+                turn.touch(case)
+
     def amount_changed(self, turn: AccountTurn, case: AccountCase, event: PaymentSucceeded | Signal) -> None:
         """What is owed is part of the account's status; `concluded` publishes it."""
 

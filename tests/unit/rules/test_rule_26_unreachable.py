@@ -187,6 +187,15 @@ def test_a_new_address_stops_the_time_until_the_result_of_its_own_notice_is_hear
     )
 
 
+def test_an_erased_address_is_waited_for_no_more() -> None:
+    first = failed("03-02 10:00", customer=Customer(email="old@example.com"))
+    nobody = result("suppressed", "03-13 11:00", notice_id=to(""))
+    erased = signal("account.erased", "03-05 10:00")
+
+    assert due_after(first, nobody, channels=("email",)) is None
+    assert due_after(first, erased, nobody, channels=("email",)) == instant("03-26 10:00")
+
+
 def test_no_address_is_kept() -> None:
     shelf = policies(a_policy(ladder=[PAST_DUE, a_warning("email", "sms", "letter"), SUSPENDED], retries=None))
     track, account = AccountTrack(lambda: shelf), EnforcedAccount("acc_1")
