@@ -10,7 +10,7 @@ from tests.unit.policy.test_policy_file import blocks
 ROOT = Path(__file__).parents[3]
 FORESEEN = {
     Code.QUIET_TOO_LONG, Code.CAPS_HOLD_WARNING, Code.CAPS_SHUT_NOTICE, Code.ROLL_TAKES_LEAD, Code.WARNING_GROWS_OLD,
-    Code.HOLD_TOO_LONG, Code.NEVER_HOLDS, Code.ALWAYS_SUPERSEDED,
+    Code.HOLD_TOO_LONG, Code.NEVER_HOLDS, Code.ALWAYS_SUPERSEDED, Code.ROLLS_TO_ANCHOR,
 }  # fmt: skip
 
 

@@ -135,11 +135,23 @@ def test_without_a_valid_from_it_keeps_the_version_of_the_case_before() -> None:
     assert kept.following(PolicyRef("standard", 1), failed("04-05 10:00").failed_at).version == 1
 
 
-def test_a_case_that_replaces_one_keeps_the_ladder_that_it_walks() -> None:
-    story = Story(version(1), version(2, APRIL)).at("04-05 10:00", failed("04-05 10:00", attempt_number=2))
-    story.at("04-05 11:00", failed("03-31 10:00")).at("04-05 12:00", paid("03-30 10:00"))
+def test_a_version_that_ignores_follows_none() -> None:
+    ignoring = a_policy(version=2, valid_from=APRIL, ignore=True, ladder=None, retries=None)
+    kept = policies(version(1), ignoring)
 
-    assert pinned(story.until("04-10 00:00")) == ["standard 2"]
+    assert kept.following(PolicyRef("standard", 1), failed("04-05 10:00").failed_at).version == 1
+
+
+def test_a_case_that_replaces_one_keeps_the_ladder_that_it_walks() -> None:
+    story = Story(version(1)).at("04-05 10:00", failed("04-05 10:00")).until("04-05 10:00")
+    since_deployed = policies(version(1), version(2, APRIL))
+    for room in story.world.rooms:
+        room.track.policies = lambda: since_deployed
+
+    story.at("04-05 12:00", paid("04-01 10:00")).until("04-10 00:00")
+
+    assert pinned(story) == ["standard 1"]
+    assert story.lines("notice") == ["04-05 10:00 notice of_version_1 email sent"]
 
 
 def test_an_open_request_is_not_handed_over_to_a_version_without_retries() -> None:

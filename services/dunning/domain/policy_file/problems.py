@@ -55,6 +55,7 @@ class Code(StrEnum):
     HOLD_TOO_LONG = "DUN-P040"
     NEVER_HOLDS = "DUN-P041"
     ALWAYS_SUPERSEDED = "DUN-P042"
+    ROLLS_TO_ANCHOR = "DUN-P043"
 
 
 class Severity(StrEnum):

@@ -7,6 +7,7 @@ are tried out on a calendar without holidays and clock changes, at every quarter
 from dunning.domain.policy import Policy
 from dunning.domain.policy_file.fields import Field
 from dunning.domain.policy_file.foresight.caps import foresee_caps
+from dunning.domain.policy_file.foresight.early import foresee_early_rungs
 from dunning.domain.policy_file.foresight.effects import foresee_effects
 from dunning.domain.policy_file.foresight.matching import foresee_matching
 from dunning.domain.policy_file.foresight.retry_plan import foresee_retry_plan
@@ -20,5 +21,6 @@ def foresee(policy: Policy, root: Field) -> None:
     foresee_matching(policy, root)
     foresee_effects(policy, root)
     foresee_retry_plan(policy, root)
+    foresee_early_rungs(policy, root)
     foresee_warnings(policy, root)
     foresee_caps(policy, root)

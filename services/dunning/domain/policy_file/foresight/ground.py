@@ -14,6 +14,7 @@ ZONE = ZoneInfo("UTC")
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)  # a week without holidays, in a zone without clock changes
 QUARTERS = tuple(MONDAY + timedelta(minutes=15 * number) for number in range(96))
 NOON = MONDAY + timedelta(hours=12)
+NOONS = tuple(NOON + timedelta(days=number) for number in range(7))
 
 
 @dataclass(frozen=True, slots=True)

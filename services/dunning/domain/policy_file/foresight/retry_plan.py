@@ -3,17 +3,20 @@
 from dataclasses import replace
 from datetime import datetime
 
-from dunning.domain.policy import Policy, Retries
+from dunning.domain.business_days import business_days
+from dunning.domain.calendar import Duration
+from dunning.domain.policy import Policy, Retries, Roll, Toward
 from dunning.domain.policy_file.fields import Field
-from dunning.domain.policy_file.foresight.ground import NOON, QUARTERS, ZONE, has, locate
+from dunning.domain.policy_file.foresight.ground import NOON, NOONS, QUARTERS, ZONE, has, locate
 from dunning.domain.policy_file.problems import Code
 
 
 def foresee_retry_plan(policy: Policy, root: Field) -> None:
-    """What `window` cuts off: the end of a plan that `hours` move, and technical retries."""
-    retries = policy.retries
-    if retries is None or retries.window is None:
+    """What `window` cuts off: the end of a plan that `hours` or weekends move, and technical retries."""
+    if policy.retries is None or policy.retries.window is None:
         return
+    _foresee_roll(policy.retries, root)
+    retries = replace(policy.retries, roll=None)
     if has(root, "retries", "technical_after"):
         _foresee_technical(retries, locate(root, "retries", "technical_after"))
     if retries.hours is None or _fits_however_moved(retries):
@@ -27,6 +30,21 @@ def foresee_retry_plan(policy: Policy, root: Field) -> None:
             Code.WINDOW_TOO_SHORT,
             f"only {least} of {retries.max_retries} planned retries fit into {retries.window} where `hours` move them, "
             f"as after a failure at {at:%H:%M}",
+        )
+
+
+def _foresee_roll(retries: Retries, root: Field) -> None:
+    """Weekends alone: which holidays there are depends on the customer. `previous` moves retries away from the end."""
+    if retries.roll is None or retries.roll.toward is Toward.PREVIOUS:
+        return
+    fitting = {anchor: _fitting(retries, anchor) for anchor in NOONS}
+    least = min(fitting.values())
+    if least < retries.max_retries and _fitting(replace(retries, roll=None), NOON) == retries.max_retries:
+        weekday = next(anchor for anchor, number in fitting.items() if number == least).strftime("%A")
+        locate(root, "retries", "window").warn(
+            Code.WINDOW_TOO_SHORT,
+            f"only {least} of {retries.max_retries} planned retries fit into {retries.window} where `roll` moves them, "
+            f"as after a failure on a {weekday}",
         )
 
 
@@ -47,10 +65,16 @@ def _fitting(retries: Retries, anchor: datetime) -> int:
         if distance is None:
             return number
         at = distance.after(at, ZONE)
-        at = retries.hours.first_inside(at, ZONE) if retries.hours else at
+        at = _allowed(_allowed(at, retries), retries)  # hours may lead into a weekend, and that to another opening
         if at > end:
             return number
     return retries.max_retries
+
+
+def _allowed(at: datetime, retries: Retries) -> datetime:
+    if retries.roll is not None:
+        at = business_days(Roll(Toward.NEXT, ()), "").after(Duration(), at, ZONE)
+    return retries.hours.first_inside(at, ZONE) if retries.hours else at
 
 
 def _foresee_technical(retries: Retries, field: Field) -> None:
