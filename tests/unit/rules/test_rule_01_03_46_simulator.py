@@ -111,6 +111,16 @@ def test_the_same_failure_twice_acts_once_whatever_it_says_beside_its_key(files:
     assert files.simulate(FIRST, again, again).stdout == files.simulate(FIRST).stdout
 
 
+def test_the_same_order_twice_is_carried_out_once(files: Files) -> None:
+    order = {"kind": "retry.now", "account_id": "acc_1", "invoice_id": "in_1", "at": "2026-03-02T12:00:00Z"}
+    once = line("2026-03-02T12:00:00Z", order, "dunning.signals")
+    again = line("2026-03-02T13:00:00Z", dict(reversed(order.items())), "dunning.signals")
+
+    result = files.simulate(FIRST, once, again, until="2026-03-02T14:00:00Z", options=("--charges", "fail"))
+
+    assert stages(result, "retry") == ["scheduled", "requested", "scheduled"]
+
+
 def test_the_same_key_with_another_required_field_is_a_dead_letter_and_the_first_stands(files: Files) -> None:
     other = line("2026-03-02T11:00:00Z", {**FAILURE, "amount_minor": 100})
 

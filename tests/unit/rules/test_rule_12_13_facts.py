@@ -17,16 +17,13 @@ def test_facts_are_kept_also_where_there_is_no_case() -> None:
 
 
 def test_the_newest_fact_wins_and_facts_in_payment_events_count_as_of_their_time() -> None:
-    story = Story(
-        a_policy(
-            timezone="account", ladder=[a_notice("hello", "1d", "sms")], contact={"quiet_hours": ["10:00", "12:00"]}
-        )
-    )
+    quiet = {"quiet_hours": ["16:00", "18:00"]}
+    story = Story(a_policy(timezone="account", ladder=[a_notice("hello", "1d", "sms")], contact=quiet))
     story.reads(moved("03-02 09:00", timezone="Asia/Tokyo"))
 
     story.at("03-02 11:00", failed("03-02 08:00", customer=IN_BERLIN)).until("03-04 00:00")
 
-    assert story.lines("notice") == ["03-03 08:00 notice hello sms sent"]
+    assert story.lines("notice") == ["03-03 09:00 notice hello sms sent"]  # until then it is before 18:00 in Tokyo
 
 
 def test_the_zone_is_pinned_when_the_case_opens_and_a_new_one_counts_from_the_next_case_on() -> None:
