@@ -1,6 +1,10 @@
 """What nobody can read, between good events of the same partitions of a running platform (promise 9)."""
 
+import asyncio
+import json
+import os
 import re
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -120,6 +124,52 @@ async def test_the_same_failure_in_all_three_forms_twice_acts_once_and_another_a
     assert len(mails_to(platform.mail_dir, invoice.email)) == 1
     verdict = platform.verify("--settled")
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+
+
+@pytest.mark.timeout(600)
+async def test_what_was_set_aside_is_replayed_corrected_by_each_service_and_acts_once(
+    platform: Platform, tmp_path: Path
+) -> None:
+    invoice, behind = Invoice("mended"), Invoice("never_broken")
+    whole = failed(invoice, at=now())
+    without_currency = {name: value for name, value in json.loads(whole).items() if name != "currency"}
+    corrected = tmp_path / "event.json"
+    corrected.write_bytes(whole)
+    async with convoys(platform) as (convoy, seen):
+        broken = Message(json.dumps(without_currency).encode())
+        offset = await convoy.write(FAILED, broken, invoice)
+        await convoy.write(FAILED, Message(failed(behind)), behind)
+        await all_set_aside(seen, {(FAILED, offset): Poison("no currency", FAILED, broken, "missing_field")})
+
+        listed = json.loads((await dlq(platform, "list", "--topic", FAILED, "--format", "json"))[1])
+        ids = [each["id"] for each in listed if each["original"]["offset"] == str(offset)]
+        assert {letter_id.partition(":")[0] for letter_id in ids} == set(READERS[FAILED])
+        for letter_id in ids:
+            given = "replay", letter_id, "--body", str(corrected), "--by", "anna"
+            exit_code, said = await dlq(platform, *given, "--wait", "60")
+            assert exit_code == 0, said
+            assert said.strip().endswith(": applied"), said
+            exit_code, said = await dlq(platform, *given)
+            assert exit_code == 1, said
+            assert "is replayed once: replayed, corrected by anna at" in said
+        for each in (invoice, behind):
+            await seen.stage(each.account_id, "retry", "scheduled")
+            await seen.status(each.account_id, "past_due")
+            await seen.result(each.account_id, "payment_failed", "delivered")
+        assert sorted(seen.story(invoice.account_id)) == sorted(seen.story(behind.account_id))
+    assert len(mails_to(platform.mail_dir, invoice.email)) == 1
+
+
+async def dlq(platform: Platform, *arguments: str) -> tuple[int, str]:
+    """`dunning dlq` as an operator would run it: exit code, and everything that it said."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "dunning_cli", "dlq", *arguments),
+        env={**os.environ, **platform.settings, "DUNNING_TOPIC_PREFIX": platform.topic_prefix},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode or 0, said.decode()
 
 
 class Convoy:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from dunning.runtime.dead_letters import dead_letter, wire_key, wire_value
 from tests.cli import dunning
+from tests.kernel import failure
 
 HEADERS = (("content-type", b"application/json"),)
 
@@ -164,6 +166,42 @@ def test_many_are_counted_first_and_ordered_when_confirmed(with_letters: Mapping
     ]
     assert [line.rpartition(": ")[2] for line in done.lines[:3]] == ["waits for the service to take it"] * 3
     assert again.lines[0] == "would replay 0 dead letters"
+
+
+def test_a_masked_message_is_replayed_corrected_only_and_a_bulk_leaves_it_out(
+    with_letters: Mapping[str, str], kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    asyncio.run(_set_aside_masked(kafka_bootstrap, topic_prefix))
+    (masked,) = dunning("dlq", "list", "--reason", "card_number", "--format", "json", settings=with_letters).json
+    event = tmp_path / "event.json"
+    event.write_bytes(failure("acct-1"))
+
+    as_it_is = dunning("dlq", "replay", masked["id"], settings=with_letters)
+    many = dunning("dlq", "replay", "--service", "retry_scheduler", "--yes", "--wait", "0", settings=with_letters)
+    left = dunning("dlq", "replay", "--service", "retry_scheduler", settings=with_letters)
+    corrected = dunning("dlq", "replay", masked["id"], "--body", str(event), "--wait", "0", settings=with_letters)
+
+    assert as_it_is.text.endswith("give a corrected body with --body FILE; nothing was ordered [DUN-C024]")
+    assert [line.rpartition(": ")[2] for line in many.lines[:2]] == ["waits for the service to take it"] * 2
+    assert left.lines[:2] == [
+        "would replay 0 dead letters",
+        "left out: 1 held a card number, which was masked: each needs a corrected body",
+    ]
+    assert corrected.exit_code == 0
+    assert ": replayed, corrected by " in corrected.lines[0]
+
+
+async def _set_aside_masked(bootstrap: str, prefix: str) -> None:
+    record = SimpleNamespace(
+        topic=f"{prefix}payment.failed", partition=3, offset=9, timestamp=0, key=b"acct-1", value=b"", headers=HEADERS
+    )
+    row = dead_letter(record, "retry_scheduler", "card_number", "the body holds a card number", b'{"n": "****"}')
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    try:
+        await producer.send_and_wait(row.topic, wire_value(row), key=wire_key(row), headers=list(row.headers))
+    finally:
+        await producer.stop()
 
 
 def test_what_is_no_dead_letter_is_an_error(with_letters: Mapping[str, str]) -> None:

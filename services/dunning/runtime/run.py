@@ -47,6 +47,8 @@ async def _run(service: Service[A], settings: Settings, perform: Perform | None,
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if settings.test_mode:
+        _log.warning("test mode: events with livemode false act, and so do live ones (rule 4)")
     health = Health(metrics)
     health.starting("instance")
     server = HealthServer(health, metrics, alive=lambda: True)

@@ -14,7 +14,7 @@ from dunning.runtime.letter_orders import By, Headers, ReplayOrder
 from dunning.runtime.settings import Settings
 from dunning_cli.asking import require_broker
 from dunning_cli.dead_letters.letters import DeadLetter, Filter, Place
-from dunning_cli.dead_letters.orders import Orders, Standing, State, story_of
+from dunning_cli.dead_letters.orders import TO_DO, Orders, Standing, State, story_of
 from dunning_cli.dead_letters.read import DeadLetters
 from dunning_cli.errors import CommandError
 
@@ -86,12 +86,7 @@ async def replayed(settings: Settings, asked: Asked, correction: Correction, by:
     require_broker(settings)
     async with Orders.open(settings) as orders, DeadLetters.open(settings) as letters:
         found = await _found(asked, orders, letters)
-        may = [
-            letter
-            for letter, standing in found
-            if _why_no_replay(letter, standing, correction) is None
-            and (asked.places or standing.state is not State.DISCARDED)  # by its own id only
-        ]
+        may = [letter for letter, standing in found if _why_no_replay(letter, standing, correction) is None]
         if asked.places:
             _refuse(_why_no_replay(letter, standing, correction) for letter, standing in found)
         elif not asked.confirmed:
@@ -119,7 +114,8 @@ async def discarded(settings: Settings, asked: Asked, by: By) -> Report:
 
 
 async def _found(asked: Asked, orders: Orders, letters: DeadLetters) -> Found:
-    """With their standings, but without their bodies; oldest first."""
+    """With their standings, but without their bodies, oldest first. By a filter only what nobody dealt with: what was
+    discarded is replayed by its own id."""
     if asked.places:
         found = [await letters.one(place) for place in asked.places]
         gone = [str(place) for place, letter in zip(asked.places, found, strict=True) if letter is None]
@@ -127,7 +123,7 @@ async def _found(asked: Asked, orders: Orders, letters: DeadLetters) -> Found:
             raise CommandError(NO_SUCH_LETTER, f"there is no dead letter {', '.join(gone)}, or not any more")
         there = [letter for letter in found if letter is not None]
     else:
-        there = (await letters.newest(asked.wanted, asked.limit))[::-1]
+        there = (await letters.newest(asked.wanted, asked.limit, orders.in_states(TO_DO)))[::-1]
     standings = await orders.of([letter.place for letter in there])
     return [(letter, standings[letter.place]) for letter in there]
 
@@ -163,8 +159,7 @@ def _plan(what: str, may: Sequence[DeadLetter], found: Found, limit: int) -> lis
     lines += [f"  {count:>6}  {' '.join(which)}" for which, count in sorted(counted.items())]
     left = len(found) - len(may)
     if left:
-        why = "replayed already, waiting for it, discarded, or in need of a corrected body"
-        lines.append(f"left out: {left} ({why}): `dunning dlq list --state all`")
+        lines.append(f"left out: {left} held a card number, which was masked: each needs a corrected body")
     if len(found) == limit:
         lines.append(f"there may be more: these are the newest {limit} (--limit)")
     return [*lines, "nothing is ordered yet: repeat with --yes"]

@@ -27,6 +27,10 @@ class State(StrEnum):
     DISCARDED = "discarded"
 
 
+TO_DO = frozenset({State.OPEN, State.SET_ASIDE, State.PASSED_OVER})
+"""What waits for somebody to do something about it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A dead letter's orders, oldest first."""

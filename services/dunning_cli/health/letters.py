@@ -5,20 +5,19 @@ from collections.abc import Sequence
 
 from dunning.runtime.settings import Settings
 from dunning_cli.dead_letters.letters import DeadLetter, Filter
-from dunning_cli.dead_letters.orders import Orders, State
+from dunning_cli.dead_letters.orders import TO_DO, Orders
 from dunning_cli.dead_letters.read import DeadLetters
 from dunning_cli.health.findings import Finding, ok, warning
 
 LETTERS = "letters"
 COUNTED_MAX = 1000
 _NAMED_MAX = 5
-_TO_DO = frozenset({State.OPEN, State.SET_ASIDE, State.PASSED_OVER})
 
 
 async def look_at_letters(settings: Settings) -> list[Finding]:
     """The newest that wait for somebody, up to a limit: a topic of a million is not read for a number."""
     async with Orders.open(settings) as orders, DeadLetters.open(settings) as letters:
-        return [judge_letters(await letters.newest(Filter(), COUNTED_MAX, orders.in_states(_TO_DO)))]
+        return [judge_letters(await letters.newest(Filter(), COUNTED_MAX, orders.in_states(TO_DO)))]
 
 
 def judge_letters(waiting: Sequence[DeadLetter]) -> Finding:
