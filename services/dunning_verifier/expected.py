@@ -48,8 +48,10 @@ class OpenCase:
         owing = set()
         if self.policy.has_retries and all(failure.code != OVERDUE for failure in self.failures):
             owing.add(SCHEDULER)
-        if any(failure.code in _NOT_TECHNICAL and failure.plain_code for failure in self.failures):
-            now = [rung for rung in self.policy.rungs if rung.at == _AT_ONCE]
+        rests = history.rests.moved_dates(self.invoice.account_id, self.invoice.invoice_id)
+        decided = any(failure.code in _NOT_TECHNICAL and failure.plain_code for failure in self.failures)
+        if decided and not rests:  # a paused case says nothing on these tracks (rule 27)
+            now = [rung for rung in self.policy.unconditional_rungs() if rung.at == _AT_ONCE]
             if any(rung.account for rung in now):
                 owing.add(ENFORCEMENT)
             if any(rung.has_notice for rung in now) and not self.policy.quiet:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ class Policy:
     has_retries: bool
     rungs: tuple[Rung, ...]
     quiet: Mapping[str, Hours] = field(default_factory=dict)
+    conditioned: frozenset[str] = frozenset()  # rungs that may wait for something of the whole account (rule 38)
     valid_from: datetime | None = None
 
     def accepts(self, failure: Failure, country: str | None) -> bool:
@@ -69,6 +71,10 @@ class Policy:
     def rung(self, name: str) -> Rung | None:
         """The rung of that name."""
         return next((rung for rung in self.rungs if rung.name == name), None)
+
+    def unconditional_rungs(self) -> Iterator[Rung]:
+        """Those before the first that may wait for its conditions."""
+        return takewhile(lambda rung: rung.name not in self.conditioned, self.rungs)
 
     def rungs_to(self, stage: str) -> Iterator[Rung]:
         """The rungs that lead to an account stage."""
@@ -131,6 +137,7 @@ def _policy(document: Mapping[str, Any]) -> Policy:
             has_retries=bool(document.get("retries")),
             rungs=_rungs(document.get("ladder") or []),
             quiet=_quiet(document.get("contact")),
+            conditioned=frozenset(document.get("conditions") or ()),
             valid_from=_instant(document.get("valid_from")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -3,10 +3,12 @@
 The dates come from the services' own decisions on a simulated clock, so a preview cannot disagree with what happens.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dunning.domain.calendar import rfc3339
+from dunning.domain.conditions import unmet
 from dunning.domain.events import (
     Customer,
     Failure,
@@ -17,10 +19,11 @@ from dunning.domain.events import (
     RetryRequested,
     StageChanged,
 )
+from dunning.domain.holds import first_ahead
 from dunning.domain.policy import Match, Policies, Policy
 from dunning.domain.words import Outcome, RetryStage, Track
 from dunning_cli.simulation.processor import Scripted
-from dunning_cli.simulation.world import World
+from dunning_cli.simulation.world import NOTICE, World
 
 HORIZON = timedelta(days=3660)
 
@@ -93,7 +96,18 @@ def timeline(policy: Policy, start: Start) -> list[Entry]:
         raise ValueError(f"policy {policy.id} does not match this failure: it is for {_wanted(policy.match)}")
     world.run_timers(start.at + HORIZON, inclusive=True)
     entries = [entry for published in world.take_published() if (entry := _entry(published.at, published.output))]
-    return sorted(entries, key=lambda entry: entry.at)
+    return sorted([*entries, *_waiting(world, policy)], key=lambda entry: entry.at)
+
+
+def _waiting(world: World, policy: Policy) -> Iterator[Entry]:
+    """The rung at which the ladder stops, where an account with this one invoice does not meet its conditions."""
+    account = world.rooms[NOTICE].accounts["preview"]
+    case = account.cases["preview"]
+    rung = next(iter(policy.ladder[first_ahead(account, case, policy) :]), None) if case.open else None
+    missing = unmet(account, policy.conditions[rung.name]) if rung and rung.name in policy.conditions else []
+    if rung is not None and missing:
+        track = Track.ACCOUNT if rung.account is not None else Track.NOTICE
+        yield Entry(case.date_of(rung, policy), track, f"{rung.name} waits", f"conditions: {', '.join(missing)}")
 
 
 def _wanted(match: Match) -> str:

@@ -264,3 +264,12 @@ def test_no_line_to_a_label_crosses_another_label(seed: int) -> None:
         for other in range(number + 1, len(spots)):
             if spots[other][0] <= x + width:
                 assert found[other] < found[number]
+
+
+def test_a_rung_whose_conditions_one_invoice_does_not_meet_waits() -> None:
+    lines = preview(ROOT / "docs" / "examples" / "23-conditions" / "policy.yaml").splitlines()
+
+    (waits,) = [line for line in lines if "waits" in line]
+    assert waits.split(maxsplit=5)[-1].split() == [
+        "account", "suspended", "waits", "conditions:", "unpaid_invoices_at_least,", "balance_at_least",
+    ]  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dunning_verifier import verify
-from tests.unit.verifier.story import Story, a_recovered_case, a_suspended_case, assert_broken, assert_kept
+from tests.unit.verifier.story import STANDARD, Story, a_recovered_case, a_suspended_case, assert_broken, assert_kept
 
 STAGES, REQUESTS, RESULTS = "dunning.stage.changed", "dunning.retry.requested", "dunning.notice.result"
 
@@ -99,3 +99,18 @@ def test_a_planned_charge_whose_date_a_pause_moved_is_not_overdue() -> None:
 
 def _said(story: Story) -> list[str]:
     return [each.what for each in verify(story.history())]
+
+
+def test_what_rests_from_its_opening_owes_nothing_on_the_other_tracks() -> None:
+    story = Story(policy={**STANDARD, "contact": {"quiet_hours": "none"}}).failed("2026-03-02T10:00:00Z")
+    story.moved("retry", "2026-03-02T10:00:01Z", "none", "paused")
+
+    assert_broken(story, 1, "account_enforcement opened no case")
+    assert_kept(story.signal("case.paused", "2026-03-01T10:00:00Z", **ALL))
+
+
+def test_a_first_rung_that_may_wait_for_its_conditions_is_not_owed() -> None:
+    conditions = {"payment_failed": {"tags_none": ["vip"]}}
+    story = Story(policy={**STANDARD, "conditions": conditions}).failed("2026-03-02T10:00:00Z")
+
+    assert_kept(story.moved("retry", "2026-03-02T10:00:01Z", "none", "scheduled"))
