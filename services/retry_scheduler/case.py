@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from dunning.domain.case import Account, Case
 from dunning.domain.events import PaymentMethod
+from dunning.domain.facts import Known
 from dunning.domain.words import DeclineClass, RetryStage
 
 
@@ -23,6 +24,7 @@ class Plan:
 
     at: datetime
     kind: RetryKind
+    waits_for: str = ""  # the network's limit that put it off, in words; empty: none did
 
 
 @dataclass(slots=True)
@@ -80,6 +82,8 @@ class RetryCase(Case):
     requested: list[Asked] = field(default_factory=list)
     mark: Mark | None = None
     tried: list[Tried] = field(default_factory=list)  # newest first
+    merchant: Known | None = None  # who charges, as failures said last; networks count per merchant and card
+    processor: Known | None = None
     urged: bool = False  # a new method or an order came: charge at once, as soon as no request is open (rule 18)
 
     @property

@@ -21,6 +21,8 @@ from dunning.domain.words import AccountStage, DeclineClass, Reason, RetryStage
 from dunning.domain.words import Track as TrackName
 from retry_scheduler.allowed import first_allowed
 from retry_scheduler.case import Asked, Mark, Plan, Request, RetryAccount, RetryCase, RetryKind
+from retry_scheduler.counting import count_payment, count_request, note_origin
+from retry_scheduler.limits import over_limit
 from retry_scheduler.methods import asked_of, charged_at, note_tried, present_method
 from retry_scheduler.next_step import (
     GiveUp,
@@ -55,6 +57,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         case = turn.account.cases.get(event.invoice_id)
         as_of = charged_at(case, event, at) if case else at
         turn.account.changed |= turn.account.facts.learn_method(event.payment_method, as_of)
+        count_payment(turn.account, event, turn.now)
 
     def method_key_of(self, case: RetryCase, event: PaymentFailed) -> str:
         """Said nowhere, it was what we asked for, if we did; to guess more would depend on the order of reading."""
@@ -63,7 +66,12 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         asked = asked_of(case, event)
         return asked.method_key if asked else ""
 
+    def carry(self, former: RetryCase, case: RetryCase) -> None:
+        """Who charges an invoice stays the same from one of its cases to the next."""
+        case.merchant, case.processor = former.merchant, former.processor
+
     def _note_method(self, case: RetryCase, event: PaymentFailed) -> None:
+        note_origin(case, event)
         if event.payment_method:
             note_tried(case, event.payment_method, charged_at(case, event, event.failed_at))
 
@@ -193,8 +201,28 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
                 case.plan = Plan(at, plan.kind)
                 return
         method = present_method(turn.account, case)
+        if self._waits_for_limit(turn, case, plan, method):
+            return
         until = not_after(case, retries, plan.kind, method.type if method else None, turn.now)
         self._request(turn, case, plan.kind, method, until)
+
+    def _waits_for_limit(self, turn: RetryTurn, case: RetryCase, plan: Plan, method: PaymentMethod | None) -> bool:
+        """A charge over a network's limit waits for the first instant that is allowed; the window holds (rule 18)."""
+        retries = self.policy_of(case).retries
+        assert retries is not None, "a plan comes from a policy with retries"
+        extra, end = plan.kind is RetryKind.EXTRA, window_end(case, retries)
+        over = over_limit(
+            turn.account, case, method, turn.now, lambda at: at if extra else first_allowed(at, case, retries)
+        )
+        if over is None:
+            return False
+        turn.count("charge_over_network_limit")
+        if over.until is None or (end is not None and over.until > end):
+            case.plan, case.urged = None, False
+            self._enter(turn, case, RetryStage.EXHAUSTED, Reason.BUDGET_EXHAUSTED)
+        else:
+            case.plan = Plan(over.until, plan.kind, waits_for=str(over.limit))
+        return True
 
     def _request(
         self, turn: RetryTurn, case: RetryCase, kind: RetryKind, method: PaymentMethod | None, until: datetime
@@ -204,6 +232,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         payment_id = book.attempts[-1].payment_id
         reference = ids.retry_id(case.case_id, number)
         case.request = Request(reference, number, payment_id, turn.now, until, method, kind)
+        count_request(account, case, case.request, turn.now)
         case.plan = None
         book.highest_attempt = number
         case.requested.append(Asked(reference, payment_id, number, turn.now, method.key if method else ""))

@@ -7,6 +7,7 @@ from dunning.domain.policy import Policy, Retries
 from dunning.domain.words import DeclineClass, Reason
 from retry_scheduler.allowed import planned_at
 from retry_scheduler.case import RetryAccount, RetryCase, RetryKind
+from retry_scheduler.limits import is_forbidden_for_good
 from retry_scheduler.methods import all_barred, present_key
 
 
@@ -80,11 +81,14 @@ def next_step(account: RetryAccount, case: RetryCase, policy: Policy, now: datet
     """What to do about a case with no open request."""
     retries = policy.retries
     assert retries is not None, "only policies with retries have a retry track"
-    if case.urged and not is_barred(account, case):
-        return RetryAt(now, RetryKind.EXTRA)
-    reason = waits_for_customer(account, case)
+    urged = case.urged and not is_barred(account, case)
+    reason = None if urged else waits_for_customer(account, case)
     if reason is not None:
         return WaitForCustomer(reason)
+    if is_forbidden_for_good(account, case, now):
+        return GiveUp(Reason.BUDGET_EXHAUSTED)
+    if urged:
+        return RetryAt(now, RetryKind.EXTRA)
     last = last_attempt(case)
     assert last is not None, "a case on the retry track has an attempt"
     kind, distance = RetryKind.PLANNED, retries.distance(case.planned_used)

@@ -10,6 +10,7 @@ from dunning.runtime.repository import StateRepository
 from dunning.runtime.service import Column, Service
 from dunning.runtime.start import FixedStart
 from retry_scheduler.case import RetryAccount, RetryCase
+from retry_scheduler.counting import CARD_LEDGERS
 from retry_scheduler.decide import RetryTrack
 
 TOPICS = (PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS, STAGE_CHANGED)
@@ -32,4 +33,5 @@ def retry_scheduler(policies: PolicyShelf, start: FixedStart) -> Service[RetryAc
         repository=StateRepository(RetryAccount, RetryCase, COLUMNS),
         wanted=wanted,
         keepers=(policies, start),
+        shared=CARD_LEDGERS,
     )

@@ -60,6 +60,6 @@ async def emptied(store: PostgresStore[ToyAccount]) -> None:
     """Making a database anew for each test would take most of the test's time."""
     async with store.connection() as connection:
         await connection.execute(
-            "truncate offsets, inbox, accounts, cases, outbox, journal, errands, policies, dead_letter_orders"
+            "truncate offsets, inbox, accounts, cases, shared, outbox, journal, errands, policies, dead_letter_orders"
         )
         await connection.execute("update present_mode set word = null")

@@ -52,6 +52,7 @@ async def test_a_second_time_there_is_nothing_to_do(database_url: str) -> None:
         "kernel/0003_dead_letter_orders.pre.sql",
         "kernel/0004_forgetting.pre.sql",
         "kernel/0010_modes.pre.sql",
+        "kernel/0011_shared.pre.sql",
         "toy/0001_cases.pre.sql",
     ]
     assert await migrate_toy(database_url) == []

@@ -78,7 +78,6 @@ def payment_failed_data(event: PaymentFailed) -> dict[str, Any]:
         subscription_id=event.subscription_id,
         segment=event.segment,
         value_minor=event.value_minor,
-        processor={"merchant_id": event.merchant_id} if event.merchant_id else None,
     )
 
 
@@ -126,6 +125,7 @@ def _common(event: PaymentFailed | PaymentSucceeded) -> dict[str, Any]:
     return {
         "customer": _member(event.customer),
         "payment_method": _member(event.payment_method),
+        "processor": _said(name=event.processor, merchant_id=event.merchant_id) or None,
         "initiated_by": event.initiated_by,
         "retry_id": event.retry_id,
         "update_payment_url": event.update_payment_url,

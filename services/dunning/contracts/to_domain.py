@@ -49,6 +49,7 @@ def payment_failed(data: payments.PaymentFailedData, event_id: str, traceparent:
         segment=data.segment,
         value_minor=data.value_minor,
         merchant_id=data.processor.merchant_id if data.processor else None,
+        processor=data.processor.name if data.processor else None,
         livemode=data.livemode,
         traceparent=traceparent,
     )
@@ -73,6 +74,8 @@ def payment_succeeded(
         initiated_by=data.initiated_by,
         retry_id=data.retry_id,
         update_payment_url=data.update_payment_url,
+        merchant_id=data.processor.merchant_id if data.processor else None,
+        processor=data.processor.name if data.processor else None,
         livemode=data.livemode,
         traceparent=traceparent,
     )

@@ -4,7 +4,7 @@ Each service has its own kinds of account and case; the kernel loads, locks and 
 """
 
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 
 class CaseState(Protocol):
@@ -28,14 +28,21 @@ class CaseState(Protocol):
 C = TypeVar("C", bound=CaseState)
 
 
+class SharedState(Protocol):
+    """What several accounts share, such as the attempts to charge one card. `changed` says that it is to be written."""
+
+    changed: bool
+
+
 class AccountState(Protocol[C]):
     """One account with its open cases and those that the inputs at hand name.
 
     `touched` holds the invoice ids whose case changed since loading, `changed` says whether the account's own facts
-    did: only these are written back.
+    did: only these are written back. `shared` holds what the input at hand needs of state that has keys of its own.
     """
 
     account_id: str
     cases: dict[str, C]
     touched: set[str]
     changed: bool
+    shared: dict[str, Any]

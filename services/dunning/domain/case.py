@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from dunning.domain.book import Book
@@ -148,6 +148,7 @@ class Account(Generic[C]):
     touched: set[str] = field(default_factory=set)
     changed: bool = False
     reckoned: Standing | None = None  # what `standing` says, until something happens
+    shared: dict[str, Any] = field(default_factory=dict)  # state with keys of its own that the input at hand needs
 
     def open_cases(self) -> Iterator[C]:
         """Open cases in the order of their invoices."""

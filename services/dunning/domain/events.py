@@ -82,6 +82,7 @@ class PaymentFailed:
     segment: str | None = None
     value_minor: int | None = None
     merchant_id: str | None = None
+    processor: str | None = None
     livemode: bool = True
     traceparent: str | None = None
 
@@ -104,6 +105,8 @@ class PaymentSucceeded:
     initiated_by: str | None = None
     retry_id: str | None = None
     update_payment_url: str | None = None
+    merchant_id: str | None = None
+    processor: str | None = None
     livemode: bool = True
     traceparent: str | None = None
 

@@ -12,6 +12,7 @@ from dunning.runtime.crash_points import crash_point
 from dunning.runtime.fold import Outcome, Write, fold
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.service import Service
+from dunning.runtime.shared import take_shared
 from dunning.runtime.store import Fenced, LeasedErrand, Store
 from dunning.runtime.turn import concerns_the_input
 
@@ -96,8 +97,11 @@ class Reports(Generic[A]):
             for each in sorted(together, key=lambda waiting: waiting.leased.errand.errand_id):
                 await tx.finish_errand(each.leased)
             reports = [each.report for each in together]
-            outcome = await fold(self._service.decide, self._write, accounts, reports, await tx.now())
+            now = await tx.now()
+            shared = await take_shared(tx, self._service.shared, accounts, reports, now)
+            outcome = await fold(self._service.decide, self._write, accounts, reports, now)
             await outcome.record(tx, accounts)
+            await shared.save(tx)
         crash_point("errand.reported")
         self._committed(outcome)
         outcome.count(self._metrics)

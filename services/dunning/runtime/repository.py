@@ -13,7 +13,8 @@ from dunning.runtime.service import Column
 A = TypeVar("A", bound=Account[Any])
 C = TypeVar("C", bound=Case)
 
-NOT_OF_THE_ACCOUNT = ("cases", "touched", "changed", "reckoned")  # rows of their own, or marks of the turn at hand
+# rows of their own, or marks of the turn at hand
+NOT_OF_THE_ACCOUNT = ("cases", "shared", "touched", "changed", "reckoned")
 
 CASE_COLUMNS: tuple[Column[Any], ...] = (
     Column("case_id", "text", lambda case: case.case_id or None),

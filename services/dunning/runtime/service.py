@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from dunning.domain.account import AccountState
+from dunning.domain.account import AccountState, SharedState
 from dunning.domain.decision import Decision, Errand, Postpone
 from dunning.domain.events import ErrandReport, Input, Output, TimerDue
 
@@ -50,6 +50,21 @@ class Repository(Protocol[A]):
 
     def case_ids(self, account_id: str, state: bytes) -> Sequence[str]:
         """Of all cases that the invoice of this row ever had: their stories go when it is forgotten (rule 9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRows(Generic[A]):
+    """State that several accounts share, under keys of its own, such as the attempts to charge one card.
+
+    `keys` names what the decision on an input may read or change, once its account is loaded; `now` is the database's
+    clock. What is not named is not at hand, so it names rather too much than too little.
+    """
+
+    keys: Callable[[A, Input, datetime], Collection[str]]
+    new: Callable[[], SharedState]
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], SharedState]
+    kept_until: Callable[[Any], datetime]  # when it decides nothing any more
 
 
 Begin = Callable[[], Awaitable[bool]]
@@ -105,3 +120,4 @@ class Service(Generic[A]):
     wanted: Callable[[Input], bool]  # of the inputs on its topics, those that can matter (e.g. stages of one track)
     keepers: tuple[Keeper, ...] = ()
     guard: Guard[A] | None = None
+    shared: SharedRows[A] | None = None

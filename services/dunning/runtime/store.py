@@ -73,6 +73,14 @@ class OutboxRow:
     account_id: str | None
 
 
+class SharedRow(NamedTuple):
+    """State that accounts share, as it is stored. After `kept_until` it decides nothing any more."""
+
+    key: str
+    state: bytes
+    kept_until: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class PendingRow:
     """An outbox row as the relay reads it."""
@@ -128,8 +136,8 @@ class Walked:
 class Transaction(Protocol[A]):
     """One database transaction.
 
-    Locks are taken in this order: offsets or a replay, first sightings by key, accounts by id, errands of accounts that
-    are locked. Each kind is taken in one call: whoever comes back for more can deadlock.
+    Locks are taken in this order: offsets or a replay, first sightings by key, accounts by id, shared state by key, errands
+    of accounts that are locked. Each kind is taken in one call: whoever comes back for more can deadlock.
     """
 
     async def now(self) -> datetime:
@@ -166,6 +174,12 @@ class Transaction(Protocol[A]):
 
     async def save(self, accounts: Iterable[A]) -> None:
         """Write back what `changed` and `touched` name, and forget these marks."""
+
+    async def load_shared(self, keys: Collection[str]) -> dict[str, bytes | None]:
+        """Lock state that accounts share, in order of its keys; None: nobody wrote it yet, and it is locked as well."""
+
+    async def save_shared(self, rows: Sequence[SharedRow]) -> None:
+        """Write shared state that was loaded in this transaction."""
 
     async def publish(self, rows: Sequence[OutboxRow]) -> None:
         """Add to the outbox, in order."""

@@ -22,6 +22,7 @@ from dunning.runtime.problem import TIMER_FAILED, Problem
 from dunning.runtime.read_through import Horizon
 from dunning.runtime.service import Service
 from dunning.runtime.settings import Settings
+from dunning.runtime.shared import take_shared
 from dunning.runtime.store import Store, StoreUnavailable, Transaction
 from dunning.runtime.turn import concerns_the_input
 
@@ -123,11 +124,13 @@ class Timers(Generic[A]):
             accounts = await tx.load(_named(inputs))
             if self._service.guard is not None:
                 await self._service.guard.admit(tx, accounts, inputs, now)
+            shared = await take_shared(tx, self._service.shared, accounts, inputs, now)
             outcome = await self._fold(accounts, inputs, now)
             self._notice_idle_ones(accounts, inputs)
             if self._service.guard is not None:
                 await self._service.guard.note(tx, outcome.outputs, now)
             await outcome.record(tx, accounts)
+            await shared.save(tx)
         crash_point("timers.committed")
         self._committed(outcome)
         self._count(inputs, now, outcome)

@@ -24,6 +24,7 @@ from dunning.runtime.metrics import Metrics
 from dunning.runtime.pauses import Pauses
 from dunning.runtime.problem import DATABASE_UNREACHABLE
 from dunning.runtime.service import Service
+from dunning.runtime.shared import take_shared
 from dunning.runtime.store import Fenced, OutboxRow, Store, StoreUnavailable, TopicPartition, Transaction, Verdict
 from dunning.runtime.wanted import PassOver
 
@@ -182,12 +183,15 @@ class Turn(Generic[A]):
             found = self._sort(fresh, aside)
             first = await self._first_sightings(tx, found)
             accounts = await tx.load(_wanted(first))
-            outcome = await self._fold(accounts, first, await tx.now())
+            now = await tx.now()
+            shared = await take_shared(tx, self._service.shared, accounts, [r.input for _, r in first], now)
+            outcome = await self._fold(accounts, first, now)
             self._set_aside_rejected(found, first, outcome)
             outcome.rows += self._letters(found)
             if found.without_effect:
                 await tx.forget_sightings(found.without_effect)
             await outcome.record(tx, accounts)
+            await shared.save(tx)
             await tx.advance_offsets({tp: max(at, stored[tp]) for tp, at in batch.positions.items()})
             crash_point("turn.saved")
         crash_point("turn.committed")

@@ -26,6 +26,7 @@ from dunning.runtime.store import (
     OutboxRow,
     Owned,
     PendingRow,
+    SharedRow,
     TopicKey,
     TopicPartition,
     Verdict,
@@ -104,6 +105,16 @@ class MemoryTransaction(Generic[A]):
         now = await self.now()
         for account in accounts:
             self._save(account, now)
+
+    async def load_shared(self, keys: Collection[str]) -> dict[str, bytes | None]:
+        await self._hold(Lockable.SHARED, set(keys))
+        return {key: self.written.shared.get(key, self._tables.shared.get(key)) for key in sorted(set(keys))}
+
+    async def save_shared(self, rows: Sequence[SharedRow]) -> None:
+        for row in rows:
+            if LockName(Lockable.SHARED, row.key) not in self.held:
+                raise LookupError(f"shared state {row.key} was not loaded in this transaction, so nobody locked it")
+            self.written.shared[row.key] = row.state
 
     async def publish(self, rows: Sequence[OutboxRow]) -> None:
         self.written.outbox.extend(rows)
@@ -357,6 +368,7 @@ class MemoryStore(Generic[A]):
         self._tables.inbox.update(written.inbox)
         self._tables.seen_at.update(dict.fromkeys(written.inbox, now))
         self._tables.accounts.update(written.accounts)
+        self._tables.shared.update(written.shared)
         for account_id, cases in written.cases.items():
             for invoice_id, case in cases.items():
                 self._tables.cases.put(account_id, invoice_id, case)

@@ -20,7 +20,8 @@ class Lockable(Enum):
     REPLAY = 2
     SIGHTING = 3
     ACCOUNT = 4
-    ERRAND = 5
+    SHARED = 5
+    ERRAND = 6
 
 
 class LockName(NamedTuple):
@@ -152,6 +153,7 @@ class Tables:
     inbox: dict[int, int] = field(default_factory=dict)
     seen_at: dict[int, datetime] = field(default_factory=dict)  # of each key in the inbox
     accounts: dict[str, bytes] = field(default_factory=dict)
+    shared: dict[str, bytes] = field(default_factory=dict)
     cases: Cases = field(default_factory=Cases)
     outbox: list[dict[int, PendingRow]] = field(default_factory=list)
     journal: list[PendingRow] = field(default_factory=list)
@@ -167,6 +169,7 @@ class Written:
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
     inbox: dict[int, int] = field(default_factory=dict)
     accounts: dict[str, bytes] = field(default_factory=dict)
+    shared: dict[str, bytes] = field(default_factory=dict)
     cases: dict[str, dict[str, CaseRow]] = field(default_factory=dict)
     outbox: list[OutboxRow] = field(default_factory=list)
     errands: dict[str, ErrandRow | None] = field(default_factory=dict)  # None: removed

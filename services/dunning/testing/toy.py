@@ -71,6 +71,7 @@ class ToyAccount:
     cases: dict[str, ToyCase] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
     changed: bool = False
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

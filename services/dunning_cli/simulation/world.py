@@ -3,12 +3,13 @@
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from account_enforcement.case import HEARD, EnforcedAccount
 from account_enforcement.decide import AccountTrack
+from dunning.domain.account import SharedState
 from dunning.domain.case import Account
 from dunning.domain.decision import Decision, Errand
 from dunning.domain.events import (
@@ -25,10 +26,12 @@ from dunning.domain.policy import Policies
 from dunning.domain.track import BEFORE_EVERYTHING, Track
 from dunning.domain.words import AccountStage, Channel
 from dunning.domain.words import Track as TrackName
+from dunning.runtime.service import SharedRows
 from dunning_cli.simulation.processor import Processor, Silent
 from notification_dispatcher.case import NoticeAccount
 from notification_dispatcher.decide import NoticeTrack
 from retry_scheduler.case import RetryAccount
+from retry_scheduler.counting import CARD_LEDGERS
 from retry_scheduler.decide import RetryTrack
 
 
@@ -48,6 +51,14 @@ class Room:
     track: Track[Any, Any]
     new_account: Callable[[str], Account[Any]]
     accounts: dict[str, Account[Any]]
+    shared: SharedRows[Any] | None = None
+    values: dict[str, SharedState] = field(default_factory=dict)  # what accounts share, by its keys
+
+    def hand_over_shared(self, account: Account[Any], event: Input, now: datetime) -> None:
+        """As the kernel does, without locks: there is one thing at a time here."""
+        if self.shared is not None:
+            keys = self.shared.keys(account, event, now)
+            account.shared = {key: self.values.setdefault(key, self.shared.new()) for key in keys}
 
 
 RETRY, NOTICE, ACCOUNT = 0, 1, 2
@@ -61,7 +72,7 @@ class World:
     ) -> None:
         self.processor: Processor = processor or Silent()
         self.rooms = (
-            Room("retry_scheduler", RetryTrack(lambda: policies, lambda: start), RetryAccount, {}),
+            Room("retry_scheduler", RetryTrack(lambda: policies, lambda: start), RetryAccount, {}, CARD_LEDGERS),
             Room(
                 "notification_dispatcher",
                 NoticeTrack(lambda: policies, frozenset(Channel), frozenset(), start=lambda: start),
@@ -113,6 +124,7 @@ class World:
         account = room.accounts.get(event.account_id)
         if account is None:
             account = room.accounts[event.account_id] = room.new_account(event.account_id)
+        room.hand_over_shared(account, event, now)
         decision = room.track.decide(account, event, now)
         for output in decision.events:
             self.published.append(Published(now, output))

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from dunning.domain.declines import Decline, classify, is_overdue
-from dunning.domain.declines.catalogue import ADVICE, DECLINE, Catalogue, Limit, shipped
+from dunning.domain.declines.catalogue import ADVICE, DECLINE, Catalogue, shipped
+from dunning.domain.declines.limits import Counts, Scope
 from dunning.domain.events import Failure, PaymentMethod
 from dunning.domain.words import DeclineClass
 
@@ -221,17 +222,18 @@ def test_an_overdue_payment_was_never_declined() -> None:
 
 def test_visas_limits_are_dated() -> None:
     def limit(category: str, at: datetime) -> list[int]:
-        return [found.reattempts for found in shipped().limits if category in found.categories and holds(found, at)]
+        return [found.most for found in visas if category in (found.categories or ()) and found.holds(at)]
 
-    def holds(found: Limit, at: datetime) -> bool:
-        return found.valid_from <= at and (found.valid_until is None or at < found.valid_until)
+    visas = [found for found in shipped().limits if found.network == "visa"]
 
     assert limit("2", datetime(2021, 4, 16, tzinfo=UTC)) == []
     assert limit("2", datetime(2021, 4, 17, tzinfo=UTC)) == [15]
     assert limit("4", datetime(2025, 5, 23, tzinfo=UTC)) == [15]
     assert limit("4", datetime(2025, 5, 24, tzinfo=UTC)) == [20]
     assert limit("1", AT) == [0]
-    assert {found.within for found in shipped().limits} == {timedelta(days=30)}
+    assert {found.within for found in visas} == {timedelta(days=30)}
+    assert {found.counts for found in visas} == {Counts.REATTEMPTS}
+    assert {found.scope for found in visas} == {frozenset({Scope.MERCHANT, Scope.CARD})}
 
 
 def test_a_bank_scheme_is_a_file_and_no_code() -> None:

@@ -6,11 +6,12 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dunning.domain.declines.catalogue import ADVICE, ANY_NETWORK, DECLINE, Catalogue, Row, normalised, shipped
+from dunning.domain.declines.catalogue import ADVICE, DECLINE, Catalogue, Row, normalised, shipped
+from dunning.domain.declines.limits import ANY_NETWORK
 from dunning.domain.events import Failure, PaymentMethod
 from dunning.domain.words import DeclineClass
 
-__all__ = ["OVERDUE", "Decline", "classify", "is_overdue"]
+__all__ = ["OVERDUE", "Decline", "classify", "is_overdue", "network_of"]
 
 OVERDUE = "payment_overdue"
 _CLASSES = {decline_class.value: decline_class for decline_class in DeclineClass}
@@ -68,7 +69,7 @@ def _known(
     """The rows of the codes that a table knows, the most telling source first."""
     found = []
     country = method.country.upper() if method and method.country else None
-    network = _network(failure, method, tables)
+    network = network_of(failure, method, tables)
     if advice := failure.network_advice_code:
         key = normalised(advice)
         row = tables.table(network, ADVICE).find(key, country, at)
@@ -85,9 +86,9 @@ def _known(
     return found
 
 
-def _network(failure: Failure, method: PaymentMethod | None, tables: Catalogue) -> str:
-    """Whose codes these are. Bank debits have no brand; their scheme is the method's type."""
-    spelling = failure.network or (method and (method.brand or method.type)) or ANY_NETWORK
+def network_of(failure: Failure | None, method: PaymentMethod | None, tables: Catalogue) -> str:
+    """Whose codes and limits count. Bank debits have no brand; their scheme is the method's type."""
+    spelling = (failure and failure.network) or (method and (method.brand or method.type)) or ANY_NETWORK
     return tables.network(spelling)
 
 

@@ -15,13 +15,12 @@ from typing import Any
 import yaml
 
 from dunning.domain.calendar import Duration
+from dunning.domain.declines.limits import Counts, Limit, Scope, letters
 from dunning.domain.words import DeclineClass
 
-ANY_NETWORK = "any"
 ADVICE = "advice_codes"  # the two kinds of tables a file may have
 DECLINE = "decline_codes"
 _VERIFIED = ("primary", "vendor", "secondary")
-_NO_LETTERS = re.compile(r"[\s_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +43,6 @@ class Row:
             and (self.valid_until is None or at < self.valid_until)
             and (self.countries is None or country in self.countries)
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """How often a network lets the same card be tried again, for declines of some categories."""
-
-    network: str
-    categories: frozenset[str]
-    reattempts: int
-    within: timedelta
-    valid_from: datetime
-    valid_until: datetime | None
-    source: str
-    verified: str
 
 
 @dataclass(slots=True)
@@ -100,7 +85,7 @@ class Catalogue:
     def network(self, spelling: str) -> str:
         """The network that a spelling means; a spelling that no file knows stands for itself."""
         known = self._networks.get(spelling)
-        return known if known is not None else self._networks.get(_letters(spelling), spelling)
+        return known if known is not None else self._networks.get(letters(spelling), spelling)
 
     def table(self, network: str, kind: str) -> Codes:
         """A network's table, an empty one where there is none."""
@@ -109,7 +94,7 @@ class Catalogue:
     def _add(self, data: Mapping[str, Any]) -> None:
         network = str(data["network"])
         for spelling in (network, *data.get("spellings", ())):
-            self._networks[_letters(spelling)] = network
+            self._networks[letters(spelling)] = network
         for kind in (ADVICE, DECLINE):
             codes = self._tables.setdefault((network, kind), Codes())
             for raw in data.get(kind, ()):
@@ -124,10 +109,6 @@ class Catalogue:
 def normalised(code: str) -> str:
     """A code as it is looked up: networks and processors differ in case and padding, never in meaning by them."""
     return code.strip().casefold()
-
-
-def _letters(spelling: str) -> str:
-    return _NO_LETTERS.sub("", spelling.casefold())
 
 
 def _row(raw: Mapping[str, Any], data: Mapping[str, Any]) -> Row:
@@ -149,9 +130,13 @@ def _row(raw: Mapping[str, Any], data: Mapping[str, Any]) -> Row:
 def _limit(raw: Mapping[str, Any], data: Mapping[str, Any], network: str) -> Limit:
     return Limit(
         network=network,
-        categories=frozenset(str(category) for category in raw["categories"]),
-        reattempts=raw["reattempts"],
-        within=_elapsed(raw["within"]),
+        processor=letters(raw["processor"]) if "processor" in raw else None,
+        countries=frozenset(raw["countries"]) if "countries" in raw else None,
+        counts=Counts(raw["counts"]),
+        most=int(raw["most"]),
+        within=_elapsed(raw["within"]) if "within" in raw else None,
+        scope=frozenset(Scope(each) for each in raw["scope"]),
+        categories=frozenset(str(each) for each in raw["categories"]) if "categories" in raw else None,
         valid_from=_midnight(raw["valid_from"]),
         valid_until=_midnight(raw["valid_until"]) if "valid_until" in raw else None,
         source=data["sources"][raw["source"]],

@@ -143,6 +143,30 @@ from unnest($1::text[], $2::text[], $3::jsonb[], $4::boolean[], $5::timestamptz[
     as given (account_id, invoice_id, state, is_open, due_at, closed_at, kept_longer{names})
 where c.account_id = given.account_id and c.invoice_id = given.invoice_id;
 
+-- name: create_shared
+-- State that accounts share is locked like accounts: what is new by being written, sorted against deadlocks.
+insert into shared (key)
+select given.key
+from unnest($1::text[]) as given (key)
+order by given.key
+on conflict (key) do nothing
+returning key;
+
+-- name: lock_shared
+-- In the order of keys. The state is that after the wait.
+select key, state
+from shared
+where key = any($1::text[])
+order by key
+for update;
+
+-- name: save_shared
+-- The rows are ours since they were locked.
+update shared s
+set state = given.state, kept_until = given.kept_until
+from unnest($1::text[], $2::jsonb[], $3::timestamptz[]) as given (key, state, kept_until)
+where s.key = given.key;
+
 -- name: lock_due_accounts
 -- Along the partial index, oldest first; an account that somebody holds is passed over, not waited for. An account with
 -- several due cases comes up several times and counts towards the limit each time. Those that are passed over ($3) must

@@ -8,12 +8,12 @@ from dunning.domain.account import AccountState
 from dunning.domain.decision import Errand
 from dunning.runtime.letter_orders import Ending, Replay
 from dunning.runtime.postgres import errands as errand_table
-from dunning.runtime.postgres import inbox, letter_orders, modes, offsets, outbox
+from dunning.runtime.postgres import inbox, letter_orders, modes, offsets, outbox, shared
 from dunning.runtime.postgres.accounts import Accounts, CaseTable
 from dunning.runtime.postgres.connections import Clock, Connection
 from dunning.runtime.postgres.queries import QUERIES
 from dunning.runtime.service import Repository
-from dunning.runtime.store import LeasedErrand, OutboxRow, TopicPartition, Verdict
+from dunning.runtime.store import LeasedErrand, OutboxRow, SharedRow, TopicPartition, Verdict
 
 A = TypeVar("A", bound=AccountState[Any])
 
@@ -70,6 +70,13 @@ class PostgresTransaction(Generic[A]):
 
     async def save(self, accounts: Iterable[A]) -> None:
         await self._accounts.save(list(accounts), await self.now())
+
+    async def load_shared(self, keys: Collection[str]) -> dict[str, bytes | None]:
+        return await shared.load(self._connection, keys) if keys else {}
+
+    async def save_shared(self, rows: Sequence[SharedRow]) -> None:
+        if rows:
+            await shared.save(self._connection, rows)
 
     async def publish(self, rows: Sequence[OutboxRow]) -> None:
         if rows:

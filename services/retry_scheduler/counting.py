@@ -1,0 +1,132 @@
+"""Which ledgers an input needs, and what payments and requests add to them (rule 18, promise 7).
+
+The kernel locks the ledgers that `card_keys` names, hands them to the account, and only these are at hand.
+"""
+
+from datetime import datetime
+
+from dunning.domain.declines import classify, is_overdue, network_of
+from dunning.domain.declines.catalogue import shipped
+from dunning.domain.events import Input, PaymentFailed, PaymentSucceeded, TimerDue
+from dunning.domain.facts import Known
+from dunning.runtime.service import SharedRows
+from retry_scheduler.case import Request, RetryAccount, RetryCase
+from retry_scheduler.ledger import (
+    CardLedger,
+    CountedAttempt,
+    Outcome,
+    decode_ledger,
+    encode_ledger,
+    matters,
+    name_of,
+)
+from retry_scheduler.methods import asked_of, present_key
+
+
+def card_keys(account: RetryAccount, event: Input, now: datetime) -> set[str]:
+    """Payments count for what they charged; a wake-up may charge the case's present method."""
+    match event:
+        case PaymentFailed() | PaymentSucceeded():
+            return _charged_keys(account, event, now)
+        case TimerDue():
+            case = account.cases.get(event.invoice_id)
+            waits = case is not None and case.open and case.plan is not None
+            return {present_key(account, case)} - {""} if case is not None and waits else set()
+        case _:
+            return set()
+
+
+def _charged_keys(account: RetryAccount, event: PaymentFailed | PaymentSucceeded, now: datetime) -> set[str]:
+    """What the event names, and what our request named that it answers: an attempt may have been either, so it is both.
+
+    Where it names another method than we asked for, that one was charged; to count it on ours as well is the safe side.
+    """
+    if not matters(_instant(event), now) or (isinstance(event, PaymentFailed) and is_overdue(event.failure)):
+        return set()
+    case = account.cases.get(event.invoice_id)
+    asked = asked_of(case, event) if case is not None else None
+    said = event.payment_method.key if event.payment_method else ""
+    return {said, asked.method_key if asked else ""} - {""}
+
+
+def count_payment(account: RetryAccount, event: PaymentFailed | PaymentSucceeded, now: datetime) -> None:
+    """Enter an attempt that was reported."""
+    for key in _charged_keys(account, event, now):
+        _ledger(account, key).enter(_attempt(account, event), now)
+
+
+def count_request(account: RetryAccount, case: RetryCase, request: Request, now: datetime) -> None:
+    """Enter a charge that we ask for. Until it is answered it may be made at any time up to its end."""
+    if request.method is None or not request.method.key:
+        return
+    attempt = CountedAttempt(
+        name=name_of(account.account_id, request.retry_id),
+        at=request.not_after,
+        outcome=Outcome.OPEN,
+        merchant=case.merchant.value if case.merchant else "",
+        network=network_of(None, request.method, shipped()),
+        amount_minor=case.book.amount_minor,
+        currency=case.book.currency,
+    )
+    _ledger(account, request.method.key).enter(attempt, now)
+
+
+def note_origin(case: RetryCase, event: PaymentFailed) -> None:
+    """Remember who charges this invoice; the newest word counts."""
+    case.merchant = _newer(case.merchant, event.merchant_id, event.failed_at)
+    case.processor = _newer(case.processor, event.processor, event.failed_at)
+
+
+def _newer(known: Known | None, said: str | None, at: datetime) -> Known | None:
+    return known if said is None or (known is not None and known.at > at) else Known(said, at)
+
+
+def _attempt(account: RetryAccount, event: PaymentFailed | PaymentSucceeded) -> CountedAttempt:
+    case = account.cases.get(event.invoice_id)
+    failed = isinstance(event, PaymentFailed)
+    known = case.merchant.value if case is not None and case.merchant else ""
+    return CountedAttempt(
+        name=_name(account, case, event),
+        at=_instant(event),
+        outcome=Outcome.DECLINED if failed else Outcome.SUCCEEDED,
+        merchant=event.merchant_id or known,
+        network=network_of(
+            event.failure if isinstance(event, PaymentFailed) else None, event.payment_method, shipped()
+        ),
+        category=_category(event) if isinstance(event, PaymentFailed) else "",
+        amount_minor=event.amount_minor,
+        currency=event.currency,
+    )
+
+
+def _name(account: RetryAccount, case: RetryCase | None, event: PaymentFailed | PaymentSucceeded) -> int:
+    """Our request's where it answers one, whichever way it says so; else what the platform calls it."""
+    asked = asked_of(case, event) if case is not None else None
+    retry_id = asked.retry_id if asked else event.retry_id
+    if retry_id is not None:
+        return name_of(account.account_id, retry_id)
+    number = event.attempt_number if event.attempt_number is not None else _instant(event).isoformat()
+    return name_of(account.account_id, event.invoice_id, event.payment_id, number)
+
+
+def _category(event: PaymentFailed) -> str:
+    return classify(event.failure, event.payment_method, event.failed_at).category or ""
+
+
+def _instant(event: PaymentFailed | PaymentSucceeded) -> datetime:
+    return event.failed_at if isinstance(event, PaymentFailed) else event.succeeded_at
+
+
+def _ledger(account: RetryAccount, key: str) -> CardLedger:
+    """Raises KeyError where the kernel was not told of it: to count nothing would be worse."""
+    ledger: CardLedger = account.shared[key]
+    return ledger
+
+
+CARD_LEDGERS: SharedRows[RetryAccount] = SharedRows(
+    keys=card_keys,
+    new=CardLedger,
+    encode=encode_ledger,
+    decode=decode_ledger,
+    kept_until=lambda ledger: ledger.kept_until,
+)
