@@ -20,6 +20,7 @@ from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.postgres import PostgresSettings, PostgresStore
 from dunning.runtime.service import Service
 from dunning.runtime.settings import Settings, load_settings
+from dunning.runtime.shared import take_shared
 from dunning.runtime.start import FixedStart
 from dunning_cli.asking import ask, looking_into
 from dunning_cli.errors import CommandError
@@ -111,8 +112,10 @@ async def _decide(store: PostgresStore[Any], service: Service[Any], event: Input
     write = outbox_writer("")
     async with store.transaction() as tx:
         account = (await tx.load({event.account_id: [event.invoice_id or ""]}))[event.account_id]
+        shared = await take_shared(tx, service.shared, {account.account_id: account}, [event], now)
         decision = service.decide(account, event, now)
         await tx.save([account])
+        await shared.save(tx)
         await tx.publish([write(output) for output in decision.events])
         await tx.give_errands(decision.errands)
 
@@ -159,6 +162,24 @@ def test_a_fresh_case_has_its_story_and_what_comes_next_on_each_track(installati
         "  2040-03-12 10:00:00Z  Mon 11:00:00  notice   send warning by email",
         "  2040-03-15 10:00:00Z  Thu 11:00:00  account  account is suspended (at the earliest: warning has to be "
         "delivered 3d before, and is not yet)",
+    ]
+
+
+def test_a_charge_that_a_network_does_not_allow_yet_says_until_when_and_why(installation: Installation) -> None:
+    before, due = FAILED_AT - timedelta(days=5), FAILED_AT + timedelta(days=1)
+    others = [(failed(f"acct-{number}", f"inv-{number}", at=before), before) for number in range(2, 23)]
+
+    installation.reads(*others, (failed(), second(1)), (woken("acct-1", "inv-1", due), due), services=[0])
+
+    said = installation.asked("case", "show", CASE, "--format", "json").json
+    assert said["stages"] == {"retry": "scheduled"}
+    assert said["next"] == [
+        {
+            "track": "retry",
+            "at": "2040-03-26T10:00:00Z",
+            "what": "charge again, attempt 2",
+            "condition": "planned retry 1 of 2; put off by a limit, visa: at most 20 reattempts in 30 days",
+        }
     ]
 
 

@@ -51,7 +51,9 @@ def retry_expected(case: RetryCase, policy: Policy, now: datetime) -> Expected:
         return Expected("retry", what, request.not_after, f"retry_id {request.retry_id}")
     if case.plan is not None:
         number = case.book.highest_attempt + 1
-        return Expected("retry", f"charge again, attempt {number}", case.plan.at, _kind(case, policy, case.plan.kind))
+        kind, limit = _kind(case, policy, case.plan.kind), case.plan.waits_for
+        why = f"{kind}; put off by a limit, {limit}" if limit else kind
+        return Expected("retry", f"charge again, attempt {number}", case.plan.at, why)
     return Expected("retry", _why_no_retry(case, policy))
 
 
