@@ -30,8 +30,7 @@ def card_keys(account: RetryAccount, event: Input, now: datetime) -> set[str]:
             return _charged_keys(account, event, now)
         case TimerDue():
             case = account.cases.get(event.invoice_id)
-            waits = case is not None and case.open and case.plan is not None
-            return {present_key(account, case)} - {""} if case is not None and waits else set()
+            return {present_key(account, case)} - {""} if case is not None and case.open else set()
         case _:
             return set()
 

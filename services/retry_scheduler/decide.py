@@ -210,7 +210,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         """A charge over a network's limit waits for the first instant that is allowed; the window holds (rule 18)."""
         retries = self.policy_of(case).retries
         assert retries is not None, "a plan comes from a policy with retries"
-        extra, end = plan.kind is RetryKind.EXTRA, window_end(case, retries)
+        extra, end = plan.kind is RetryKind.EXTRA, window_end(case, retries, turn.now)
         over = over_limit(
             turn.account, case, method, turn.now, lambda at: at if extra else first_allowed(at, case, retries)
         )

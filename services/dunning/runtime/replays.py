@@ -26,6 +26,7 @@ from dunning.runtime.pauses import Pauses
 from dunning.runtime.problem import DATABASE_UNREACHABLE
 from dunning.runtime.service import Service
 from dunning.runtime.settings import Settings
+from dunning.runtime.shared import take_shared
 from dunning.runtime.store import Store, StoreUnavailable, Transaction, Verdict
 from dunning.runtime.turn import Decode, concerns_the_input
 from dunning.runtime.wanted import PassOver
@@ -152,11 +153,14 @@ class Replays(Generic[A]):
         event = readable.input
         invoices = [event.invoice_id] if event.invoice_id is not None else []
         accounts = await tx.load({event.account_id: invoices})
-        outcome = await fold(self._service.decide, self._write, accounts, [event], await tx.now())
+        now = await tx.now()
+        shared = await take_shared(tx, self._service.shared, accounts, [event], now)
+        outcome = await fold(self._service.decide, self._write, accounts, [event], now)
         if outcome.rejected:
             await tx.forget_sightings([each.key for each in readable.sightings])
             return _without_effect(OrderOutcome.SET_ASIDE, outcome.rejected[0][1])
         await outcome.record(tx, accounts)
+        await shared.save(tx)
         return Ending(OrderOutcome.APPLIED), outcome
 
     async def _note_failure(self, replay: Replay, error: Exception) -> None:

@@ -136,8 +136,8 @@ class Walked:
 class Transaction(Protocol[A]):
     """One database transaction.
 
-    Locks are taken in this order: offsets or a replay, first sightings by key, accounts by id, shared state by key, errands
-    of accounts that are locked. Each kind is taken in one call: whoever comes back for more can deadlock.
+    Locks are taken in this order: offsets or a replay, first sightings by key, accounts by id, shared state by key,
+    errands of accounts that are locked. Each kind is taken in one call: whoever comes back for more can deadlock.
     """
 
     async def now(self) -> datetime:
