@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from dunning_verifier.clock import Span
 from dunning_verifier.envelope import Unwanted
 from dunning_verifier.fields import Fields
-from dunning_verifier.values import FAILED, SIGNALS, SUCCEEDED, Envelope, Failure, Signal, Success, Where
+from dunning_verifier.values import FAILED, SIGNALS, SUCCEEDED, Card, Envelope, Failure, Signal, Success, Where
 
 _AHEAD = timedelta(hours=1)
 _LONGEST_DAYS = 3660
@@ -92,6 +92,8 @@ def failure(envelope: Envelope) -> Failure:
         amount_due_minor=due,
         currency=currency,
         code=code,
+        network_code=str(failure.data.get("network_decline_code") or "").strip().upper(),
+        card=Card.of(envelope.data),
         plain_code=not (failure.data.keys() & {"network_decline_code", "network_advice_code", "class"}),
         initiated_by=initiated_by,
         segment=segment,
@@ -117,6 +119,8 @@ def success(envelope: Envelope) -> Success:
         retry_id=retry_id,
         amount_remaining_minor=remaining,
         currency=currency,
+        initiated_by=fields.text_or_none("initiated_by"),
+        card=Card.of(envelope.data),
     )
 
 

@@ -65,6 +65,7 @@ def request(envelope: Envelope) -> Request:
         invoice_id=fields.text("invoice_id"),
         retry_id=fields.text("retry_id"),
         payment_id=fields.text_or_none("payment_id") or "",
+        payment_method_id=fields.text_or_none("payment_method_id"),
         attempt_number=fields.number("attempt_number", 1),
         amount_minor=fields.number("amount_minor", 0),
         currency=fields.currency(),

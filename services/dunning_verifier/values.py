@@ -126,6 +126,44 @@ class Input:
     time: datetime  # the event's own
 
 
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What was charged and by whom, as an event says it; empty where it does not. Networks count by `key`."""
+
+    key: str  # the fingerprint, else the id
+    id: str
+    visa: bool
+    country: str
+    merchant: str
+    processor: str
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Card":
+        """From an event's data."""
+        method, origin, failure = (_object(data, name) for name in ("payment_method", "processor", "failure"))
+        networks = {_letters(method.get("brand")), _letters(failure.get("network"))}
+        return cls(
+            key=str(method.get("fingerprint") or method.get("id") or ""),
+            id=str(method.get("id") or ""),
+            visa=bool(networks & _VISA),
+            country=str(method.get("country") or "").upper(),
+            merchant=str(origin.get("merchant_id") or ""),
+            processor=_letters(origin.get("name")),
+        )
+
+
+_VISA = frozenset({"visa", "vi", "visacredit", "visadebit", "visaelectron", "vpay"})
+
+
+def _object(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = data.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _letters(name: Any) -> str:
+    return "".join(letter for letter in str(name or "").casefold() if letter not in " _-")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure(Input):
     """A `payment.failed`."""
@@ -138,6 +176,8 @@ class Failure(Input):
     currency: str
     code: str
     plain_code: bool  # no network's word or class beside the code
+    network_code: str
+    card: Card
     initiated_by: str | None
     segment: str | None
     payment_type: str | None
@@ -154,6 +194,8 @@ class Success(Input):
     retry_id: str | None
     amount_remaining_minor: int
     currency: str
+    initiated_by: str | None
+    card: Card
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +247,7 @@ class Request(Output):
     invoice_id: str
     retry_id: str
     payment_id: str
+    payment_method_id: str | None
     attempt_number: int
     amount_minor: int
     currency: str

@@ -1,9 +1,8 @@
 """Whether a network's limits allow a charge, and from when on (rule 18, promise 7)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 
 from dunning.domain.declines.limits import UNSAID, Counts, Limit, Scope
 from retry_scheduler.ledger import CountedAttempt, Outcome
@@ -74,9 +73,17 @@ def _is_over(limit: Limit, together: Sequence[CountedAttempt], at: datetime) -> 
         return sum(each.outcome is not Outcome.SUCCEEDED for each in within) + 1 > limit.most
     if not within:
         return False
-    pairs = pairwise(sorted(each.at for each in together))
-    reattempts = [later for former, later in pairs if _is_within(limit, former, later)]
-    return sum(_is_within(limit, each, at) for each in reattempts) + 1 > limit.most
+    return sum(_is_within(limit, each.at, at) for each in _reattempts(limit, together)) + 1 > limit.most
+
+
+def _reattempts(limit: Limit, together: Sequence[CountedAttempt]) -> Iterator[CountedAttempt]:
+    """Those that follow another one within the limit's time. An open request may be made earlier than `at` says, so it
+    counts as one in any case: what we ask for follows a decline."""
+    former: CountedAttempt | None = None
+    for each in sorted(together, key=lambda attempt: attempt.at):
+        if each.outcome is Outcome.OPEN or (former is not None and _is_within(limit, former.at, each.at)):
+            yield each
+        former = each
 
 
 def _is_within(limit: Limit, earlier: datetime, at: datetime) -> bool:

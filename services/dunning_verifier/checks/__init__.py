@@ -1,11 +1,12 @@
 """One module per promise (architecture, section 2), each a pass over the history that yields violations.
 
-Promise 7 (network budgets), and of promise 8 the caps and consent, are not in force yet and have no check here.
+Of promise 8 the caps and consent have no check here yet.
 """
 
 from collections.abc import Callable, Iterator
 
 from dunning_verifier.checks import (
+    budget,
     charged_once,
     dead_letters,
     exactly_once,
@@ -28,6 +29,7 @@ CHECKS: tuple[Callable[[History], Iterator[Violation]], ...] = (
     paid.check,
     rests.check,
     charged_once.check,
+    budget.check,
     notified_once.check,
     warned.check,
     quiet.check,

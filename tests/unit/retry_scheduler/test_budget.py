@@ -83,6 +83,14 @@ def test_what_happened_exactly_thirty_days_ago_counts_no_more() -> None:
     assert wait("2026-04-01 10:00", attempts) is None
 
 
+def test_an_open_request_is_a_reattempt_whenever_it_is_carried_out() -> None:
+    """Asked for 29 and a half days after the first charge, and valid for two days: it may follow within the thirty."""
+    first, open_request = tried("2026-03-01 00:00"), tried("2026-04-01 12:00", 7, Outcome.OPEN)
+    nineteen = every(1, 19, "2026-04-02 00:00")
+
+    assert wait("2026-04-03 00:00", [first, open_request, *nineteen]) == "2026-05-01 12:00"
+
+
 def test_a_first_charge_is_never_a_reattempt() -> None:
     assert wait("2026-03-01 10:00", []) is None
 
