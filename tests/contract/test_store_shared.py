@@ -1,6 +1,7 @@
 """State that accounts share is locked by its keys, whoever comes from whichever account (architecture, section 5)."""
 
 import asyncio
+from datetime import timedelta
 
 from dunning.runtime.store import SharedRow
 from tests.contract.kit import NOON, ToyStore, still_waits
@@ -65,3 +66,13 @@ async def test_many_accounts_with_the_same_cards_never_deadlock(store: ToyStore)
 
     states = await read(store, *(f"card_{number}" for number in range(5)))
     assert states == {f"card_{number}": b"12" for number in range(5)}
+
+
+async def test_what_decides_nothing_any_more_is_dropped_but_for_what_somebody_holds(store: ToyStore) -> None:
+    await written(store, card_1="[1]", card_2="[2]")
+
+    assert (await store.drop_old_shared(NOON, 0)).dropped == 0
+    async with store.transaction() as tx:
+        await tx.load_shared(["card_1"])
+        assert (await store.drop_old_shared(NOON + timedelta(seconds=1), 0)).dropped == 1
+    assert await read(store, "card_1", "card_2") == {"card_1": b"[1]", "card_2": None}

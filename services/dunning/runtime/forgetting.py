@@ -2,8 +2,8 @@
 
 Closings are remembered for a time, then the invoice's row goes with the journal of its cases; an account that nothing
 is known of goes with its last row. What is open, terminated, due or out on an errand stays, however old it is. First
-sightings go when they are older than any topic. Nothing here is in a hurry: it takes a tenth of the time at most, one
-small transaction after the other, and waits for nobody's lock.
+sightings go when they are older than any topic, and what accounts share when it decides nothing any more. Nothing here
+is in a hurry: it takes a tenth of the time at most, one small transaction after the other, and waits for nobody's lock.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ class Forgetting:
         self._settings = settings
         self._metrics = metrics
         self._place = 0  # in the walk over the first sightings
+        self._place_of_shared = 0  # in that over what accounts share
         self._stopped = asyncio.Event()
 
     def stop(self) -> None:
@@ -70,10 +71,12 @@ class Forgetting:
         seen_before = read_up_to - timedelta(days=self._settings.first_sightings_kept_days)
         walked = await self._store.drop_old_sightings(seen_before, self._place)
         self._place = walked.next_place
-        counts = {**forgotten.counts(), "first_sightings": walked.dropped}
+        shared = await self._store.drop_old_shared(read_up_to, self._place_of_shared)
+        self._place_of_shared = shared.next_place
+        counts = {**forgotten.counts(), "first_sightings": walked.dropped, "shared_states": shared.dropped}
         for what, count in counts.items():
             self._metrics.forgotten.labels(what).inc(count)
-        return forgotten.full or walked.next_place > 0
+        return forgotten.full or walked.next_place > 0 or shared.next_place > 0
 
     def _before(self, read_up_to: datetime) -> ForgetBefore:
         return ForgetBefore(

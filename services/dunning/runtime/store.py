@@ -127,7 +127,7 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """A stretch of the walk over the first sightings: what was dropped, and where to go on; 0: from the beginning."""
+    """A stretch of the walk over a table: what was dropped, and where to go on; 0: from the beginning."""
 
     dropped: int
     next_place: int
@@ -266,3 +266,7 @@ class Store(Protocol[A]):
 
     async def drop_old_sightings(self, seen_before: datetime, place: int) -> Walked:
         """Remove first sightings of before this instant from a part of the table, beginning at a place of it."""
+
+    async def drop_old_shared(self, kept_until_before: datetime, place: int) -> Walked:
+        """The same for shared state that decides nothing any more, and for rows that nobody ever wrote. What another
+        transaction holds is passed over."""

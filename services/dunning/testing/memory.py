@@ -108,13 +108,14 @@ class MemoryTransaction(Generic[A]):
 
     async def load_shared(self, keys: Collection[str]) -> dict[str, bytes | None]:
         await self._hold(Lockable.SHARED, set(keys))
-        return {key: self.written.shared.get(key, self._tables.shared.get(key)) for key in sorted(set(keys))}
+        rows = {key: self.written.shared.get(key, self._tables.shared.get(key)) for key in sorted(set(keys))}
+        return {key: row.state if row is not None else None for key, row in rows.items()}
 
     async def save_shared(self, rows: Sequence[SharedRow]) -> None:
         for row in rows:
             if LockName(Lockable.SHARED, row.key) not in self.held:
                 raise LookupError(f"shared state {row.key} was not loaded in this transaction, so nobody locked it")
-            self.written.shared[row.key] = row.state
+            self.written.shared[row.key] = row
 
     async def publish(self, rows: Sequence[OutboxRow]) -> None:
         self.written.outbox.extend(rows)
@@ -328,6 +329,9 @@ class MemoryStore(Generic[A]):
 
     async def drop_old_sightings(self, seen_before: datetime, place: int) -> Walked:  # noqa: ARG002
         return memory_forgetting.drop_old_sightings(self._tables, seen_before)
+
+    async def drop_old_shared(self, kept_until_before: datetime, place: int) -> Walked:  # noqa: ARG002
+        return memory_forgetting.drop_old_shared(self._tables, self._locks, kept_until_before)
 
     @asynccontextmanager
     async def _locked(self, kind: Lockable, keys: Collection[Any]) -> AsyncIterator[None]:

@@ -69,3 +69,15 @@ def drop_old_sightings(tables: Tables, seen_before: datetime) -> Walked:
     for key in old:
         del tables.inbox[key], tables.seen_at[key]
     return Walked(len(old), 0)
+
+
+def drop_old_shared(tables: Tables, locks: Locks, kept_until_before: datetime) -> Walked:
+    """All of it at once, but for what a transaction holds."""
+    old = [
+        key
+        for key, row in tables.shared.items()
+        if row.kept_until < kept_until_before and locks.is_free(LockName(Lockable.SHARED, key), tables)
+    ]
+    for key in old:
+        del tables.shared[key]
+    return Walked(len(old), 0)

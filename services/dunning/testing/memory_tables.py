@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from dunning.domain.decision import Errand
 from dunning.runtime.letter_orders import OrderOnFile, Replay
-from dunning.runtime.store import OutboxRow, PendingRow, TopicPartition
+from dunning.runtime.store import OutboxRow, PendingRow, SharedRow, TopicPartition
 
 
 class Lockable(Enum):
@@ -153,7 +153,7 @@ class Tables:
     inbox: dict[int, int] = field(default_factory=dict)
     seen_at: dict[int, datetime] = field(default_factory=dict)  # of each key in the inbox
     accounts: dict[str, bytes] = field(default_factory=dict)
-    shared: dict[str, bytes] = field(default_factory=dict)
+    shared: dict[str, SharedRow] = field(default_factory=dict)
     cases: Cases = field(default_factory=Cases)
     outbox: list[dict[int, PendingRow]] = field(default_factory=list)
     journal: list[PendingRow] = field(default_factory=list)
@@ -169,7 +169,7 @@ class Written:
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
     inbox: dict[int, int] = field(default_factory=dict)
     accounts: dict[str, bytes] = field(default_factory=dict)
-    shared: dict[str, bytes] = field(default_factory=dict)
+    shared: dict[str, SharedRow] = field(default_factory=dict)
     cases: dict[str, dict[str, CaseRow]] = field(default_factory=dict)
     outbox: list[OutboxRow] = field(default_factory=list)
     errands: dict[str, ErrandRow | None] = field(default_factory=dict)  # None: removed

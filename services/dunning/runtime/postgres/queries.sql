@@ -160,6 +160,25 @@ where key = any($1::text[])
 order by key
 for update;
 
+-- name: shared_blocks
+-- How long the walk is.
+select (pg_relation_size('shared') / current_setting('block_size')::integer)::integer;
+
+-- name: drop_old_shared
+-- By place on the disk, like first sightings: an index on the end would make every write dearer. What somebody holds is
+-- passed over, not waited for: these rows are locked in the order of their keys, and the walk goes another way.
+with gone as (
+    delete from shared
+    where key in (
+        select key
+        from shared
+        where ctid >= $1::tid and ctid < $2::tid and (kept_until is null or kept_until < $3::timestamptz)
+        for update skip locked
+    )
+    returning 1
+)
+select count(*) from gone;
+
 -- name: save_shared
 -- The rows are ours since they were locked.
 update shared s

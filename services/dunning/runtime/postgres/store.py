@@ -12,7 +12,7 @@ import asyncpg
 from dunning.domain.account import AccountState
 from dunning.runtime.letter_orders import By, LetterPlace, OrderOnFile, ReplayOrder
 from dunning.runtime.mode import Mode
-from dunning.runtime.postgres import errands, forgetting, letter_orders, modes, offsets, outbox
+from dunning.runtime.postgres import errands, forgetting, letter_orders, modes, offsets, outbox, shared
 from dunning.runtime.postgres.accounts import CaseTable
 from dunning.runtime.postgres.connections import Clock, Connection, Pool, driver_errors_translated, open_pool
 from dunning.runtime.postgres.queries import QUERIES
@@ -163,6 +163,10 @@ class PostgresStore(Generic[A]):
     async def drop_old_sightings(self, seen_before: datetime, place: int) -> Walked:
         async with self.connection() as connection:
             return await forgetting.drop_old_sightings(connection, seen_before, place)
+
+    async def drop_old_shared(self, kept_until_before: datetime, place: int) -> Walked:
+        async with self.connection() as connection:
+            return await shared.drop_old(connection, kept_until_before, place)
 
     def _given_now(self) -> datetime | None:
         return self._clock() if self._clock else None
