@@ -39,4 +39,5 @@ def account_enforcement(
         wanted=wanted,
         keepers=(policies, start, *keepers),
         guard=brake,
+        observing=AccountTrack(policies.in_force, start.instant).decide,
     )

@@ -33,7 +33,7 @@ def migrate(
 
 async def _migrate(settings: "Settings", services: list[str]) -> list[str]:
     """What was done, a line each. The database first: it is what a deployment waits for."""
-    from dunning.runtime.migrate import migrate as migrate_schema
+    from dunning.runtime.migrate import migrate_with_shadow
     from dunning.runtime.run import postgres_settings
     from dunning.runtime.topics import create_topics
     from dunning_cli.asking import require_broker
@@ -43,7 +43,7 @@ async def _migrate(settings: "Settings", services: list[str]) -> list[str]:
     require_broker(settings)
     lines = []
     for service in services:
-        applied = await migrate_schema(postgres_settings(settings), service, start=settings.start)
+        applied = await migrate_with_shadow(postgres_settings(settings), service, start=settings.start)
         lines += [f"{service}: applied {step}" for step in applied] or [f"{service}: up to date"]
     report = await create_topics(settings)
     lines += [f"topic {name}: created" for name in report.created] or ["topics: all there"]

@@ -7,10 +7,11 @@ import pytest
 
 from dunning.runtime.mode import Mode
 from dunning.runtime.postgres import PostgresStore
-from dunning.runtime.postgres.modes import begin_with_mode, present_mode, switch_mode, switches
+from dunning.runtime.postgres.modes import present_mode, switch_mode, switches
 from dunning.runtime.postgres.queries import QUERIES
 from dunning.runtime.sharding import shard_of
 from dunning.runtime.store import OutboxRow
+from dunning.runtime.switch import begin
 from dunning.testing.memory import MemoryStore
 from dunning.testing.toy import ToyAccount
 from tests.contract.kit import ToyStore, a_row, an_errand, given, leased, published
@@ -96,8 +97,8 @@ async def test_every_switch_is_on_record_and_the_record_cannot_be_changed(pg: Po
     async with pg.connection() as connection:
         before = len(await switches(connection, 100))
         assert await present_mode(connection) is None
-        assert await begin_with_mode(connection, Mode.OBSERVE) is Mode.OBSERVE
-        assert await begin_with_mode(connection, Mode.ACT) is Mode.OBSERVE
+        assert await begin(connection, "toy", Mode.OBSERVE) is Mode.OBSERVE  # type: ignore[arg-type]
+        assert await begin(connection, "toy", Mode.ACT) is Mode.OBSERVE  # type: ignore[arg-type]
         async with connection.transaction():
             await switch_mode(connection, Mode.ACT, "grace", "compared, looks right")
             assert await switch_mode(connection, Mode.ACT, "grace", "twice") is None

@@ -3,7 +3,7 @@
 `schemas/topics.yaml`, the AsyncAPI document and the topics that `dunning up` creates all come from here.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -153,6 +153,24 @@ DEAD_LETTER_TOPICS = tuple(
 )
 TOPICS = {topic.name: topic for topic in (*EVENT_TOPICS, *DEAD_LETTER_TOPICS)}
 """Every topic by its name without the prefix, in the order of the contracts."""
+
+OBSERVED = "observed."  # behind the prefix of all topics: `<prefix>observed.<topic>` (rule 42)
+
+
+def observed_topic(name: str) -> str:
+    """Where a service that observes publishes what it would have published to a topic; without the prefix of all."""
+    return OBSERVED + name
+
+
+def outputs_of_services() -> tuple[str, ...]:
+    """The topics that our services publish to, without the prefix and without dead letters."""
+    return tuple(topic.name for topic in EVENT_TOPICS if set(topic.written_by) & set(SERVICES))
+
+
+OBSERVED_TOPICS = tuple(
+    replace(topic, name=observed_topic(topic.name)) for topic in EVENT_TOPICS if topic.name in outputs_of_services()
+)
+"""What is only observed has the same shapes and settings."""
 
 _EVENT_TOPIC_NAMES = frozenset(topic.name for topic in EVENT_TOPICS)
 

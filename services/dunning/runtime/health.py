@@ -24,6 +24,7 @@ class Health:
         self.metrics = metrics
         self._troubles: dict[str, tuple[str, str]] = {}
         self._alarms: dict[str, tuple[str, str]] = {}
+        self.observed_metrics: Metrics | None = None  # of the shadow, while the service observes (rule 42)
 
     def starting(self, part: str) -> None:
         """Not ready until this part says `well`; no alarm."""
@@ -87,6 +88,7 @@ class HealthServer:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics_page)
+        app.router.add_get("/metrics/observed", self._observed_page)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
@@ -112,6 +114,13 @@ class HealthServer:
 
     async def _metrics_page(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _observed_page(self, _: web.Request) -> web.Response:
+        """The same names, of what the service would do; only while it observes."""
+        metrics = self._health.observed_metrics
+        if metrics is None:
+            return web.Response(status=404, text="the service does not observe\n")
+        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> Problem:

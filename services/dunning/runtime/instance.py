@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from dunning.contracts.decode import decode as decode_message
@@ -36,6 +37,16 @@ _DRAIN_SECONDS = 3.0
 _log = log_for("instance")
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What an instance reads, where that is not simply the service's topics."""
+
+    prefix: str  # of the topics' names, which are whole
+    topics: tuple[str, ...]
+    decode: Decode
+    sets_aside: bool = True  # what cannot be used becomes a dead letter
+
+
 class Instance(Generic[A]):
     """The kernel at work for one service, on a store and a broker that are there.
 
@@ -55,6 +66,7 @@ class Instance(Generic[A]):
         health: Health | None = None,
         clock: DatabaseClock | None = None,
         decode: Decode = decode_message,
+        inputs: Inputs | None = None,
     ) -> None:
         self.metrics = metrics or Metrics(service.name)
         self.health = health or Health(self.metrics)
@@ -62,7 +74,9 @@ class Instance(Generic[A]):
         self._settings = settings
         self._stop = asyncio.Event()
         self._locks = ShardLocks(settings, service.name)
-        topics = [settings.topic_prefix + topic for topic in service.topics]
+        prefix = settings.topic_prefix
+        inputs = inputs or Inputs(prefix, tuple(prefix + topic for topic in service.topics), decode)
+        topics, decode = list(inputs.topics), inputs.decode
         common: dict[str, Any] = {
             "settings": settings,
             "clock": self.clock,
@@ -79,7 +93,8 @@ class Instance(Generic[A]):
             decode,
             write,
             passed_over,
-            topic_prefix=settings.topic_prefix,
+            topic_prefix=inputs.prefix,
+            sets_aside=inputs.sets_aside,
             clock=self.clock,
             metrics=self.metrics,
             health=self.health,

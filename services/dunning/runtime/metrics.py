@@ -21,6 +21,7 @@ class Metrics:
 
     def __init__(self, service: str, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
+        self._service = service
         self._what_comes_in()
         self._what_is_due()
         self._what_goes_out()
@@ -85,6 +86,10 @@ class Metrics:
             "retries_total", "What had to be tried again, by what could not be reached.", "what"
         )
         self.build = self._gauge("build_info", "Always 1.", "service", "version")
+
+    def anew(self) -> "Metrics":
+        """An empty set of the same kind."""
+        return Metrics(self._service) if type(self) is Metrics else type(self)()  # type: ignore[call-arg]
 
     def observe(self, outputs: Sequence[Output], money: Sequence[MoneyMoved]) -> None:
         """What was committed, for metrics of a service's own: called once per transaction."""

@@ -20,6 +20,7 @@ from typing import Literal
 import asyncpg
 
 from dunning.contracts.topics import SERVICES
+from dunning.runtime.mode import observed_schema
 from dunning.runtime.postgres.connections import driver_errors_translated
 from dunning.runtime.postgres.settings import PostgresSettings
 from dunning.runtime.start import fix_start
@@ -100,6 +101,22 @@ async def migrate(
         await _fix_shards(connection, shards)
         await fix_start(connection, start, dict.fromkeys([service, *SERVICES]), _LOCK_SPACE)
     return [step.name for step in missing]
+
+
+async def migrate_with_shadow(
+    database: PostgresSettings | str, service: str, *, start: datetime | None = None
+) -> list[str]:
+    """A service's schema, and the one in which a shadow of it observes (rule 42); returns what was applied
+    to the first."""
+    applied = await migrate(database, service, start=start)
+    shadow = observed_schema(service)
+    await migrate(database, shadow, migrations=migrations_of(service), start=start)
+    connection = await _connect(_settings_of(database), shadow)
+    try:
+        await connection.execute("update present_mode set word = 'stop' where word is null")  # until it observes
+    finally:
+        await connection.close()
+    return applied
 
 
 async def missing_migrations(

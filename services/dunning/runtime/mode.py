@@ -21,6 +21,11 @@ class Mode(StrEnum):
     STOP = "stop"  # reads and records, nothing goes out
 
 
+def observed_schema(service: str) -> str:
+    """Where the shadow of a service keeps what it decides while the service observes."""
+    return f"{service}_observed"
+
+
 class ModeWatch:
     """Knows the mode for the metrics and the log. What may go out is asked of the database itself, each time."""
 

@@ -17,13 +17,14 @@ from dunning.runtime.instance import Instance
 from dunning.runtime.logs import configure_logs, log_for
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.mode import Mode
+from dunning.runtime.observer import Observer
 from dunning.runtime.pauses import Pauses
 from dunning.runtime.postgres import PostgresSettings, PostgresStore, SchemaMissing
-from dunning.runtime.postgres.modes import begin_with_mode
 from dunning.runtime.problem import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, SCHEMA_MISSING, Problem
 from dunning.runtime.service import Perform, Service
 from dunning.runtime.settings import Settings
 from dunning.runtime.store import StoreUnavailable
+from dunning.runtime.switch import begin, service_schema
 
 A = TypeVar("A", bound=AccountState[Any])
 _log = log_for("run")
@@ -86,7 +87,7 @@ async def _work(
             return
         for keeper in service.keepers:
             await keeper.start(store.connection)
-        await _begin_with_mode(store, settings)
+        await _begin_with_mode(settings, service.name)
         instance = Instance(service, store, log, settings, perform=perform, metrics=metrics, health=health)
         health.well("instance")
         _collect_garbage_less_often()
@@ -96,15 +97,17 @@ async def _work(
             beside["backlog"] = lambda: watch_backlog(store.connection, metrics)
             if (guard := service.guard) is not None:
                 beside["guard"] = lambda: guard.watch(store.connection, health)
+            observer = Observer(service, store, settings, postgres_settings(settings), health, perform)
+            beside["observer"] = observer.run
             await instance.run(beside=beside)
         finally:
             ending.cancel()
 
 
-async def _begin_with_mode(store: PostgresStore[Any], settings: Settings) -> None:
+async def _begin_with_mode(settings: Settings, service: str) -> None:
     """The setting counts at the first start only: afterwards whoever switches has the last word (rule 42)."""
-    async with store.connection() as connection:
-        mode = await begin_with_mode(connection, Mode(settings.mode))
+    async with service_schema(settings, service) as connection:
+        mode = await begin(connection, service, Mode(settings.mode))
     said = "DUNNING_MODE says another, but counts at the first start only" if mode != settings.mode else None
     _log.info("mode in force", mode=mode.value, **({"note": said} if said else {}))
 

@@ -121,3 +121,4 @@ class Service(Generic[A]):
     keepers: tuple[Keeper, ...] = ()
     guard: Guard[A] | None = None
     shared: SharedRows[A] | None = None
+    observing: Decide[A] | None = None  # `decide` where nobody is touched (rule 42); None: the same

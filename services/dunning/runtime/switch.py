@@ -6,7 +6,7 @@ that were begun before, such as a mail in the middle of a conversation with a se
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -14,13 +14,16 @@ from typing import TypeAlias
 
 import asyncpg
 
-from dunning.contracts.topics import PAYMENT_FAILED
-from dunning.runtime.broker_log import KAFKA_TROUBLES
-from dunning.runtime.mode import Mode
+from dunning.contracts.topics import PAYMENT_FAILED, inputs_of, observed_topic, outputs_of_services
+from dunning.runtime.broker_log import KAFKA_TROUBLES, BrokerLog
+from dunning.runtime.mode import Mode, observed_schema
+from dunning.runtime.observer import observing_settings
 from dunning.runtime.postgres.connections import driver_errors_translated
 from dunning.runtime.postgres.modes import Switch, present_mode, switch_mode
+from dunning.runtime.postgres.shadow import follow
 from dunning.runtime.publisher import Publisher
 from dunning.runtime.settings import Settings
+from dunning.runtime.store import TopicPartition
 
 _BEGUN_LOOK_SECONDS = 0.1
 _SHARDS = "select value::text::integer from facts where name = 'outbox_shards'"
@@ -43,15 +46,49 @@ async def switch(
     settings: Settings, service: str, to: Mode, by: str, reason: str, *, patience_seconds: float = 30
 ) -> Switched:
     """Switch one service, and wait until nothing of the former mode can go out any more."""
+    peers_at = await _ends_of_shadows(settings, service) if to is Mode.OBSERVE else {}
     async with service_schema(settings, service) as connection:
         former = await present_mode(connection)
-        async with connection.transaction():
-            done = await switch_mode(connection, to, by, reason)
-        if done is None or former in (Mode.OBSERVE, Mode.STOP):
+        done = await _commit(connection, service, to, by, reason, peers_at)
+        if done is None or former is Mode.STOP:
             return Switched(service, to, done)
         shards = await connection.fetchval(_SHARDS)
-        unfenced = await _fence(settings, service, shards)
+        if former is Mode.OBSERVE:
+            observing = observing_settings(settings)
+            return Switched(service, to, done, await _fence(settings, observing, service, shards))
+        unfenced = await _fence(settings, settings, service, shards)
         return Switched(service, to, done, unfenced, await _wait_for_the_begun(connection, patience_seconds))
+
+
+async def begin(connection: Connection, service: str, initial: Mode) -> Mode:
+    """The mode in force; at the first start of a service the one that its settings say."""
+    known = await present_mode(connection)
+    if known is not None:
+        return known
+    await _commit(connection, service, initial, "DUNNING_MODE", "the first start", {}, only_first=True)
+    return await present_mode(connection) or initial
+
+
+async def _commit(
+    connection: Connection,
+    service: str,
+    to: Mode,
+    by: str,
+    reason: str,
+    peers_at: Mapping[TopicPartition, int],
+    *,
+    only_first: bool = False,
+) -> Switch | None:
+    """One transaction. The table's lock waits for whoever is about to act, and is taken before the snapshot is: so the
+    shadow is made of all that was done."""
+    async with connection.transaction(isolation="repeatable_read"):
+        await connection.execute("lock table present_mode in exclusive mode")
+        if only_first and await present_mode(connection) is not None:  # another instance was first
+            return None
+        done = await switch_mode(connection, to, by, reason)
+        if done is not None:
+            await follow(connection, service, observed_schema(service), to, peers_at)
+        return done
 
 
 @asynccontextmanager
@@ -71,13 +108,23 @@ async def service_schema(settings: Settings, service: str) -> AsyncIterator[Conn
         await connection.close()
 
 
-async def _fence(settings: Settings, service: str, shards: int) -> str | None:
+async def _ends_of_shadows(settings: Settings, service: str) -> dict[TopicPartition, int]:
+    """What the peers' shadows said before belongs to an earlier observation."""
+    outputs = outputs_of_services()
+    topics = [settings.topic_prefix + observed_topic(topic) for topic in inputs_of(service) if topic in outputs]
+    if not topics:
+        return {}
+    async with BrokerLog(settings, topics) as log:
+        return dict(await log.ends(list(await log.partitions())))
+
+
+async def _fence(settings: Settings, own: Settings, service: str, shards: int) -> str | None:
     """Take each shard's producer away from whoever has it: its open transaction ends, one way or the other. An instance
     gets it back when it looks again, and finds nothing that may leave."""
     marker_topic = settings.topic_prefix + PAYMENT_FAILED
 
     async def one(shard: int) -> None:
-        async with Publisher(settings, service, shard, marker_topic):
+        async with Publisher(own, service, shard, marker_topic):
             pass
 
     try:

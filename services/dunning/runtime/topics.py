@@ -7,7 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
 
-from dunning.contracts.topics import TOPICS, Topic, kafka_name
+from dunning.contracts.topics import OBSERVED_TOPICS, TOPICS, Topic, kafka_name
 from dunning.runtime.broker_log import KAFKA_TROUBLES
 from dunning.runtime.problem import KAFKA_UNREACHABLE, TOPIC_MISSING, Problem
 from dunning.runtime.settings import Settings
@@ -34,7 +34,9 @@ class TopicsReport:
     differences: tuple[Difference, ...]
 
 
-async def create_topics(settings: Settings, topics: Sequence[Topic] = tuple(TOPICS.values())) -> TopicsReport:
+async def create_topics(
+    settings: Settings, topics: Sequence[Topic] = (*TOPICS.values(), *OBSERVED_TOPICS)
+) -> TopicsReport:
     """Create what is missing, and look at what is there. Existing topics are never changed: how many partitions they
     have and how long they keep their records is their owner's to decide, so differences are told, not mended."""
     admin = AIOKafkaAdminClient(**settings.kafka_connection(), client_id="dunning-topics")

@@ -110,6 +110,7 @@ class Turn(Generic[A]):
         pass_over: PassOver,
         *,
         topic_prefix: str,
+        sets_aside: bool = True,
         clock: DatabaseClock,
         metrics: Metrics,
         health: Health,
@@ -121,6 +122,7 @@ class Turn(Generic[A]):
         self._write = write
         self._pass_over = pass_over
         self._prefix_length = len(topic_prefix)
+        self._sets_aside = sets_aside
         self._clock = clock
         self._metrics = metrics
         self._health = health
@@ -187,7 +189,7 @@ class Turn(Generic[A]):
             shared = await take_shared(tx, self._service.shared, accounts, [r.input for _, r in first], now)
             outcome = await self._fold(accounts, first, now)
             self._set_aside_rejected(found, first, outcome)
-            outcome.rows += self._letters(found)
+            outcome.rows += self._letters(found) if self._sets_aside else []
             if found.without_effect:
                 await tx.forget_sightings(found.without_effect)
             await outcome.record(tx, accounts)

@@ -7,13 +7,20 @@ from datetime import datetime
 from typing import Any
 
 from account_enforcement.case import AccountCase, EnforcedAccount
-from dunning.contracts.topics import ACCOUNT_ENFORCEMENT, NOTIFICATION_DISPATCHER, RETRY_SCHEDULER, SERVICES
+from dunning.contracts.topics import (
+    ACCOUNT_ENFORCEMENT,
+    NOTIFICATION_DISPATCHER,
+    OBSERVED,
+    RETRY_SCHEDULER,
+    SERVICES,
+)
 from dunning.contracts.topics import registry_name as topic_name
 from dunning.domain import ids
 from dunning.domain.case import Account, Case
 from dunning.domain.events import PolicyRef
 from dunning.domain.policy import Policy
 from dunning.domain.policy_file import load_policy
+from dunning.runtime.mode import Mode, observed_schema
 from dunning.runtime.postgres.outbox import decode_headers
 from dunning.runtime.postgres.queries import load_queries
 from dunning.runtime.repository import StateRepository
@@ -23,6 +30,7 @@ from notification_dispatcher.case import NoticeAccount, NoticeCase
 from retry_scheduler.case import RetryAccount, RetryCase
 
 STORY_EVENTS_MAX = 2000
+_OF_THE_SERVICE = ("mode", "policy")
 QUERIES = load_queries("dunning_cli.cases")
 TRACKS = {RETRY_SCHEDULER: "retry", NOTIFICATION_DISPATCHER: "notice", ACCOUNT_ENFORCEMENT: "account"}
 _REPOSITORIES: Mapping[str, StateRepository[Any, Any]] = {
@@ -89,12 +97,16 @@ class Reading:
         self._connection = connection
         self._schemas = [service for service in SERVICES if service in schemas]
         self._prefix = topic_prefix
+        self._observing: frozenset[str] = frozenset()
 
     @classmethod
     async def of(cls, connection: Connection, topic_prefix: str) -> "Reading":
         """What can be asked: a service without tables is passed over."""
         rows = await connection.fetch(QUERIES["schemas"], list(SERVICES))
-        return cls(connection, [row["nspname"] for row in rows], topic_prefix)
+        reading = cls(connection, [row["nspname"] for row in rows], topic_prefix)
+        modes = await reading.modes()
+        reading._observing = frozenset(service for service, mode in modes.items() if mode == Mode.OBSERVE)
+        return reading
 
     @property
     def services(self) -> Sequence[str]:
@@ -163,7 +175,7 @@ class Reading:
     async def _story(self, query: str, subject: str) -> list[Published]:
         return [
             Published(
-                topic=topic_name(row["topic"], self._prefix),
+                topic=topic_name(row["topic"], self._prefix).removeprefix(OBSERVED),
                 data=json.loads(row["value"]),
                 invoice_id=_subject(row["headers"]),
                 published_at=row["published_at"],
@@ -188,7 +200,10 @@ class Reading:
         return None
 
     async def _fetch(self, query: str, schema: str, *values: Any) -> list[Any]:
-        return await self._connection.fetch(QUERIES[query].replace("{schema}", schema), *values)
+        """Of a service that observes, what its shadow says; its mode and its policies are its own."""
+        shown = schema in self._observing and query not in _OF_THE_SERVICE
+        place = observed_schema(schema) if shown else schema
+        return await self._connection.fetch(QUERIES[query].replace("{schema}", place), *values)
 
     async def _row(self, query: str, schema: str, *values: Any) -> Any:
         return next(iter(await self._fetch(query, schema, *values)), None)

@@ -149,7 +149,7 @@ def _notes(story: CaseStory) -> Iterator[str]:
     notes = []
     if story.unpublished:
         notes.append(f"{story.unpublished} of these events are still on their way to Kafka")
-    notes += [f"{service} is in mode {mode}: nothing of it goes out" for service, mode in story.modes.items()]
+    notes += [_held_back(service, mode) for service, mode in story.modes.items()]
     if story.unread_by:
         notes.append(f"not known yet to {', '.join(story.unread_by)}: `dunning doctor` shows whether it lags")
     is_over = story.present is not None and not story.present.case.open
@@ -160,6 +160,12 @@ def _notes(story: CaseStory) -> Iterator[str]:
     if notes:
         yield ""
         yield from notes
+
+
+def _held_back(service: str, mode: str) -> str:
+    if mode == "observe":
+        return f"{service} is in mode observe: this is what it would do, and nothing of it is done"
+    return f"{service} is in mode {mode}: nothing of it goes out"
 
 
 def story_json(story: CaseStory) -> dict[str, Any]:

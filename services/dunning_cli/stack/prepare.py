@@ -16,7 +16,7 @@ def prepare(infra: Infra, report: Report) -> None:
 async def _prepare(infra: Infra, report: Report) -> None:
     import asyncpg
 
-    from dunning.runtime.migrate import MigrationError, migrate
+    from dunning.runtime.migrate import MigrationError, migrate_with_shadow
     from dunning.runtime.problem import Problem
     from dunning.runtime.settings import Settings, load_settings
     from dunning.runtime.topics import create_topics
@@ -28,9 +28,9 @@ async def _prepare(infra: Infra, report: Report) -> None:
     for difference in topics.differences:
         report.say(f"left as it is: {difference}")
     try:
-        applied = [
-            step for service in SERVICES for step in await migrate(infra.database_url, service, start=settings.start)
-        ]
+        applied = []
+        for service in SERVICES:
+            applied += await migrate_with_shadow(infra.database_url, service, start=settings.start)
     except (MigrationError, Problem, asyncpg.PostgresError) as error:
         raise StackError(PREPARATION_FAILED, f"cannot migrate: {error}") from error
     if topics.created or applied:

@@ -42,16 +42,6 @@ async def switch_mode(connection: Connection, to: Mode, by: str, reason: str) ->
     return _switch(row)
 
 
-async def begin_with_mode(connection: Connection, initial: Mode) -> Mode:
-    """The mode in force; at the first start of a service the one that its settings say."""
-    async with connection.transaction():
-        word = await connection.fetchval(QUERIES["lock_mode"])
-        if word is not None:
-            return Mode(word)
-        await connection.fetchrow(QUERIES["switch_mode"], initial.value, None, "DUNNING_MODE", "the first start")
-    return initial
-
-
 async def switches(connection: Connection, limit: int) -> Sequence[Switch]:
     """The latest ones, newest first."""
     return [_switch(row) for row in await connection.fetch(QUERIES["mode_switches"], limit)]

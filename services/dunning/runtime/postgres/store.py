@@ -63,12 +63,13 @@ class PostgresStore(Generic[A]):
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: PostgresSettings, service: Service[A], *, clock: Clock | None = None
+        cls, settings: PostgresSettings, service: Service[A], *, clock: Clock | None = None, schema: str | None = None
     ) -> AsyncIterator["PostgresStore[A]"]:
-        """The store while the block lasts. `clock` stands in for the database's, for tests and trials."""
-        pool = await open_pool(settings, service.name)
+        """The store while the block lasts. `clock` stands in for the database's, for tests and trials; `schema` is not
+        the service's own where a shadow of it observes (rule 42)."""
+        pool = await open_pool(settings, schema or service.name)
         try:
-            shards = await _shards_of(pool, service.name)
+            shards = await _shards_of(pool, schema or service.name)
             yield cls(
                 pool,
                 service.repository,
