@@ -1,8 +1,8 @@
-"""Reads what the checks need of policy files: who they are for, the ladder's dates and warnings, quiet hours."""
+"""Reads what the checks need of policy files: who they are for, the ladder's dates and warnings, quiet hours, caps."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from dunning_verifier.values import Failure
 
 _QUIET_CHANNELS_OF_A_PAIR = ("email", "sms", "push", "call")
 _QUIET_CHANNELS_BY_DEFAULT = ("sms", "push", "call")
+_CAPS_BY_DEFAULT = {"call": {"7d": 7}}
 _LEGAL_QUIET = Hours(time(21), time(8))
 
 
@@ -36,6 +37,15 @@ class Rung:
 
 
 @dataclass(frozen=True, slots=True)
+class Cap:
+    """At most so many notices within a rolling time, on a channel or on `all` of them together."""
+
+    name: str
+    within: timedelta
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """One version of a policy, as far as it is checked."""
 
@@ -52,6 +62,7 @@ class Policy:
     quiet: Mapping[str, Hours] = field(default_factory=dict)
     conditioned: frozenset[str] = frozenset()  # rungs that may wait for something of the whole account (rule 38)
     valid_from: datetime | None = None
+    caps: tuple[Cap, ...] = ()
 
     def accepts(self, failure: Failure, country: str | None) -> bool:
         """Whether a failure is this policy's."""
@@ -139,6 +150,7 @@ def _policy(document: Mapping[str, Any]) -> Policy:
             quiet=_quiet(document.get("contact")),
             conditioned=frozenset(document.get("conditions") or ()),
             valid_from=_instant(document.get("valid_from")),
+            caps=_caps(document.get("contact")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadPolicy(f"policy {document.get('id')!r}: {error!r}") from None
@@ -192,6 +204,21 @@ def _quiet(contact: Mapping[str, Any] | None) -> dict[str, Hours]:
     if isinstance(said, dict):
         return {str(channel): _hours(pair) for channel, pair in said.items() if pair not in (None, "none", False)}
     return dict.fromkeys(_QUIET_CHANNELS_OF_A_PAIR, _hours(said))
+
+
+def _caps(contact: Mapping[str, Any] | None) -> tuple[Cap, ...]:
+    """By channel, or over all; left out, seven calls in seven days. A day of a cap is 24 hours (rule 32)."""
+    said = contact.get("caps") if contact else None
+    caps = _CAPS_BY_DEFAULT if said is None else said
+    return tuple(
+        Cap(str(name), _elapsed(Span.parse(str(within))), int(most))
+        for name, by_time in caps.items()
+        for within, most in by_time.items()
+    )
+
+
+def _elapsed(span: Span) -> timedelta:
+    return timedelta(days=span.days, seconds=span.seconds)
 
 
 def _hours(pair: list[Any]) -> Hours:

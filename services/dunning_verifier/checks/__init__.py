@@ -1,13 +1,12 @@
-"""One module per promise (architecture, section 2), each a pass over the history that yields violations.
-
-Of promise 8 the caps and consent have no check here yet.
-"""
+"""One module per promise (architecture, section 2), each a pass over the history that yields violations."""
 
 from collections.abc import Callable, Iterator
 
 from dunning_verifier.checks import (
     budget,
+    capped,
     charged_once,
+    consented,
     dead_letters,
     exactly_once,
     nothing_lost,
@@ -33,6 +32,8 @@ CHECKS: tuple[Callable[[History], Iterator[Violation]], ...] = (
     notified_once.check,
     warned.check,
     quiet.check,
+    capped.check,
+    consented.check,
     dead_letters.check,
     nothing_lost.check,
 )

@@ -1,4 +1,4 @@
-"""Promise 8, as far as it is in force: nobody is contacted in quiet hours, in the customer's own zone (rule 32)."""
+"""Promise 8, quiet hours: nobody is contacted in them, in the customer's own zone (rule 32)."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
