@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dunning.runtime.problem import TEMPLATES_UNUSABLE
 from dunning_cli.errors import CommandError
 from dunning_cli.listing import Format, Output
 from dunning_cli.policy_diff import diff
 from dunning_cli.preview import preview
+from dunning_cli.templates import known_templates, own_templates
 
 if TYPE_CHECKING:
     from dunning.domain.policy_file import LoadedPolicies
+    from notification_dispatcher.templates.checking import BrokenTemplate
 
 app = typer.Typer(help="Check policy files and see what they would do.", no_args_is_help=True)
 
@@ -33,21 +36,36 @@ def lint(
 ) -> None:
     """Check policy files and say everything that is wrong with them, each with its place and its cure.
 
-    The files are checked one by one and as a set that is used together. Exit code 0: they can be used, warnings or not;
+    The files are checked one by one and as a set that is used together, and with them the templates of your own in
+    DUNNING_TEMPLATE_DIR. Exit code 0: they can be used, warnings or not;
     1: they have errors; 2: a file cannot be read.
 
     Example: dunning policy lint deploy/policies --format json
     """
-    from dunning.domain.policy_file import SHIPPED_TEMPLATES, load_policies
+    from dunning.domain.policy_file import load_policies
 
     files = _read(paths)
-    loaded = load_policies(files, templates=SHIPPED_TEMPLATES | set(template or ()))
+    broken = _broken_templates()
+    loaded = load_policies(files, templates=known_templates() | set(template or ()))
     if output is Format.JSON:
-        print(_as_json([name for name, _ in files], loaded))
+        print(_as_json([name for name, _ in files], loaded, broken))
     else:
-        print(_as_text(len(files), loaded))
-    if loaded.errors:
+        print("\n".join([*(f"{each} [{TEMPLATES_UNUSABLE}]" for each in broken), _as_text(len(files), loaded)]))
+    if loaded.errors or broken:
         raise typer.Exit(1)
+
+
+def _broken_templates() -> "list[BrokenTemplate]":
+    """What keeps own templates (DUNNING_TEMPLATE_DIR) from being used."""
+    from notification_dispatcher.templates.checking import BrokenTemplate, broken_templates
+    from notification_dispatcher.templates.wording import Wording
+
+    own = own_templates()
+    if own is None:
+        return []
+    if not own.is_dir():
+        return [BrokenTemplate(str(own), 1, "no directory that can be read")]
+    return broken_templates(Wording(own))
 
 
 def _read(paths: list[Path]) -> list[tuple[str, bytes]]:
@@ -74,7 +92,7 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _as_json(files: list[str], loaded: "LoadedPolicies") -> str:
+def _as_json(files: list[str], loaded: "LoadedPolicies", broken: "list[BrokenTemplate]") -> str:
     problems = [
         {
             "file": problem.file,
@@ -86,5 +104,17 @@ def _as_json(files: list[str], loaded: "LoadedPolicies") -> str:
             "severity": problem.severity.value,
         }
         for problem in loaded.problems
+    ]
+    problems += [
+        {
+            "file": each.file,
+            "line": each.line,
+            "column": 1,
+            "path": "",
+            "message": each.message,
+            "code": TEMPLATES_UNUSABLE,
+            "severity": "error",
+        }
+        for each in broken
     ]
     return json.dumps({"files": files, "problems": problems}, indent=2, ensure_ascii=False)

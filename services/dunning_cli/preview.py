@@ -8,6 +8,7 @@ import typer
 
 from dunning_cli.errors import CommandError
 from dunning_cli.listing import Format, format_option, print_json
+from dunning_cli.templates import known_templates
 
 if TYPE_CHECKING:
     from dunning.domain.policy import Policy
@@ -88,7 +89,7 @@ def _policy(file: Path) -> "Policy":
     from dunning.domain.policy_file import load_policy
 
     try:
-        loaded = load_policy(file.read_bytes(), str(file))
+        loaded = load_policy(file.read_bytes(), str(file), templates=known_templates())
     except OSError as error:
         raise CommandError(UNUSABLE, f"cannot read {file}: {error.strerror}", exit_code=2) from None
     if loaded.policy is None:

@@ -8,6 +8,7 @@ import typer
 
 from dunning_cli.errors import CommandError
 from dunning_cli.listing import Format, format_option
+from dunning_cli.templates import known_templates
 
 if TYPE_CHECKING:
     from dunning.domain.policy import Policies
@@ -72,7 +73,7 @@ def _policies(paths: list[Path]) -> "Policies":
         raise _unusable(f"cannot read {error.filename}: {error.strerror}") from None
     if not files:
         raise _unusable(f"no policy file (*.yaml, *.yml) in {', '.join(map(str, paths))}")
-    loaded = load_policies(files)
+    loaded = load_policies(files, templates=known_templates())
     for problem in loaded.problems:
         print(problem, file=sys.stderr)
     if loaded.errors:

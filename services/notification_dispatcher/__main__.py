@@ -14,25 +14,27 @@ from notification_dispatcher.channels.email import EmailChannel
 from notification_dispatcher.metrics import NoticeMetrics
 from notification_dispatcher.service import notification_dispatcher
 from notification_dispatcher.settings import DispatcherSettings
-from notification_dispatcher.templates import template_names
+from notification_dispatcher.templates.opening import checked_wording
 
 LEASE_SHARE = 0.9  # of a lease's time, which the kernel leaves to a worker
 
 
 async def serve(settings: DispatcherSettings) -> int:
     """Serve until told to stop. Without an SMTP server every mail is `suppressed`, reason `channel_not_configured`."""
-    shelf = PolicyShelf(settings.policy_dir, template_names())
+    wording = checked_wording(settings.template_dir)
+    shelf = PolicyShelf(settings.policy_dir, wording.names)
     fixed_start = FixedStart(settings.start)
     if settings.server is None:
-        return await run(notification_dispatcher(shelf, fixed_start, frozenset()), settings, metrics=NoticeMetrics())
-    email = EmailChannel(settings, lambda: datetime.now(UTC))
+        service = notification_dispatcher(shelf, fixed_start, frozenset(), wording)
+        return await run(service, settings, metrics=NoticeMetrics())
+    email = EmailChannel(settings, lambda: datetime.now(UTC), wording)
     if email.perform_seconds_max > settings.errand_lease_seconds * LEASE_SHARE:
         raise Problem(
             SETTING_WRONG,
             f"DUNNING_ERRAND_LEASE_SECONDS is {settings.errand_lease_seconds:g}, but one mail may take "
             f"{email.perform_seconds_max:g}: give it at least {email.perform_seconds_max / LEASE_SHARE:.0f}",
         )
-    service = notification_dispatcher(shelf, fixed_start, frozenset({Channel.EMAIL}))
+    service = notification_dispatcher(shelf, fixed_start, frozenset({Channel.EMAIL}), wording)
     try:
         return await run(service, settings, perform=email.perform, metrics=NoticeMetrics())
     finally:

@@ -9,7 +9,7 @@ from dunning.domain.policy import Policies
 from dunning.domain.track import BEFORE_EVERYTHING, Track, Turn
 from dunning.domain.words import NOTICE_NONE, Channel
 from notification_dispatcher.case import Notice, NoticeAccount, NoticeCase, NoticeState
-from notification_dispatcher.templates.locales import negotiate
+from notification_dispatcher.templates.wording import shipped
 
 NOTICE_RESULT = "dunning.notice.result.v1"
 WITH_RECEIPTS = frozenset({Channel.SMS, Channel.PUSH, Channel.CALL})  # others deliver when they are accepted (rule 30)
@@ -26,9 +26,14 @@ class Outcomes(Track[NoticeAccount, NoticeCase]):
         with_receipts: frozenset[Channel] = WITH_RECEIPTS,
         *,
         start: Callable[[], datetime] = lambda: BEFORE_EVERYTHING,
+        language_of: Callable[[str, str | None], str] | None = None,
     ) -> None:
-        """`configured` channels can send here; on those `with_receipts` a receipt says what was delivered."""
+        """`configured` channels can send here; on those `with_receipts` a receipt says what was delivered.
+
+        `language_of` tells in which language a template is written for a locale: own templates may bring more.
+        """
         super().__init__(policies, start)
+        self.language_of = language_of or shipped().language_of
         self.configured = configured
         self.with_receipts = with_receipts
 
@@ -87,7 +92,7 @@ class Outcomes(Track[NoticeAccount, NoticeCase]):
                 rung=notice.rung,
                 channel=notice.channel.value,
                 template=template,
-                locale=str(negotiate(turn.account.facts.get("locale"))),
+                locale=self.language_of(template, turn.account.facts.get("locale")),
                 outcome=state.value,
                 reason=str(reason) if reason is not None else None,
                 provider=provider,

@@ -9,6 +9,7 @@ from dunning.runtime.service import Service
 from dunning.runtime.start import FixedStart
 from notification_dispatcher.case import NoticeAccount, NoticeCase
 from notification_dispatcher.decide import NoticeTrack
+from notification_dispatcher.templates import Wording
 
 TOPICS = (PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS, STAGE_CHANGED)
 _RESTRICTING = frozenset(stage.value for stage in AccountStage if stage.restricts)
@@ -22,14 +23,15 @@ def wanted(event: Input) -> bool:
 
 
 def notification_dispatcher(
-    policies: PolicyShelf, start: FixedStart, configured: frozenset[Channel]
+    policies: PolicyShelf, start: FixedStart, configured: frozenset[Channel], wording: Wording | None = None
 ) -> Service[NoticeAccount]:
     """The service; `policies` are kept up to date beside the work, `start` is fixed (rule 43), `configured` are the
-    channels that can send."""
+    channels that can send, `wording` the templates (the shipped ones, if not given)."""
+    language_of = wording.language_of if wording else None
     return Service(
         name=NOTIFICATION_DISPATCHER,
         topics=TOPICS,
-        decide=NoticeTrack(policies.in_force, configured, start=start.instant).decide,
+        decide=NoticeTrack(policies.in_force, configured, start=start.instant, language_of=language_of).decide,
         repository=StateRepository(NoticeAccount, NoticeCase),
         wanted=wanted,
         keepers=(policies, start),

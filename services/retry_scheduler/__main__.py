@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dunning.domain.policy_file import SHIPPED_TEMPLATES
 from dunning.runtime.main import start
 from dunning.runtime.policies import PolicyShelf
+from dunning.runtime.policy_directory import template_names_in
 from dunning.runtime.run import run
 from dunning.runtime.settings import Settings
 from dunning.runtime.start import FixedStart
@@ -15,7 +16,7 @@ from retry_scheduler.service import retry_scheduler
 
 async def serve(settings: Settings) -> int:
     """Serve until told to stop."""
-    shelf = PolicyShelf(settings.policy_dir, SHIPPED_TEMPLATES)
+    shelf = PolicyShelf(settings.policy_dir, SHIPPED_TEMPLATES | template_names_in(settings.template_dir))
     return await run(retry_scheduler(shelf, FixedStart(settings.start)), settings, metrics=RetryMetrics())
 
 

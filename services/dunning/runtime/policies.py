@@ -126,8 +126,11 @@ class PolicyShelf:
             raise next(iter(self._unreadable.values()))
 
     def _from_file(self, row: table.StoredPolicy) -> Policy:
-        """A version from the database. It was checked when it was put there, by code that may since know more words."""
-        loaded = load_policy(row.body, f"{row.id} version {row.version} on file", templates=self._templates)
+        """A version from the database. It was checked when it was put there, by code that may since know more words.
+
+        Its templates may be gone since: then its notices fail, and its cases go on.
+        """
+        loaded = load_policy(row.body, f"{row.id} version {row.version} on file", templates=None)
         if loaded.policy is None:
             raise Problem(POLICIES_UNUSABLE, _listed(loaded.problems))
         return loaded.policy

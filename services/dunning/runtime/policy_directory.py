@@ -16,6 +16,12 @@ def read_policy_files(paths: Iterable[Path]) -> list[tuple[str, bytes]]:
     return [(str(file), _content(file)) for path in paths for file in _files(path)]
 
 
+def template_names_in(directory: Path | None) -> frozenset[str]:
+    """The names of own templates (`LANGUAGE/NAME.txt`), which policies may use beside the shipped ones."""
+    found = directory.glob("*/*.txt") if directory is not None else ()
+    return frozenset(path.stem for path in found if not path.name.startswith(("_", ".")))
+
+
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]

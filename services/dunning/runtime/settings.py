@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     mode: Literal["act", "observe", "stop"] = "act"  # at the first start; `dunning mode` switches it (rule 42)
 
     policy_dir: Path | None = None
+    template_dir: Path | None = None  # own templates, laid over the shipped ones; for all services: policies name them
     smtp_url: SecretStr | None = None
 
     metrics_host: str = "127.0.0.1"

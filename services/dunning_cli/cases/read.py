@@ -196,7 +196,7 @@ class Reading:
         """The version that a case pinned, if it is on file and this code can read it."""
         for schema in self._schemas:
             for row in await self._fetch("policy", schema, ref.id, ref.version):
-                return load_policy(row["body"], f"{ref.id} version {ref.version} on file").policy
+                return load_policy(row["body"], f"{ref.id} version {ref.version} on file", templates=None).policy
         return None
 
     async def _fetch(self, query: str, schema: str, *values: Any) -> list[Any]:

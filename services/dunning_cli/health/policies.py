@@ -5,10 +5,11 @@ from pathlib import Path
 
 from dunning.domain.events import PolicyRef
 from dunning.domain.policy import Policy
-from dunning.domain.policy_file import SHIPPED_TEMPLATES, Severity, load_policies
+from dunning.domain.policy_file import Severity, load_policies
 from dunning.runtime.policy_directory import read_policy_files
 from dunning_cli.asking import Connection
 from dunning_cli.health.findings import Finding, ok, problem, warning
+from dunning_cli.templates import known_templates
 
 POLICIES = "policies"
 _ON_FILE = "select id, version, digest from {schema}.policies"
@@ -41,7 +42,7 @@ def judge_policies(
     directory: Path, files: Sequence[tuple[str, bytes]], on_file: Mapping[PolicyRef, str]
 ) -> list[Finding]:
     """What `dunning policy lint` says, in short, and versions that changed since cases could pin them."""
-    loaded = load_policies(files, templates=SHIPPED_TEMPLATES)
+    loaded = load_policies(files, templates=known_templates())
     findings = []
     for found in loaded.problems[:_PROBLEMS_SHOWN_MAX]:
         lint = f"`dunning policy lint {directory}` lists everything"

@@ -27,7 +27,7 @@ from notification_dispatcher.channels.settings import EmailSettings
 from notification_dispatcher.channels.smtp_answers import Answer, GoOn, NotNow, Refused, Step, Unclear, judge
 from notification_dispatcher.channels.smtp_connection import AnswerLost, SmtpConnection, Unavailable
 from notification_dispatcher.channels.smtp_pool import SmtpPool
-from notification_dispatcher.templates import Letterhead, RenderingError, render
+from notification_dispatcher.templates import Letterhead, RenderingError, Wording, render
 
 _PROVIDER = "smtp"
 
@@ -55,14 +55,18 @@ _TOO_LATE = _Outcome("too_late")
 class EmailChannel:
     """Sends notices by SMTP. Safe to use from as many workers at a time as one likes; the pool is the bound."""
 
-    def __init__(self, settings: EmailSettings, now: Callable[[], datetime]) -> None:
-        """`now` dates the reports. Raises ValueError when the settings name no server."""
+    def __init__(self, settings: EmailSettings, now: Callable[[], datetime], wording: Wording | None = None) -> None:
+        """`now` dates the reports, `wording` are the templates: the shipped ones, if not given.
+
+        Raises ValueError when the settings name no server.
+        """
         server = settings.server
         if server is None:
             raise ValueError("DUNNING_SMTP_URL is not set: the email channel is not configured")
         self.perform_seconds_max = settings.perform_seconds_max
         self._answer_timeout_seconds = settings.smtp_answer_timeout_seconds
-        self._letterhead = Letterhead(settings.mail_sender_name, settings.mail_footer)
+        self._letterhead = Letterhead(settings.mail_sender_name, settings.mail_footer, settings.mail_opt_out_url)
+        self._wording = wording
         self._sender = Sender(
             address=Address.parse(settings.mail_sender_address),
             name=settings.mail_sender_name,
@@ -100,7 +104,7 @@ class EmailChannel:
         try:
             order = NoticeOrder.from_payload(errand.payload)
             recipient = Address.parse(order.address)
-            rendered = render(order, self._letterhead)
+            rendered = render(order, self._letterhead, self._wording)
         except AddressError:
             return _Outcome("bounced", reason="address_invalid", permanent=True)
         except PayloadError as error:

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from notification_dispatcher.channels.addresses import Address, AddressError
+from notification_dispatcher.templates.rendering import safe_link
 
 _EXAMPLE = "write for example smtp://user:password@mail.example.com:587?starttls=always or smtps://mail.example.com"
 
@@ -102,6 +103,11 @@ class EmailSettings(BaseSettings):
     mail_sender_name: str = Field(default="Billing", description="From name, and the name under every mail")
     mail_reply_to: str | None = Field(default=None, description="where answers go; left out: to the sender")
     mail_footer: str = Field(default="", description="lines below every mail: who you are and how to reach you")
+    mail_opt_out_url: str | None = Field(
+        default=None,
+        description="link below every mail to say no to mails; {account_id} and {notice_id} are filled in; "
+        "left out: the customer is asked to answer the mail",
+    )
     mail_message_id_domain: str | None = Field(
         default=None,
         description="right side of Message-ID, and our name towards the server; left out: the sender's domain",
@@ -137,6 +143,13 @@ class EmailSettings(BaseSettings):
             if ours.needs_smtputf8:  # else every mail would bounce at servers without that extension
                 raise ValueError("the part before the @ has to be ASCII")
         return address
+
+    @field_validator("mail_opt_out_url")
+    @classmethod
+    def _link_is_one(cls, url: str | None) -> str | None:
+        if url is not None and safe_link(url.replace("{account_id}", "a").replace("{notice_id}", "n")) is None:
+            raise ValueError("not a link that a customer can be sent to; write for example https://example.com/stop")
+        return url
 
     @field_validator("mail_message_id_domain")
     @classmethod

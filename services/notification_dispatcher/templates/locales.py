@@ -28,7 +28,7 @@ def negotiate(locale: str | None) -> Language:
     return next((language for language in LANGUAGES if language == wanted), FALLBACK)
 
 
-def amount_text(amount_minor: int, currency: str, language: Language) -> str:
+def amount_text(amount_minor: int, currency: str, language: str) -> str:
     """The amount as people write it, with exactly the currency's digits after the point.
 
     The digits are those of ISO 4217, which `amount_minor` counts in. The formatting library would use the digits seen
@@ -37,30 +37,38 @@ def amount_text(amount_minor: int, currency: str, language: Language) -> str:
     digits = minor_digits(currency)
     pattern = _currency_pattern(language, digits)
     amount = Decimal(amount_minor).scaleb(-digits)
-    text = pattern.apply(amount, Locale(language), currency=currency, currency_digits=False)
+    text = pattern.apply(amount, _babel(language), currency=currency, currency_digits=False)
     return _LETTER_BEFORE_DIGIT.sub("\N{NO-BREAK SPACE}", text)
 
 
-def day_text(instant: datetime, zone: str, locale: str | None) -> str:
+def day_text(instant: datetime, zone: str, locale: str | None, language: str | None = None) -> str:
     """The day of an instant where the customer lives, as it is written there. An unknown zone is UTC.
 
-    `Thursday, October 15, 2026` in `en-US`, `Thursday, 15 October 2026` in `en-GB`.
+    `Thursday, October 15, 2026` in `en-US`, `Thursday, 15 October 2026` in `en-GB`. `language` is that of the letter.
     """
     local = instant.astimezone(zone_named(zone) or UTC)
-    return format_date(local.date(), "full", locale=_regional(locale))
+    return format_date(local.date(), "full", locale=_regional(locale, language or negotiate(locale)))
 
 
 @lru_cache(maxsize=256)
-def _regional(locale: str | None) -> Locale:
+def _regional(locale: str | None, language: str) -> Locale:
     """The customer's own kind of the language we write in; the language alone where the region is not known."""
-    language = negotiate(locale)
     found = _REGION.match(locale.strip()) if locale else None
-    if found is None or found[1].lower() != language:
-        return Locale(language)
+    if found is None or found[1].lower() != language.split("-", maxsplit=1)[0].lower():
+        return _babel(language)
     try:
-        return Locale(language, found[2].upper())
+        return Locale(found[1].lower(), found[2].upper())
     except UnknownLocaleError:
-        return Locale(language)
+        return _babel(language)
+
+
+@lru_cache(maxsize=64)
+def _babel(language: str) -> Locale:
+    """How numbers and dates are written in a language; in one that nobody knows, as in English."""
+    try:
+        return Locale.parse(language, sep="-")
+    except (UnknownLocaleError, ValueError):
+        return Locale(FALLBACK)
 
 
 @lru_cache(maxsize=512)
@@ -71,7 +79,7 @@ def minor_digits(currency: str) -> int:
 
 
 @lru_cache(maxsize=64)
-def _currency_pattern(language: Language, digits: int) -> NumberPattern:
-    pattern = copy.copy(parse_pattern(Locale(language).currency_formats["standard"]))
+def _currency_pattern(language: str, digits: int) -> NumberPattern:
+    pattern = copy.copy(parse_pattern(_babel(language).currency_formats["standard"]))
     pattern.frac_prec = (digits, digits)
     return pattern

@@ -1,4 +1,4 @@
-"""From a notice order to subject, text and HTML in the customer's language. Pure but for reading the shipped files.
+"""From a notice order to subject, text and HTML in the customer's language. Pure but for reading the files.
 
 A template is a file of wording, `LANGUAGE/NAME.txt`, without any markup; `layout.txt` and `layout.html` put it into a
 plain text and an HTML mail, and `LANGUAGE/_phrases.txt` holds the sentences that all notices share. Templates run in
@@ -6,30 +6,21 @@ Jinja's sandbox, and a name that is not given is an error, not an empty place in
 """
 
 import re
-import textwrap
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup, escape
+from jinja2 import TemplateError
 
 from dunning.domain.words import AccountStage
 from notification_dispatcher.channels.one_line import one_line
 from notification_dispatcher.channels.payload import NoticeOrder
-from notification_dispatcher.templates.locales import FALLBACK, Language, amount_text, day_text, negotiate
+from notification_dispatcher.templates.locales import amount_text, day_text
 from notification_dispatcher.templates.reasons import ReasonText, reason_text
+from notification_dispatcher.templates.wording import Wording, shipped
 
-_FOLDER = Path(__file__).parent
-_TEXT_WIDTH = 72
 _LINK_LENGTH_MAX = 2000
 _LINK = re.compile(r"https?://[^\s<>\"\\^`{|}]+\Z", re.IGNORECASE)
-_BLANK_LINES = re.compile(r"\n[ \t]*\n")
-_SPACES = re.compile(r"[ \t\n]+")
 _BRANDS = {"visa": "Visa", "mastercard": "Mastercard", "amex": "American Express", "sepa_debit": "SEPA", "jcb": "JCB"}
 
 
@@ -39,10 +30,22 @@ class RenderingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
-    """Who writes: the name under the letter, and the lines below it (address, company data)."""
+    """Who writes: the name under the letter, the lines below it (address, company data), and how to hear no more.
+
+    `opt_out_url` is where a customer forbids mails; `{account_id}` and `{notice_id}` in it are filled in. Without it
+    the customer is asked to answer the mail.
+    """
 
     sender_name: str
     footer: str = ""
+    opt_out_url: str | None = None
+
+    def opt_out_link(self, order: NoticeOrder) -> str | None:
+        """The link for this customer."""
+        if self.opt_out_url is None:
+            return None
+        filled = self.opt_out_url.replace("{account_id}", quote(order.account_id, safe=""))
+        return safe_link(filled.replace("{notice_id}", quote(order.notice_id, safe="")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +55,39 @@ class Rendered:
     subject: str
     text: str
     html: str
-    locale: Language
+    locale: str
 
 
-@lru_cache(maxsize=1)
 def template_names() -> frozenset[str]:
-    """The templates that a policy may name."""
-    return frozenset(path.stem for path in (_FOLDER / FALLBACK).glob("*.txt") if not path.stem.startswith("_"))
+    """The shipped templates."""
+    return shipped().names
 
 
-def render(order: NoticeOrder, letterhead: Letterhead) -> Rendered:
+def render(order: NoticeOrder, letterhead: Letterhead, wording: Wording | None = None) -> Rendered:
     """Write the notice. Raises RenderingError."""
-    if order.template not in template_names():
+    wording = wording or shipped()
+    if order.template not in wording.names:
         raise RenderingError(f"no template {one_line(order.template)!r}")
-    language = negotiate(order.locale)
-    path = f"{language}/{order.template}.txt"
+    language = wording.language_of(order.template, order.locale)
+    text_file = wording.file_of(order.template, language, html=False)
+    html_file = wording.file_of(order.template, language, html=True)
+    phrases = wording.phrases_of(language)
+    if text_file is None or html_file is None:
+        raise RenderingError(f"{language}/{order.template}.txt is missing: it is the text of the mail, and its subject")
+    if phrases is None:
+        raise RenderingError(f"{language}/_phrases.txt is missing: copy that of a shipped language and translate it")
     try:
-        words = _words(order, letterhead, language)
-        in_text = _environment(html=False).get_template(path)
-        in_html = _environment(html=True).get_template(path)
+        words = {**_words(order, letterhead, language), "phrases": phrases}
+        html = wording.in_html.get_template(html_file).render(words, layout="layout.html")
+        in_text = wording.in_text.get_template(text_file)
+        text = in_text.render(words, layout="layout.txt")
         subject = "".join(in_text.blocks["subject"](in_text.new_context(words)))
-        return Rendered(
-            subject=one_line(subject, 200),
-            text=in_text.render(words, layout="layout.txt").strip() + "\n",
-            html=in_html.render(words, layout="layout.html").strip() + "\n",
-            locale=language,
-        )
-    except (TemplateError, ValueError, OverflowError) as error:
-        raise RenderingError(f"template {path}: {type(error).__name__}") from error
+    except (TemplateError, TypeError, KeyError, ValueError, ArithmeticError) as error:
+        raise RenderingError(f"template {text_file}: {type(error).__name__}") from error
+    return Rendered(one_line(subject, 200), text.strip() + "\n", html.strip() + "\n", language)
 
 
-def _words(order: NoticeOrder, letterhead: Letterhead, language: Language) -> dict[str, Any]:
+def _words(order: NoticeOrder, letterhead: Letterhead, language: str) -> dict[str, Any]:
     """All that a template may use; every value is one clean line."""
     reason = reason_text(order.decline_class, order.failure_code)
     overdue = reason is ReasonText.NOT_RECEIVED  # nothing was charged, so there is no payment method to speak of
@@ -99,9 +104,10 @@ def _words(order: NoticeOrder, letterhead: Letterhead, language: Language) -> di
         "overdue": overdue,
         "link": safe_link(order.update_payment_url),
         "next_stage": coming.stage.value if coming else None,
-        "next_day": day_text(coming.at, order.zone, order.locale) if coming else None,
+        "next_day": day_text(coming.at, order.zone, order.locale, language) if coming else None,
         "sender_name": one_line(letterhead.sender_name),
         "footer_lines": [one_line(line, 200) for line in letterhead.footer.splitlines()],
+        "opt_out_link": letterhead.opt_out_link(order),
     }
 
 
@@ -132,30 +138,3 @@ def _brand(brand: str | None) -> str | None:
 def _last4(last4: str | None) -> str | None:
     """At most four letters or digits: whatever is longer is not what it claims to be, and nobody needs to see it."""
     return last4 if last4 and len(last4) <= 4 and last4.isalnum() else None
-
-
-@lru_cache(maxsize=2)
-def _environment(*, html: bool) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(_FOLDER), undefined=StrictUndefined, autoescape=html, cache_size=64, auto_reload=False
-    )
-    environment.filters["paragraphs"] = _html_paragraphs if html else _text_paragraphs
-    return environment
-
-
-def _text_paragraphs(block: str) -> str:
-    """Each paragraph wrapped for reading as plain text. A no-break space stays one: an amount is never torn apart."""
-    return "\n\n".join(_each_paragraph(block, _wrapped))
-
-
-def _html_paragraphs(block: str) -> Markup:
-    """Each paragraph in its `<p>`. What the engine escaped already stays as it is, anything else is escaped."""
-    return Markup("\n".join(_each_paragraph(escape(block), lambda text: f"<p>{text}</p>")))
-
-
-def _each_paragraph(block: str, form: Callable[[str], str]) -> list[str]:
-    return [form(_SPACES.sub(" ", part.strip(" \t\n"))) for part in _BLANK_LINES.split(block.strip(" \t\n"))]
-
-
-def _wrapped(paragraph: str) -> str:
-    return textwrap.fill(paragraph, _TEXT_WIDTH, break_long_words=False, break_on_hyphens=False)

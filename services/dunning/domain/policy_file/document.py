@@ -21,7 +21,7 @@ PRIORITY_DEFAULT = 100
 TECHNICAL_AFTER_DEFAULT = (Duration(seconds=600), Duration(seconds=3600), Duration(seconds=6 * 3600))
 
 
-def read_policy(root: Field, templates: Collection[str]) -> Policy | None:
+def read_policy(root: Field, templates: Collection[str] | None) -> Policy | None:
     """The policy that a file describes, or None after its errors were reported."""
     if not isinstance(root.node, Table):
         message = f"found {fields.described(root.node)}; a policy is a mapping that starts with `id:`"

@@ -38,7 +38,7 @@ class _Draft:
         return "notice" in self.keys
 
 
-def read_ladder(field: Field, templates: Collection[str]) -> tuple[Rung, ...]:
+def read_ladder(field: Field, templates: Collection[str] | None) -> tuple[Rung, ...]:
     """The rungs in order. What is returned may be used only when nothing was reported."""
     drafts = [_draft(element, templates) for element in fields.elements(field, RUNGS_MAX)]
     _check_names(drafts)
@@ -51,7 +51,7 @@ def read_ladder(field: Field, templates: Collection[str]) -> tuple[Rung, ...]:
     return tuple(_finished(draft, warnings[number]) for number, draft in enumerate(drafts))
 
 
-def _draft(field: Field, templates: Collection[str]) -> _Draft:
+def _draft(field: Field, templates: Collection[str] | None) -> _Draft:
     keys = fields.section(field, RUNG, required=RUNG.required)
     if "fee" in keys:
         fields.money(keys["fee"])
@@ -82,7 +82,7 @@ def _unreachable(field: Field) -> Duration | None:
     return None if fields.is_word(field, "wait") else fields.duration(field, positive=True)
 
 
-def _notice(field: Field, templates: Collection[str]) -> RungNotice | None:
+def _notice(field: Field, templates: Collection[str] | None) -> RungNotice | None:
     keys = fields.section(field, NOTICE, required=NOTICE.required)
     template = _template(keys["template"], templates) if "template" in keys else None
     channels = fields.distinct(keys["channels"], _channel) if "channels" in keys else ()
@@ -94,9 +94,9 @@ def _notice(field: Field, templates: Collection[str]) -> RungNotice | None:
     return RungNotice(template, channels, fallback) if template else None
 
 
-def _template(field: Field, templates: Collection[str]) -> str | None:
+def _template(field: Field, templates: Collection[str] | None) -> str | None:
     template = fields.text(field, "the name of a template")
-    if template is not None and template not in templates:
+    if template is not None and templates is not None and template not in templates:
         known = f"known: {', '.join(sorted(templates))}"
         field.refuse(
             Code.UNKNOWN_TEMPLATE, f"no template named {quoted(template)}; {suggestion(template, templates, known)}"

@@ -46,10 +46,12 @@ class LoadedPolicies:
         return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
 
-def load_policy(content: str | bytes, name: str, *, templates: Collection[str] = SHIPPED_TEMPLATES) -> LoadedPolicy:
+def load_policy(
+    content: str | bytes, name: str, *, templates: Collection[str] | None = SHIPPED_TEMPLATES
+) -> LoadedPolicy:
     """Reads one policy file. Never raises: whatever is wrong is a problem that names its place.
 
-    `name` is the file's name in messages; `templates` are those that notices may use.
+    `name` is the file's name in messages; `templates` are those that notices may use; None: whatever they are.
     """
     report = Report(name)
     text = _decoded(content, report)
@@ -65,7 +67,7 @@ def load_policy(content: str | bytes, name: str, *, templates: Collection[str] =
 
 
 def load_policies(
-    files: Iterable[tuple[str, str | bytes]], *, templates: Collection[str] = SHIPPED_TEMPLATES
+    files: Iterable[tuple[str, str | bytes]], *, templates: Collection[str] | None = SHIPPED_TEMPLATES
 ) -> LoadedPolicies:
     """Reads (name, content) pairs that are used together."""
     names: list[str] = []

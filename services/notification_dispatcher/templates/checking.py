@@ -1,0 +1,87 @@
+"""What is wrong with templates of one's own, found before anybody is written to: at start and by `policy lint`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import cycle
+from pathlib import Path
+from types import TracebackType
+
+from jinja2 import TemplateSyntaxError
+
+from dunning.domain.words import AccountStage, Channel, DeclineClass
+from notification_dispatcher.channels.payload import NextConsequence, NoticeOrder, PaidWith
+from notification_dispatcher.templates.rendering import Letterhead, RenderingError, render
+from notification_dispatcher.templates.wording import Wording
+
+_AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
+_FULL = NoticeOrder(
+    notice_id="notice", case_id="case", account_id="account", invoice_id="in_1", rung="rung", template="",
+    channel=Channel.EMAIL, address="ada@example.com", amount_minor=4900, currency="EUR",
+    decline_class=DeclineClass.SOFT, failure_code="insufficient_funds", zone="Europe/Berlin", at=_AT,
+    invoice_number="2026-0017", customer_name="Ada Example", payment_method=PaidWith("visa", "4242"),
+    update_payment_url="https://pay.example.com/update", next=NextConsequence(AccountStage.SUSPENDED, _AT),
+)  # fmt: skip
+_BARE = replace(_FULL, invoice_number=None, customer_name=None, payment_method=None, update_payment_url=None, next=None)
+_SAMPLES = (
+    _FULL,
+    _BARE,
+    replace(_FULL, failure_code="payment_overdue"),
+    replace(_FULL, decline_class=DeclineClass.TECHNICAL, failure_code="processing_error"),
+    *(replace(_FULL, next=NextConsequence(stage, _AT)) for stage in AccountStage if stage.restricts),
+)
+_LETTERHEADS = (Letterhead("Acme", "Acme GmbH"), Letterhead("Acme", "", "https://example.com/stop"))
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenTemplate:
+    """A file that cannot be used. `line` counts from 1."""
+
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+def broken_templates(wording: Wording) -> list[BrokenTemplate]:
+    """Everything that keeps a notice from being written: all templates in all languages, with much and with little
+    known of the case. Own files can break shipped ones as well: layouts and phrases are shared."""
+    found: dict[tuple[str, int], BrokenTemplate] = {}
+    for order, letterhead in zip(_orders(wording), cycle(_LETTERHEADS), strict=False):
+        try:
+            render(order, letterhead, wording)
+        except RenderingError as error:
+            broken = _told(error, wording)
+            found.setdefault((broken.file, broken.line), broken)
+    return list(found.values())
+
+
+def _orders(wording: Wording) -> Iterator[NoticeOrder]:
+    for template in sorted(wording.names):
+        for language in sorted(wording.languages):
+            if wording.file_of(template, language, html=True):
+                yield from (replace(sample, template=template, locale=language) for sample in _SAMPLES)
+
+
+def _told(error: RenderingError, wording: Wording) -> BrokenTemplate:
+    cause = error.__cause__
+    if isinstance(cause, TemplateSyntaxError):
+        return BrokenTemplate(
+            cause.filename or cause.name or "template", cause.lineno, cause.message or "not a template"
+        )
+    file, line = _place(cause.__traceback__ if cause else None, wording)
+    return BrokenTemplate(file or str(wording.own or "templates"), line, str(cause or error))
+
+
+def _place(traceback: TracebackType | None, wording: Wording) -> tuple[str, int]:
+    """The innermost line of a template that was being carried out, an own one where there is one."""
+    found: list[tuple[str, int]] = []
+    while traceback is not None:
+        name = traceback.tb_frame.f_code.co_filename
+        if Path(name).suffix in (".txt", ".html"):
+            found.append((name, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    own = [place for place in found if wording.own is not None and Path(place[0]).is_relative_to(wording.own)]
+    return (own or found or [("", 1)])[-1]
