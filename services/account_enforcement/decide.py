@@ -269,7 +269,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
             case Outcome.DELIVERED:
                 known.delivered_at = event.at
             case Outcome.BOUNCED:
-                known.bounced_at = event.at
+                known.bounced_at = max(event.at, known.delivered_at or event.at)  # its clock may be behind ours
             case _:
                 known.failed_at = event.at
 

@@ -42,6 +42,7 @@ class NoticeTrack(Withholding):
         facts = turn.account.facts
         zone = facts.get("timezone")
         super().learn(turn, event, at)
+        self._unmark(turn)
         if facts.get("timezone") != zone:
             self._reckon_waiting(turn)
         if facts.is_forgotten(at):
@@ -92,6 +93,8 @@ class NoticeTrack(Withholding):
             if not own and not closing.inherited:
                 self._call_off(turn, case, notice, NoticeState.SUPPRESSED, closing.reason)
         stage = NOTICE_RECOVERED if closing.by_money else NOTICE_CLOSED
+        if case.stage == stage:  # a termination closed it before
+            return
         self.move(turn, case, stage, closing.reason, amount_minor=closing.amount_minor)
 
     def handed_over(self, turn: NoticeTurn, old: NoticeCase, new: NoticeCase, *, inherits: bool) -> None:
@@ -229,6 +232,9 @@ class NoticeTrack(Withholding):
         if rung is None:
             return
         if news.at - case.date_of(rung, policy) > LATE:
+            case.next_rung = first_ahead(
+                turn.account, case, policy
+            )  # what was passed stays passed, the shift is behind it
             case.shift = Shift(news.at, rung.at)
         case.happened[rung.name] = news.at
         self._touch(turn, case)
@@ -251,6 +257,7 @@ class NoticeTrack(Withholding):
                 zone = account.facts.get("timezone")
                 if account.facts.learn_customer(event.customer, event.at, self.facts_kept):
                     account.changed = True
+                    self._unmark(turn)
                     self._address_changed(turn)
                 if account.facts.get("timezone") != zone:
                     self._reckon_waiting(turn)

@@ -139,3 +139,14 @@ class Receipts(Speaking):
         if address:
             turn.account.bounced[channel.value] = address
             turn.account.changed = True
+
+    @staticmethod
+    def _unmark(turn: NoticeTurn) -> None:
+        """A mark lasts until the address changes, also where it comes back later (rule 30)."""
+        account = turn.account
+        changed = [
+            channel for channel, address in account.bounced.items() if address_of(account, Channel(channel)) != address
+        ]
+        for channel in changed:
+            del account.bounced[channel]
+            account.changed = True

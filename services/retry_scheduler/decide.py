@@ -81,7 +81,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         """The first failure gives the plan, unless there is nothing to charge (rule 21)."""
         assert isinstance(turn.cause, PaymentFailed), "only a failure opens a case"
         attempt, new_method_at = case.book.first, turn.account.new_method_at
-        case.urged = new_method_at is not None and new_method_at > attempt.failed_at
+        case.urged = new_method_at is not None and new_method_at >= attempt.failed_at
         self._note_method(case, turn.cause)
         self._bar(turn, attempt)
         self._plan(turn, case, attempt.decline_class)
@@ -104,9 +104,8 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
             self._plan(turn, case, attempt.decline_class)
 
     def came_late(self, turn: RetryTurn, case: RetryCase, event: PaymentFailed) -> None:
-        """What was paid since is settled, but a hard refusal bars its method, in whatever order the two are read."""
-        if not case.book.ended and case.book.terminated_at is None:
-            self._bar(turn, Attempt.of(event, self.method_key_of(case, event)))
+        """What is settled changes no case, but a hard refusal bars its method, in whatever order the two are read."""
+        self._bar(turn, Attempt.of(event, self.method_key_of(case, event)))
 
     @staticmethod
     def _answered_late(case: RetryCase, asked: Asked, attempt: Attempt) -> None:

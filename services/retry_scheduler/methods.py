@@ -28,6 +28,11 @@ def present_key(account: RetryAccount, case: RetryCase) -> str:
     return method.key if method else ""
 
 
+def knows_method(account: RetryAccount, case: RetryCase) -> bool:
+    """Whether the case or a signal names a method at all."""
+    return bool(_candidates(account, case))
+
+
 def all_barred(account: RetryAccount, case: RetryCase) -> bool:
     """Whether the case's methods are known and every one of them was declined hard."""
     candidates = _candidates(account, case)

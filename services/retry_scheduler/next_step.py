@@ -8,7 +8,7 @@ from dunning.domain.words import DeclineClass, Reason
 from retry_scheduler.allowed import planned_at
 from retry_scheduler.case import RetryAccount, RetryCase, RetryKind
 from retry_scheduler.limits import is_forbidden_for_good
-from retry_scheduler.methods import all_barred, present_key
+from retry_scheduler.methods import all_barred, knows_method, present_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,14 @@ def last_attempt(case: RetryCase) -> Last | None:
 def is_barred(account: RetryAccount, case: RetryCase) -> bool:
     """Whether no charge can succeed until a new method arrives (rule 18).
 
-    A method that nobody named cannot be barred by its name: the last attempt tells, until a method arrives.
+    A method that nobody named cannot be barred by its name: the last attempt tells, until a method arrives. So it does
+    where the case knows no method at all, only that what it was charged with was refused.
     """
     last = last_attempt(case)
-    if last is not None and last.decline_class is DeclineClass.HARD and not last.method_key:
-        return account.new_method_at is None or account.new_method_at < last.at
+    if last is not None and last.decline_class is DeclineClass.HARD:
+        is_named = last.method_key and knows_method(account, case)
+        if not is_named and (account.new_method_at is None or account.new_method_at < last.at):
+            return True
     return all_barred(account, case)
 
 

@@ -291,3 +291,37 @@ def test_until_something_was_asked_for_the_failures_alone_decide_in_whatever_ord
         return story.lines("retry")[-1].split(">")[1]
 
     assert ends(early, late) == ends(late, early) == "waiting_for_customer"
+
+
+def test_a_hard_refusal_bars_its_method_also_where_the_invoice_was_voided_before() -> None:
+    story = Story(only_retries()).reads(signal("invoice.voided", "03-01 10:00", invoice_id="in_2"))
+
+    story.reads(failed("03-02 10:00", invoice_id="in_2", failure=HARD), failed("03-02 11:00"))
+
+    assert story.until("04-01 00:00").lines("retry", "charge") == ["03-02 11:00 retry in_1 none>waiting_for_customer"]
+
+
+def test_a_method_that_another_case_was_refused_with_is_not_charged_where_nobody_named_one() -> None:
+    story = Story(only_retries(), charges="fail")
+    unnamed = failed("03-02 10:00", invoice_id="in_2", failure=HARD, payment_method=None)
+    story.reads(failed("03-02 10:00", failure=HARD), unnamed)
+
+    story.reads(new_card("03-04 10:00")).until("04-01 00:00")
+
+    assert story.since("03-04", "retry", "charge") == [
+        "03-04 10:00 retry in_1 waiting_for_customer>scheduled",
+        "03-04 10:00 retry in_2 waiting_for_customer>scheduled",
+        "03-04 10:00 retry in_1 scheduled>requested",
+        "03-04 10:00 charge in_1 #2 4900 EUR",
+        "03-04 10:00 retry in_2 scheduled>waiting_for_customer",
+        "03-04 10:00 retry in_1 requested>waiting_for_customer",
+    ]
+
+
+def test_a_new_method_of_the_failures_own_instant_is_charged_at_once_in_either_order_of_reading() -> None:
+    charged = ["03-02 10:00 charge in_1 #2 4900 EUR"]
+    before = Story(only_retries()).reads(new_card("03-02 10:00"), failed("03-02 10:00"))
+    after = Story(only_retries()).reads(failed("03-02 10:00"), new_card("03-02 10:00"))
+
+    assert before.until("03-02 10:00").lines("charge") == charged
+    assert after.until("03-02 10:00").lines("charge") == charged

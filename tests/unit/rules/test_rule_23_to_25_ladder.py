@@ -211,6 +211,14 @@ def test_a_bounce_of_a_second_channel_changes_nothing_where_the_first_stands() -
     ]
 
 
+def test_a_bounce_counts_also_where_the_mail_servers_clock_is_behind_ours() -> None:
+    story = ladder_story().reads(failed("03-02 10:00")).until("03-13 10:00")
+
+    story.at("03-13 10:05", bounced("03-13 09:59", "warning")).until("06-01 00:00")
+
+    assert story.lines("account") == ["03-02 10:00 account in_1 active>past_due"]
+
+
 def test_a_bounce_after_the_rung_has_happened_changes_nothing() -> None:
     warning = a_notice("warning", "11d", "email", fallback=["sms"])
     story = ladder_story(PAST_DUE, warning, SUSPENDED)

@@ -122,6 +122,15 @@ def test_a_permanent_bounce_marks_the_address_until_it_changes() -> None:
     assert [each.reason for each in story.outputs(NoticeResult) if each.outcome == "suppressed"] == ["address_bounced"]
 
 
+def test_a_mark_is_gone_once_the_address_changed_also_where_the_old_one_comes_back() -> None:
+    story = notices(a_notice("first", "0d"), a_notice("second", "3d")).reads(failed("03-02 10:00"))
+    story.reads(bounced("03-02 11:00", "first", permanent=True), moved("03-02 12:00", email="new@example.com"))
+
+    story.reads(moved("03-02 13:00", email="ada@example.com")).until("04-01 00:00")
+
+    assert story.lines()[-1] == "03-05 10:00 notice second email sent"
+
+
 def test_a_permanent_bounce_of_an_address_of_before_marks_nothing() -> None:
     story = notices(a_notice("first", "0d"), a_notice("second", "3d")).reads(failed("03-02 10:00"))
     story.reads(moved("03-02 11:00", email="new@example.com"), bounced("03-02 12:00", "first", permanent=True))

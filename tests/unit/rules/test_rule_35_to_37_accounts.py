@@ -299,3 +299,23 @@ def test_a_status_of_thousands_of_open_cases_lists_the_worst_and_fits_its_topic(
     assert (status.status, status.open_cases_total) == ("past_due", OPEN_CASES_LISTED_MAX + 2)
     assert listed == [*invoices[: OPEN_CASES_LISTED_MAX - 1], invoices[-1]]
     assert len(encode(status).value) < MESSAGE_BYTES_MAX - 4096
+
+
+def test_a_void_dated_before_the_termination_undoes_it_and_the_notice_track_stays_closed() -> None:
+    story = accounts().reads(FIRST)
+
+    story.at("03-12 10:00", signal("invoice.voided", "03-09 10:00", invoice_id="in_1")).until("04-01 00:00")
+
+    assert story.since("03-12") == [
+        "03-12 10:00 account in_1 terminated>active",
+        "03-12 10:00 status acc_1 terminated>active",
+    ]
+
+
+def test_a_late_restriction_does_not_bring_back_the_rungs_that_a_reinstatement_passed() -> None:
+    restricted = {"rung": "restricted", "at": "4d", "account": "restricted"}
+    story = accounts(a_notice("first", "0d"), restricted).reads(signal("account.reinstated", "03-02 11:00"))
+
+    story.at("03-10 10:00", FIRST).until("04-01 00:00")
+
+    assert story.lines() == ["03-10 10:00 account in_1 active>restricted", "03-10 10:00 status acc_1 active>restricted"]

@@ -1,0 +1,116 @@
+"""The account track and the account's status: rules 23 to 25 and 35 to 37."""
+
+from datetime import datetime
+
+from tests.model import inputs, ladder, notices
+from tests.model.case import Case
+from tests.model.dates import written
+from tests.model.history import Data
+from tests.model.policies import Rung
+from tests.model.story import STATUS, Story
+
+ORDER = ("active", "past_due", "restricted", "suspended", "terminated")
+
+
+def next_rung(story: Story, case: Case) -> Rung | None:
+    """Rule 37: while the account is terminated, ladders stop before the first warning or account rung."""
+    if case.closed is not None or story.terminated is not None:
+        return None
+    for rung in case.policy.ladder:
+        if rung.account is not None and rung.name not in case.happened and rung.name not in case.passed:
+            return rung
+    return None
+
+
+def ready_at(case: Case, rung: Rung) -> datetime | None:
+    """When a rung may happen; None while its warning was not delivered (rule 25)."""
+    date = ladder.not_before(case, rung)
+    if rung.warned_by is None:
+        return date
+    delivered_at = notices.delivered_since(case, case.policy.named(rung.warned_by))
+    if delivered_at is None:
+        return None
+    return max(date, ladder.warning_met(case, rung, delivered_at))
+
+
+def due(story: Story, case: Case, now: datetime) -> datetime | None:
+    rung = next_rung(story, case)
+    ready = ready_at(case, rung) if rung is not None else None
+    return max(ready, now) if ready is not None else None
+
+
+def fire(story: Story, case: Case, now: datetime) -> None:
+    """Rule 23: every account step is a transition of its own."""
+    while (rung := next_rung(story, case)) is not None:
+        ready = ready_at(case, rung)
+        if ready is None or ready > now:
+            return
+        step(story, case, rung, now)
+        if rung.account == "terminated":
+            inputs.terminate(story, case, now)
+
+
+def step(story: Story, case: Case, rung: Rung, now: datetime) -> None:
+    """Rule 36: reasons."""
+    ladder.happen(case, rung, now)
+    reason = "payment_failed" if rung.account == "past_due" else "grace_period_expired"
+    assert rung.account is not None
+    story.transition(now, case, "account", rung.account, reason, again=rung.restricts)
+    case.stage_since = now
+
+
+def worst(stages: list[str]) -> str:
+    return max(stages, key=ORDER.index, default="active")
+
+
+def status_of(story: Story) -> str:
+    """Rule 35: the worst account stage of the open cases; rule 37: terminated until it is undone."""
+    if story.terminated is not None:
+        return "terminated"
+    return worst([case.account_stage for case in story.open_cases()])
+
+
+def write_status(story: Story, now: datetime) -> None:
+    """Rule 35: once per input or timer, whenever status, open cases or what reinstates changed."""
+    status = status_of(story)
+    cases = sorted(story.open_cases(), key=lambda one: one.id)
+    shown = {"status": status, "open_cases": [open_case(story, one) for one in cases], "to_reinstate": sums(story)}
+    if shown == (story.status_shown or {"status": "active", "open_cases": [], "to_reinstate": []}):
+        return
+    previous = story.status
+    if status != previous or story.status_since is None:
+        story.status_since = now
+    story.status, story.status_shown = status, shown
+    story.statuses += 1
+    data = {
+        "account_id": story.account,
+        "status": status,
+        "previous_status": previous,
+        "since": written(story.status_since),
+        "open_cases": [{**open_case(story, one), "days_overdue": days_overdue(one, now)} for one in cases],
+        "to_reinstate": shown["to_reinstate"],
+    }
+    story.publish(now, STATUS, data, story.statuses)
+
+
+def open_case(story: Story, case: Case) -> Data:
+    return {
+        "case_id": case.id,
+        "invoice_id": case.invoice,
+        "amount_minor": story.amount(case),
+        "currency": case.currency,
+    }
+
+
+def sums(story: Story) -> list[Data]:
+    """What reinstates: the open cases that are not `active`, by currency."""
+    totals: dict[str, int] = {}
+    for case in story.open_cases():
+        if case.account_stage != "active":
+            totals[case.currency] = totals.get(case.currency, 0) + story.amount(case)
+    return [{"currency": currency, "amount_minor": totals[currency]} for currency in sorted(totals)]
+
+
+def days_overdue(case: Case, now: datetime) -> int:
+    """Local days since the anchor, none before it."""
+    return max(0, (now.astimezone(case.zone).date() - case.anchor().astimezone(case.zone).date()).days)

@@ -1,0 +1,110 @@
+"""What is remembered of a case: what was done for it. All else is derived from the history anew."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from tests.model.asked import Request
+from tests.model.history import Data, Fact, failure_order
+from tests.model.policies import Policy
+
+
+@dataclass
+class Attempt:
+    """A try to charge that did not bring the money: a failure, a time-out or a part of the money."""
+
+    order: tuple[datetime, int, int, str]  # its time, and what decides between two of one instant
+    decline_class: str
+    method: Data | None
+    method_at: datetime | None  # as of when the method is a fact; None where the failure did not name it
+    failure: Data
+    timed_out: str | None = None  # the request that nobody answered
+    late: bool = False  # an answer after its time
+
+    @property
+    def at(self) -> datetime:
+        return self.order[0]
+
+
+@dataclass
+class Plan:
+    """The next charge; `kind` is `after`, `technical` or `extra` (rule 18, uses up nothing)."""
+
+    due_at: datetime
+    kind: str
+
+
+@dataclass
+class Sending:
+    """A notice through one channel to one address; `state` is waiting, delivered, bounced, suppressed or superseded."""
+
+    rung: str
+    channel: str
+    address: str | None
+    state: str
+    delivered_at: datetime | None = None
+    round: int = 1
+
+
+@dataclass
+class Case:
+    account: str
+    invoice: str
+    number: int
+    failures: list[Fact]
+    policy: Policy
+    zone: ZoneInfo
+    country: str | None
+    closed: str | None = None
+
+    retry_stage: str = "none"
+    requests: list[Request] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    plan: Plan | None = None
+    ordered: bool = False  # `retry.now` waits to be done
+    spent_update: Fact | None = None  # the new method that was charged at once
+    used_after: int = 0
+    used_technical: int = 0
+
+    notice_stage: str = "none"
+    entered: list[str] = field(default_factory=list)
+    sendings: list[Sending] = field(default_factory=list)
+    rounds: dict[str, int] = field(default_factory=dict)
+
+    account_stage: str = "active"
+    stage_since: datetime | None = None
+    happened: dict[str, datetime] = field(default_factory=dict)
+    passed: set[str] = field(default_factory=set)
+    shift: tuple[str, datetime] | None = None
+    terminated_at: datetime | None = None
+
+    sequences: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Rule 8."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.account}/{self.invoice}/{self.number}"))
+
+    @property
+    def first(self) -> Fact:
+        return self.in_order()[0]
+
+    def in_order(self) -> list[Fact]:
+        """By their own times; at one instant the lower attempt comes first."""
+        return sorted(self.failures, key=failure_order)
+
+    @property
+    def currency(self) -> str:
+        return str(self.first.data["currency"])
+
+    @property
+    def open_request(self) -> Request | None:
+        return next((one for one in self.requests if one.state == "open"), None)
+
+    def anchor(self) -> datetime:
+        """Rule 11: without `due_at` the first failure."""
+        due = [one.data["invoice"]["due_at"] for one in self.in_order() if one.data["invoice"].get("due_at")]
+        if self.policy.anchor == "due_date" and due:
+            return datetime.fromisoformat(due[0])
+        return self.first.own_at

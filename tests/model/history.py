@@ -1,0 +1,201 @@
+"""What was read: duplicates, dead letters, facts, and what of an invoice was paid (rules 1 to 12)."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.model.asked import Request
+from tests.model.dates import instant
+
+Data = dict[str, Any]
+FAILED, SUCCEEDED, SIGNALS = "payment.failed", "payment.succeeded", "dunning.signals"
+ENDING_SIGNALS = {"invoice.voided": "voided", "case.closed": "closed"}
+
+
+@dataclass
+class Fact:
+    """One input that counts, with the instant at which it was read and its own."""
+
+    topic: str
+    data: Data
+    read_at: datetime
+    own_at: datetime
+    request: Request | None = None  # of ours that it answers, as far as it was known when it was read
+
+    @property
+    def kind(self) -> str:
+        return str(self.data["kind"]) if self.topic == SIGNALS else self.topic
+
+    @property
+    def invoice(self) -> str | None:
+        if "invoice" in self.data:
+            return str(self.data["invoice"]["id"])
+        return self.data.get("invoice_id")
+
+
+OWN_TIME = {FAILED: "failed_at", SUCCEEDED: "succeeded_at", SIGNALS: "at"}
+
+
+@dataclass
+class History:
+    """One account's inputs so far."""
+
+    facts: list[Fact] = field(default_factory=list)
+    seen: dict[str, Data] = field(default_factory=dict)
+    dead: list[str] = field(default_factory=list)
+
+    def accept(self, topic: str, data: Data, read_at: datetime) -> Fact | None:
+        """The fact, or None where the input is a duplicate, a dead letter or of no concern."""
+        if data.get("livemode") is False:  # rule 4
+            return None
+        own_at = instant(data[OWN_TIME[topic]])
+        if card_number_in(data):  # rule 6
+            self.dead.append("card number")
+            return None
+        if own_at > read_at + timedelta(hours=1):  # rule 3
+            self.dead.append("future")
+            return None
+        key = json.dumps([topic, *business_key(topic, data)], sort_keys=True)
+        if key in self.seen:
+            if required(topic, data) != required(topic, self.seen[key]):
+                self.dead.append("same key, other content")
+            return None
+        if topic != SIGNALS and self._other_currency(data):  # rule 11
+            self.dead.append("currency")
+            return None
+        self.seen[key] = data
+        fact = Fact(topic, data, read_at, own_at)
+        self.facts.append(fact)
+        return fact
+
+    def forget(self, fact: Fact) -> None:
+        """A failure that no policy matches is a dead letter after all."""
+        self.facts.remove(fact)
+        self.seen = {key: data for key, data in self.seen.items() if data is not fact.data}
+        self.dead.append("no policy")
+
+    def _other_currency(self, data: Data) -> bool:
+        """The currency of an invoice is that of its failures."""
+        known = {one.data["currency"] for one in self.failures(str(data["invoice"]["id"]))}
+        return bool(known) and data["currency"] not in known
+
+    def of(self, invoice: str, *kinds: str) -> list[Fact]:
+        return [one for one in self.facts if one.invoice == invoice and one.kind in kinds]
+
+    def failures(self, invoice: str) -> list[Fact]:
+        return self.of(invoice, FAILED)
+
+    def full_payments(self, invoice: str) -> list[Fact]:
+        """Rule 11: adjusted to 0 is a full payment in every respect."""
+        return [
+            one
+            for one in self.of(invoice, SUCCEEDED, "invoice.adjusted")
+            if one.data["invoice"]["amount_remaining_minor"] == 0
+        ]
+
+    def remainders(self, invoice: str) -> list[Fact]:
+        return [
+            one
+            for one in self.of(invoice, SUCCEEDED, "invoice.adjusted")
+            if one.data["invoice"]["amount_remaining_minor"] > 0
+        ]
+
+    def ending(self, invoice: str) -> Fact | None:
+        """Rule 10: the void or write-off after which failures of the invoice change nothing."""
+        return next(iter(self.of(invoice, *ENDING_SIGNALS)), None)
+
+    def amount(self, invoice: str, failures: list[Fact]) -> int:
+        """Rule 11: the earliest failure's amount, until the latest-dated remainder decides."""
+        first = min(failures, key=failure_order)
+        later = [one for one in self.remainders(invoice) if one.own_at >= first.own_at]
+        if later:
+            latest = max(enumerate(later), key=lambda one: (one[1].own_at, one[0]))[1]
+            return int(latest.data["invoice"]["amount_remaining_minor"])
+        return int(first.data["invoice"]["amount_due_minor"])
+
+    def newest(self, *path: str) -> Any:
+        """Rule 12: of the facts about the account that name `path`, the one whose own time is the newest."""
+        found: tuple[datetime, Any] | None = None
+        for fact in self.facts:
+            value: Any = fact.data
+            for step in path:
+                value = value.get(step) if isinstance(value, dict) else None
+            if value is not None and (found is None or fact.own_at >= found[0]):
+                found = (fact.own_at, value)
+        return found[1] if found else None
+
+    def customer(self, name: str) -> Any:
+        return self.newest("customer", name)
+
+    def highest_attempt(self, invoice: str) -> int:
+        """A success may name one too."""
+        numbers = [one.data.get("attempt_number") or 0 for one in self.of(invoice, FAILED, SUCCEEDED)]
+        return max(numbers, default=0)
+
+
+def failure_order(failure: Fact) -> tuple[datetime, int, str]:
+    """By their own times (rule 7); at one instant the lower attempt comes first."""
+    return failure.own_at, failure.data["attempt_number"], failure.data["payment_id"]
+
+
+def business_key(topic: str, data: Data) -> list[Any]:
+    """Rule 1."""
+    if topic == FAILED:
+        return [
+            data["account_id"],
+            data["invoice"]["id"],
+            *(data.get(k) for k in ("payment_id", "attempt_number", "retry_id")),
+        ]
+    if topic == SUCCEEDED:
+        remaining = data["invoice"]["amount_remaining_minor"]
+        moment = instant(data["succeeded_at"]).isoformat()
+        return [data["account_id"], data["invoice"]["id"], data["payment_id"], moment, data["amount_minor"], remaining]
+    return [canonical(data)]
+
+
+def required(topic: str, data: Data) -> Any:
+    if topic == FAILED:
+        invoice = data["invoice"]
+        moment = instant(data["failed_at"])
+        return invoice["amount_due_minor"], data["amount_minor"], data["currency"], moment, data["failure"]["code"]
+    if topic == SUCCEEDED:
+        return data["currency"]
+    return None
+
+
+def canonical(data: Data) -> str:
+    return json.dumps({**data, "at": instant(data["at"]).isoformat()}, sort_keys=True)
+
+
+def method_key(method: Data | None) -> str | None:
+    """Rule 18: the fingerprint, else the id."""
+    if method is None:
+        return None
+    return method.get("fingerprint") or method.get("id")
+
+
+PASSED_OVER = ("number", "fingerprint", "phone", "last4")
+DIGITS = re.compile(r"(?<!\w)[2-6](?:[ -]*\d){12,18}(?!\w)")
+
+
+def card_number_in(value: Any, name: str = "") -> bool:
+    """Rule 6: in strings, and integers outside `*_minor`; not in ids, PASSED_OVER and URLs."""
+    if isinstance(value, dict):
+        return any(card_number_in(inner, key) for key, inner in value.items())
+    if isinstance(value, list):
+        return any(card_number_in(inner, name) for inner in value)
+    if name in PASSED_OVER or name == "id" or name.endswith(("_id", "_minor", "_url")) or isinstance(value, bool):
+        return False
+    if not isinstance(value, str | int) or (isinstance(value, str) and "://" in value):
+        return False
+    return any(luhn(re.sub(r"\D", "", found.group())) for found in DIGITS.finditer(str(value)))
+
+
+def luhn(digits: str) -> bool:
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        doubled = int(digit) * (2 if place % 2 else 1)
+        total += doubled - 9 if doubled > 9 else doubled
+    return total % 10 == 0

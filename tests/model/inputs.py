@@ -1,0 +1,255 @@
+"""What an input does: cases open, close and follow each other; facts and orders act (rules 7 to 13, 18, 31, 37)."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from tests.model import accounts, notices, policies, retries
+from tests.model.asked import Request, answered
+from tests.model.case import Case
+from tests.model.history import ENDING_SIGNALS, FAILED, SIGNALS, Data, Fact
+from tests.model.policies import Policy
+from tests.model.story import Story
+
+CUSTOMER = ("name", "email", "phone", "locale", "timezone", "country", "postal_address")
+
+
+def read(story: Story, topic: str, data: Data, now: datetime) -> None:
+    """One line of the input; the account's status follows once (rule 35)."""
+    before = [story.history.customer(name) for name in CUSTOMER]
+    fact = story.history.accept(topic, data, now)
+    if fact is None:
+        return
+    of_invoice = [case for case in story.cases if case.invoice == fact.invoice]
+    if of_invoice and topic != SIGNALS:
+        fact.request = answered(of_invoice[-1].requests, data)
+    if fact.invoice is not None and fact.kind != "retry.now":
+        settle(story, fact.invoice, fact, now)
+    match fact.kind:
+        case "payment_method.updated":
+            for one in story.open_cases():
+                retries.method_updated(story, one, now)
+        case "retry.now":
+            named = story.open_case(fact.data["invoice_id"])
+            if named is not None:
+                retries.ordered(story, named, now)
+        case "customer.updated" if before != [story.history.customer(name) for name in CUSTOMER]:
+            notices.address_changed(story)
+        case "notice.bounced":
+            notice_bounced(story, fact.data, now)
+        case "account.reinstated":
+            reinstate(story, fact, now)
+    if retries.is_hard(fact):  # rule 18: barred in all the account's cases
+        for one in story.open_cases():
+            if one.invoice != fact.invoice and one.retry_stage in ("scheduled", "exhausted"):
+                retries.go_on(story, one, now)
+    notices.unmark(story)
+    accounts.write_status(story, now)
+
+
+def closings(story: Story, invoice: str) -> list[datetime]:
+    """Rule 8: by full payment or reinstatement."""
+    return [one.own_at for one in story.history.full_payments(invoice)] + story.reinstated.get(invoice, [])
+
+
+def settle(story: Story, invoice: str, fact: Fact, now: datetime) -> None:
+    """Which case of the invoice is open after this fact (rules 7, 8 and 10)."""
+    if story.terminated is not None and story.terminated.invoice == invoice and not undone(story, fact, now):
+        return
+    case = story.open_case(invoice)
+    ending = story.history.ending(invoice)
+    if ending is not None:
+        if case is not None:
+            close(story, case, ending_reason(ending), now)
+        return
+    closed_at = closings(story, invoice)
+    live = [one for one in story.history.failures(invoice) if not closed_at or one.own_at > max(closed_at)]
+    number = 1 + len(closed_at)
+    if case is None:
+        if live and fact.kind == FAILED and fact in live:
+            open_new(story, invoice, number, live, fact, now)
+    elif not live:
+        close(story, case, paid_reason(fact), now)
+    elif case.number != number:
+        hand_over(story, case, number, live, fact, now)
+    else:
+        case.failures = live
+        if fact.kind == FAILED and fact in live:
+            retries.failure_read(story, case, fact, now)
+        elif fact.kind == "payment.succeeded":
+            retries.part_paid(story, case, fact, now)
+
+
+def ending_reason(ending: Fact) -> str:
+    return "voided" if ending.kind == "invoice.voided" else str(ending.data["reason"])
+
+
+def paid_reason(fact: Fact) -> str:
+    """Rule 22: `paid` where it answers our request, else `paid_elsewhere`."""
+    return "paid" if fact.request is not None else "paid_elsewhere"
+
+
+def is_money(reason: str) -> bool:
+    return reason in ("paid", "paid_elsewhere")
+
+
+def close(story: Story, case: Case, reason: str, now: datetime, sendings_go_on: bool = False) -> None:
+    """By money or by a void or write-off: every track ends."""
+    money = is_money(reason)
+    retries.end(story, case, now, "recovered" if money else "cancelled", reason)
+    if not sendings_go_on:
+        notices.suppress_waiting(story, case, "paid" if money else reason, now)
+    story.transition(now, case, "notice", "recovered" if money else "closed", reason)
+    story.transition(now, case, "account", "active", "paid" if money else reason)
+    case.closed = reason
+
+
+def pick(story: Story, live: list[Fact]) -> Policy | None:
+    first = min(live, key=lambda one: one.own_at)
+    method = first.data.get("payment_method") or {}
+    opening = policies.Opening(
+        failed_at=first.own_at,
+        segment=first.data.get("segment"),
+        country=story.history.customer("country"),
+        currency=first.data["currency"],
+        payment_type=method.get("type"),
+        amount_minor=story.history.amount(first.data["invoice"]["id"], live),
+    )
+    return policies.chosen(story.policies, opening)
+
+
+def open_new(story: Story, invoice: str, number: int, live: list[Fact], fact: Fact, now: datetime) -> None:
+    policy = pick(story, live)
+    if policy is None:
+        story.history.forget(fact)
+        return
+    if policy.ignore:
+        story.history.facts.remove(fact)
+        return
+    case = new_case(story, invoice, number, live, policy)
+    for one in live:
+        retries.failure_read(story, case, one, now)
+
+
+def new_case(story: Story, invoice: str, number: int, live: list[Fact], policy: Policy) -> Case:
+    """Rule 13: zone, country and policy version are pinned."""
+    history = story.history
+    zone = policies.zone_of(policy, history.customer("timezone"))
+    case = Case(story.account, invoice, number, live, policy, zone, history.customer("country"))
+    story.cases.append(case)
+    for signal in story.reinstatements():
+        if case.first.own_at < signal.own_at:  # 0003, rule 37: it counts by its time, also where it was read before
+            notices.pass_rungs(case, signal)
+    return case
+
+
+def hand_over(story: Story, old: Case, number: int, live: list[Fact], fact: Fact, now: datetime) -> None:
+    """Rule 7: what failed after S goes to the next case, together with the open request. Where the old one held no
+    failure at or before S, its notices and rungs count as done in the next."""
+    carried = len(live) == len(old.failures)
+    request = old.open_request
+    was = replace(old)
+    if request is not None:
+        old.requests = [one for one in old.requests if one is not request]
+    close(story, old, paid_reason(fact), now, sendings_go_on=carried)
+    open_next(story, old, was, number, live, now, carried=carried, request=request)
+
+
+def open_next(
+    story: Story,
+    old: Case,
+    was: Case,
+    number: int,
+    live: list[Fact],
+    now: datetime,
+    *,
+    carried: bool,
+    request: Request | None = None,
+) -> None:
+    case = new_case(story, old.invoice, number, live, old.policy)
+    case.requests = was.requests
+    case.ordered, case.spent_update = was.ordered, was.spent_update
+    if carried:
+        carry(case, was)
+        old.entered, old.sendings = [], []
+    else:
+        case.attempts = [one for one in was.attempts if one.at >= case.first.own_at]
+        case.used_after = 1 if request is not None and request.kind == "after" else 0
+        case.used_technical = 1 if request is not None and request.kind == "technical" else 0
+    publish_stages(story, case, was, carried, now)
+
+
+def carry(case: Case, was: Case) -> None:
+    case.zone, case.country = was.zone, was.country
+    case.attempts, case.plan = was.attempts, was.plan
+    case.used_after, case.used_technical = was.used_after, was.used_technical
+    case.entered, case.sendings, case.rounds = was.entered, was.sendings, was.rounds
+    case.happened, case.passed, case.shift = was.happened, was.passed, was.shift
+
+
+def publish_stages(story: Story, case: Case, was: Case, carried: bool, now: datetime) -> None:
+    """Rule 7: the next case publishes its stages without a second request."""
+    if case.open_request is not None:
+        story.transition(now, case, "retry", "scheduled")
+        story.transition(now, case, "retry", "requested")
+    else:
+        retries.go_on(story, case, now)
+    if carried:
+        story.transition(now, case, "notice", was.notice_stage)
+        reason = "payment_failed" if was.account_stage == "past_due" else "grace_period_expired"
+        story.transition(now, case, "account", was.account_stage, reason)
+
+
+def undone(story: Story, fact: Fact, now: datetime) -> bool:
+    """Rule 37: only a closing dated before the termination undoes it, of money one that closed what had failed."""
+    case = story.terminated
+    assert case is not None
+    assert case.terminated_at is not None
+    ending = fact.kind in ENDING_SIGNALS
+    if not ending and (fact not in story.history.full_payments(case.invoice) or fact.own_at < case.first.own_at):
+        return False
+    if fact.own_at >= case.terminated_at:
+        return False
+    story.terminated = None
+    if ending:
+        story.transition(now, case, "account", "active", ending_reason(fact))
+        return True
+    later = [one for one in case.failures if one.own_at > fact.own_at]
+    was = replace(case)
+    close(story, case, paid_reason(fact), now)
+    if later:
+        open_next(story, case, was, 1 + len(closings(story, case.invoice)), later, now, carried=False)
+    return True
+
+
+def terminate(story: Story, case: Case, now: datetime) -> None:
+    """Rule 37: termination closes its case; rule 32: the terminating rung's own notice still goes out."""
+    notices.enter(story, case, notices.due_rungs(story, case, now), now)
+    notices.send_what_waits(story, case, now)
+    case.closed, case.terminated_at, story.terminated = "terminated", now, case
+    retries.end(story, case, now, "cancelled", "terminated")
+    notices.suppress_waiting(story, case, "terminated", now)
+    story.transition(now, case, "notice", "closed", "terminated")
+
+
+def reinstate(story: Story, signal: Fact, now: datetime) -> None:
+    """Rule 37. 0003: the terminated case is closed and its stage stays; a stage reached after it stays too."""
+    terminated = story.terminated
+    if terminated is not None and terminated.terminated_at is not None and terminated.terminated_at <= signal.own_at:
+        notices.suppress_waiting(story, terminated, "reinstated", now)
+        story.reinstated.setdefault(terminated.invoice, []).append(signal.own_at)
+        story.terminated = None
+    for case in story.open_cases():
+        notices.pass_rungs(case, signal)
+        if case.stage_since is None or case.stage_since <= signal.own_at:
+            story.transition(now, case, "account", "active", "reinstated")
+
+
+def notice_bounced(story: Story, signal: Data, now: datetime) -> None:
+    """The newest case of the invoice that sent the notice; else a permanent one marks the present address."""
+    of_invoice = [case for case in story.cases if case.invoice == signal.get("invoice_id")]
+    if of_invoice and notices.meant(of_invoice[-1], signal):
+        notices.bounced(story, of_invoice[-1], signal, now)
+        return
+    where = notices.address(story, signal["channel"])
+    if signal.get("permanent") and where is not None:
+        story.marks[signal["channel"]] = where

@@ -1,0 +1,63 @@
+"""The dates of the rungs: anchor, roll, and what a late restriction moves (rules 11, 24, 25, 28)."""
+
+from datetime import datetime, timedelta
+
+from tests.model.case import Case
+from tests.model.dates import Span, later, rolled
+from tests.model.declines import decline_class
+from tests.model.policies import Rung
+
+MINUTE = timedelta(minutes=1)
+NOTHING = Span(0, 0)
+
+
+def date_of(case: Case, rung: Rung) -> datetime:
+    """When a rung is due."""
+    if case.shift is not None:
+        name, actual = case.shift
+        moved_by = case.policy.named(name)
+        if rung_index(case, rung) > rung_index(case, moved_by):
+            return roll(case, later(actual, rung.at - moved_by.at, case.zone))
+    unrolled = later(case.anchor(), rung.at, case.zone)
+    return unrolled if rung.at == NOTHING else roll(case, unrolled)
+
+
+def not_before(case: Case, rung: Rung) -> datetime:
+    """Rule 20: while every failure was technical, rungs hold, but no longer than `technical_after` lasts. Their dates
+    stay."""
+    date = date_of(case, rung)
+    if not case.policy.has_retries or not all(
+        decline_class(one.data["failure"]) == "technical" for one in case.failures
+    ):
+        return date
+    hold = case.first.own_at
+    for distance in case.policy.technical_after:
+        hold = later(hold, distance, case.zone)
+    return max(date, hold)
+
+
+def roll(case: Case, moment: datetime) -> datetime:
+    return rolled(moment, case.policy.roll, case.country, case.zone)
+
+
+def rung_index(case: Case, rung: Rung) -> int:
+    return case.policy.ladder.index(rung)
+
+
+def happen(case: Case, rung: Rung, now: datetime) -> None:
+    """Rule 24: more than a minute late, a restricting rung moves those behind it."""
+    if rung.restricts and now > date_of(case, rung) + MINUTE:
+        case.shift = (rung.name, now)
+    case.happened[rung.name] = now
+
+
+def behind(case: Case, name: str) -> list[Rung]:
+    """The rungs behind one."""
+    return list(case.policy.ladder[rung_index(case, case.policy.named(name)) + 1 :])
+
+
+def warning_met(case: Case, rung: Rung, delivered_at: datetime) -> datetime:
+    """Rule 25: delivered + lead, rolled; a `previous` that would come before is the next one instead."""
+    earliest = later(delivered_at, case.policy.lead(rung), case.zone)
+    found = roll(case, earliest)
+    return found if found >= earliest else rolled(earliest, "next", case.country, case.zone)

@@ -1,0 +1,272 @@
+"""The notice track: rules 23, 25, 29 to 33."""
+
+from datetime import datetime
+
+from tests.model import ladder
+from tests.model.case import Case, Sending
+from tests.model.dates import Span, first_minute, instant, later
+from tests.model.history import Data, Fact
+from tests.model.policies import Rung, present_zone
+from tests.model.story import Story
+
+FORTNIGHT = Span(14, 0)
+NEEDS_NO_ADDRESS = ("in_app", "push")
+ADDRESS_OF = {"email": "email", "sms": "phone", "call": "phone", "letter": "postal_address"}
+
+
+def address(story: Story, channel: str) -> str | None:
+    """Rule 29: `in_app` and `push` need no address but the account."""
+    if channel in NEEDS_NO_ADDRESS:
+        return story.account
+    found = story.history.customer(ADDRESS_OF[channel]) if channel in ADDRESS_OF else None
+    return None if found is None else str(found)
+
+
+def quiet_until(story: Story, case: Case, channel: str, now: datetime) -> datetime:
+    """Rule 32: the customer's present zone counts; `now` where it is not quiet."""
+    pair = case.policy.quiet.get(channel)
+    if pair is None:
+        return now
+    zone = present_zone(case.policy, story.history.customer("timezone"))
+    return first_minute(now, zone, pair, inside_it=False)
+
+
+def marked(story: Story, channel: str, where: str) -> bool:
+    """Rule 30: a permanent bounce marks the address."""
+    return story.marks.get(channel) == where
+
+
+def unmark(story: Story) -> None:
+    """Until it changes."""
+    story.marks = {channel: where for channel, where in story.marks.items() if address(story, channel) == where}
+
+
+def due_rungs(story: Story, case: Case, now: datetime) -> list[Rung]:
+    """Rule 23: in order, up to the first that must wait; a restricting rung happens when its transition was published
+    (33). Rule 37: while the account is terminated, up to the first warning or account rung."""
+    found = []
+    for rung in case.policy.ladder:
+        if rung.name in case.entered or rung.name in case.passed:
+            continue
+        stopped = story.terminated is not None and (rung.account is not None or case.policy.is_warning(rung))
+        if rung.restricts:
+            if rung.name not in case.happened:
+                break
+        elif stopped or ladder.not_before(case, rung) > now:
+            break
+        found.append(rung)
+    return found
+
+
+def due(story: Story, case: Case, now: datetime) -> datetime | None:
+    """When something is to be entered or sent next; `now` is the present instant, nothing before it is left."""
+    moments = []
+    if case.closed is None:
+        for rung in case.policy.ladder:
+            if rung.name in case.entered or rung.name in case.passed:
+                continue
+            stopped = story.terminated is not None and (rung.account is not None or case.policy.is_warning(rung))
+            if rung.restricts:
+                if rung.name in case.happened:
+                    moments.append(now)
+            elif not stopped:
+                moments.append(max(now, ladder.not_before(case, rung)))
+            break
+        again = [again_at(story, case, rung) for rung in case.policy.ladder]
+        moments += [max(now, moment) for moment in again if moment is not None]
+    moments += [quiet_until(story, case, one.channel, now) for one in case.sendings if one.state == "waiting"]
+    if case.closed is None and any(needs_fallback(story, case, rung) for rung in case.policy.ladder if rung.has_notice):
+        moments.append(now)
+    return min(moments, default=None)
+
+
+def fire(story: Story, case: Case, now: datetime) -> None:
+    if case.closed is None:
+        enter(story, case, due_rungs(story, case, now), now)
+        send_again(story, case, now)
+    send_what_waits(story, case, now)
+
+
+def enter(story: Story, case: Case, due_now: list[Rung], now: datetime) -> None:
+    """Rule 23: the notice track enters every rung it passes; of several due at once the last goes out, and warnings."""
+    with_notice = [rung for rung in due_now if rung.has_notice]
+    for rung in due_now:
+        case.entered.append(rung.name)
+    for rung in with_notice:
+        supersede_waiting(story, case, rung, now)
+        story.transition(now, case, "notice", rung.name)
+        if not case.policy.is_warning(rung) and one_behind(case, rung, with_notice):
+            for channel in rung.channels:
+                case.sendings.append(Sending(rung.name, channel, None, "superseded"))
+                story.result(now, case, rung.name, channel, "superseded", "superseded")
+        else:
+            open_sendings(case, rung, rung.channels)
+
+
+def one_behind(case: Case, rung: Rung, due_now: list[Rung]) -> bool:
+    """Another of the notices before the next restricting rung."""
+    for other in ladder.behind(case, rung.name):
+        if other.restricts:
+            return False
+        if other in due_now:
+            return True
+    return False
+
+
+def supersede_waiting(story: Story, case: Case, later_one: Rung, now: datetime) -> None:
+    """Rule 23: a plain notice that still waits when a later one falls due. Rule 32: a waiting warning never is."""
+    for sending in case.sendings:
+        rung = case.policy.named(sending.rung)
+        if sending.state == "waiting" and not case.policy.is_warning(rung) and rung is not later_one:
+            sending.state = "superseded"
+            story.result(now, case, sending.rung, sending.channel, "superseded", "superseded")
+
+
+def open_sendings(case: Case, rung: Rung, channels: tuple[str, ...]) -> None:
+    number = case.rounds.get(rung.name, 1)
+    case.sendings += [Sending(rung.name, channel, None, "waiting", round=number) for channel in channels]
+
+
+def send_what_waits(story: Story, case: Case, now: datetime) -> None:
+    while True:
+        for sending in case.sendings:
+            if sending.state == "waiting":
+                send(story, case, sending, now)
+        rung = next((one for one in case.policy.ladder if one.has_notice and needs_fallback(story, case, one)), None)
+        if rung is None or case.closed is not None:
+            return
+        open_sendings(case, rung, (untried(case, rung)[0],))
+
+
+def send(story: Story, case: Case, sending: Sending, now: datetime) -> None:
+    """Rule 30, 46: delivered when sent; without an address `suppressed`."""
+    where = address(story, sending.channel)
+    if where is None or marked(story, sending.channel, where):
+        sending.state, sending.address = "suppressed", where
+        story.result(now, case, sending.rung, sending.channel, "suppressed", None if where else "no_address")
+        return
+    if quiet_until(story, case, sending.channel, now) > now:
+        return
+    sending.state, sending.address, sending.delivered_at = "delivered", where, now
+    story.result(now, case, sending.rung, sending.channel, "sent")
+    story.result(now, case, sending.rung, sending.channel, "delivered")
+
+
+def of(case: Case, rung: Rung) -> list[Sending]:
+    """The sendings of a rung's notice, of its newest round (rule 25: sent once more and counts anew)."""
+    newest = case.rounds.get(rung.name, 1)
+    return [one for one in case.sendings if one.rung == rung.name and one.round == newest]
+
+
+def untried(case: Case, rung: Rung) -> list[str]:
+    tried = {one.channel for one in of(case, rung)}
+    return [channel for channel in rung.fallback if channel not in tried]
+
+
+def needs_fallback(story: Story, case: Case, rung: Rung) -> bool:
+    """Rule 29: where none delivered; for a plain notice only until a later one went out."""
+    sendings = of(case, rung)
+    if not sendings or not untried(case, rung):
+        return False
+    if any(one.state in ("waiting", "delivered", "superseded") for one in sendings):
+        return False
+    if case.policy.is_warning(rung):
+        return rung_still_counts(case, rung)
+    return not any(
+        one.delivered_at is not None
+        for one in case.sendings
+        if ladder.rung_index(case, case.policy.named(one.rung)) > ladder.rung_index(case, rung)
+    )
+
+
+def rung_still_counts(case: Case, warning: Rung) -> bool:
+    """Rule 25: a bounce after the rung has happened changes nothing."""
+    return any(
+        other.name not in case.happened and other.name not in case.passed
+        for other in case.policy.ladder
+        if other.warned_by == warning.name
+    )
+
+
+def meant(case: Case, signal: Data) -> list[Sending]:
+    """The notices of the rung on that channel."""
+    return [one for one in case.sendings if one.rung == signal["rung"] and one.channel == signal["channel"]]
+
+
+def bounced(story: Story, case: Case, signal: Data, now: datetime) -> None:
+    rung = case.policy.named(signal["rung"])
+    for sending in meant(case, signal)[-1:]:
+        if sending.state == "delivered":
+            sending.state = "bounced"
+            if signal.get("permanent") and sending.address == address(story, sending.channel):
+                story.marks[sending.channel] = str(sending.address)
+            story.result(now, case, rung.name, sending.channel, "bounced", own_at=instant(signal["at"]))
+            return
+
+
+def delivered_since(case: Case, warning: Rung) -> datetime | None:
+    """Rule 25: the first delivery that was not bounced since."""
+    moments = [one.delivered_at for one in of(case, warning) if one.state == "delivered" and one.delivered_at]
+    return min(moments, default=None)
+
+
+def address_changed(story: Story) -> None:
+    """Rule 31: a new address brings an undelivered warning to it, once."""
+    for case in story.open_cases():
+        for rung in case.policy.ladder:
+            sendings = of(case, rung) if rung.has_notice and case.policy.is_warning(rung) else []
+            if not sendings or any(one.state in ("waiting", "delivered") for one in sendings):
+                continue
+            if not rung_still_counts(case, rung):
+                continue
+            for channels in (rung.channels, rung.fallback):
+                new = tuple(one for one in channels if is_new(story, sendings, one))
+                if new:
+                    open_sendings(case, rung, new if channels is rung.channels else new[:1])
+                    break
+
+
+def is_new(story: Story, sendings: list[Sending], channel: str) -> bool:
+    """Through a channel that was tried, to an address that was not."""
+    where = address(story, channel)
+    known = [one.address for one in sendings if one.channel == channel]
+    return where is not None and bool(known) and where not in known
+
+
+def again_at(story: Story, case: Case, warning: Rung) -> datetime | None:
+    """Rule 25: older than `lead` + 14d, it is sent once more; 0003: as soon as it is, while its rung is to come."""
+    if case.rounds.get(warning.name, 1) > 1 or story.terminated is not None:
+        return None
+    delivered_at = delivered_since(case, warning)
+    to_come = [
+        one
+        for one in case.policy.ladder
+        if one.warned_by == warning.name and one.name not in case.happened and one.name not in case.passed
+    ]
+    if delivered_at is None or not to_come:
+        return None
+    return later(delivered_at, case.policy.lead(to_come[0]) + FORTNIGHT, case.zone)
+
+
+def send_again(story: Story, case: Case, now: datetime) -> None:
+    for warning in case.policy.ladder:
+        moment = again_at(story, case, warning)
+        if moment is not None and moment <= now:
+            case.rounds[warning.name] = 2
+            open_sendings(case, warning, warning.channels)
+
+
+def suppress_waiting(story: Story, case: Case, reason: str, now: datetime) -> None:
+    """Rule 32: every notice that still waits when its case closes, but the terminating rung's own."""
+    for sending in case.sendings:
+        own = case.policy.named(sending.rung).account == "terminated" and reason == "terminated"
+        if sending.state == "waiting" and not own:
+            sending.state = "suppressed"
+            story.result(now, case, sending.rung, sending.channel, "suppressed", reason)
+
+
+def pass_rungs(case: Case, before: Fact) -> None:
+    """Rule 37: rungs dated before the reinstatement are passed, held ones included."""
+    for rung in case.policy.ladder:
+        if rung.name not in case.happened and ladder.date_of(case, rung) < before.own_at:
+            case.passed.add(rung.name)

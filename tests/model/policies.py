@@ -1,0 +1,208 @@
+"""The policy file as the contracts describe it: keys with their defaults, and which policy a case gets."""
+
+from dataclasses import dataclass
+from datetime import datetime, time
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+
+from tests.model.dates import Span, clock_pair, instant, span
+
+RESTRICTING = ("restricted", "suspended", "terminated")
+INTERRUPTING = ("sms", "push", "call")
+QUIET_PAIR = ("email", *INTERRUPTING)
+
+
+@dataclass(frozen=True)
+class Rung:
+    name: str
+    at: Span
+    account: str | None
+    template: str | None
+    channels: tuple[str, ...]
+    fallback: tuple[str, ...]
+    warned_by: str | None
+    lead: Span | None
+    unreachable: Span | None
+
+    @property
+    def restricts(self) -> bool:
+        """Restricts, suspends or terminates; `past_due` does not."""
+        return self.account in RESTRICTING
+
+    @property
+    def has_notice(self) -> bool:
+        return self.template is not None
+
+
+@dataclass(frozen=True)
+class Policy:
+    id: str
+    version: int
+    priority: int
+    match: dict[str, Any]
+    ignore: bool
+    valid_from: datetime | None
+    anchor: str
+    timezone: str
+    fallback_timezone: str
+    roll: str | None
+    has_retries: bool
+    after: tuple[Span, ...]
+    technical_after: tuple[Span, ...]
+    max_retries: int
+    window: Span | None
+    hours: tuple[time, time] | None
+    timeout: Span | None
+    retries_roll: str | None
+    ladder: tuple[Rung, ...]
+    conditions: dict[str, Any]
+    quiet: dict[str, tuple[time, time]]
+    caps: dict[str, dict[str, int]]
+
+    def is_warning(self, rung: Rung) -> bool:
+        """Rule 23: a rung that another names in `warned_by`."""
+        return any(other.warned_by == rung.name for other in self.ladder)
+
+    def lead(self, rung: Rung) -> Span:
+        """Rule 25: the difference of the two `at`s unless given."""
+        if rung.lead is not None:
+            return rung.lead
+        return rung.at - self.named(rung.warned_by).at
+
+    def named(self, name: str | None) -> Rung:
+        return next(rung for rung in self.ladder if rung.name == name)
+
+
+def read_policy(text: str) -> Policy:
+    raw: dict[str, Any] = yaml.safe_load(text)
+    retries: dict[str, Any] = raw.get("retries") or {}
+    after = tuple(span(one) for one in retries.get("after", []))
+    contact: dict[str, Any] = raw.get("contact") or {}
+    return Policy(
+        id=raw["id"],
+        version=raw["version"],
+        priority=raw.get("priority", 100),
+        match=raw.get("match") or {},
+        ignore=raw.get("ignore", False),
+        valid_from=_time(raw.get("valid_from")),
+        anchor=raw.get("anchor", "first_failure"),
+        timezone=raw.get("timezone", "account"),
+        fallback_timezone=raw.get("fallback_timezone", "UTC"),
+        roll=_roll(raw.get("roll")),
+        has_retries="retries" in raw,
+        after=after,
+        technical_after=tuple(span(one) for one in retries.get("technical_after", ["10m", "1h", "6h"])),
+        max_retries=retries.get("max_retries", len(after)),
+        window=span(retries["window"]) if "window" in retries else None,
+        hours=clock_pair(retries["hours"]) if "hours" in retries else None,
+        timeout=span(retries["timeout"]) if "timeout" in retries else None,
+        retries_roll=_roll(retries.get("roll")),
+        ladder=tuple(_rung(one) for one in raw.get("ladder", [])),
+        conditions=raw.get("conditions") or {},
+        quiet=_quiet(contact),
+        caps=contact.get("caps", {"call": {"7d": 7}}),
+    )
+
+
+def read_policies(paths: list[Path]) -> list[Policy]:
+    return [read_policy(path.read_text()) for path in paths]
+
+
+def _time(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    return value if isinstance(value, datetime) else instant(str(value))
+
+
+def _roll(value: Any) -> str | None:
+    if value is None or value == "none":
+        return None
+    return str(value["business_days"])
+
+
+def _rung(raw: dict[str, Any]) -> Rung:
+    notice: dict[str, Any] = raw.get("notice") or {}
+    unreachable = raw.get("unreachable", "wait")
+    return Rung(
+        name=raw["rung"],
+        at=span(raw["at"]),
+        account=raw.get("account"),
+        template=notice.get("template"),
+        channels=tuple(notice.get("channels", [])),
+        fallback=tuple(notice.get("fallback", [])),
+        warned_by=raw.get("warned_by"),
+        lead=span(raw["lead"]) if "lead" in raw else None,
+        unreachable=None if unreachable == "wait" else span(unreachable),
+    )
+
+
+def _quiet(contact: dict[str, Any]) -> dict[str, tuple[time, time]]:
+    """Rule 32: a pair for email, SMS, push and calls alike, a mapping for each its own, the default without email."""
+    hours = contact.get("quiet_hours", "default")
+    if hours == "none":
+        return {}
+    if hours == "default":
+        return {channel: (time(21), time(8)) for channel in INTERRUPTING}
+    if isinstance(hours, list):
+        return {channel: clock_pair(hours) for channel in QUIET_PAIR}
+    return {channel: clock_pair(pair) for channel, pair in hours.items() if pair != "none"}
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What decides which policy a case gets."""
+
+    failed_at: datetime
+    segment: str | None
+    country: str | None
+    currency: str
+    payment_type: str | None
+    amount_minor: int
+
+
+def chosen(policies: list[Policy], opening: Opening) -> Policy | None:
+    """By `priority`, then `id`; of the versions of one policy the newest that is valid at the failure (rule 13)."""
+    valid = [one for one in policies if one.valid_from is None or one.valid_from <= opening.failed_at]
+    for policy in sorted(valid, key=lambda one: (one.priority, one.id, -_age(one), -one.version)):
+        if any(_age(other) > _age(policy) for other in valid if other.id == policy.id):
+            continue
+        if matches(policy.match, opening):
+            return policy
+    return None
+
+
+def _age(policy: Policy) -> float:
+    return policy.valid_from.timestamp() if policy.valid_from else float("-inf")
+
+
+def matches(match: dict[str, Any], opening: Opening) -> bool:
+    """An empty list matches all. Rule 38: a `min_amount` without the case's currency does not match."""
+    for key, value in (
+        ("segments", opening.segment),
+        ("countries", opening.country),
+        ("currencies", opening.currency),
+        ("payment_types", opening.payment_type),
+    ):
+        if match.get(key) and value not in match[key]:
+            return False
+    minimum = match.get("min_amount")
+    if minimum:
+        return opening.currency in minimum and opening.amount_minor >= minimum[opening.currency]
+    return True
+
+
+def zone_of(policy: Policy, customer_zone: str | None) -> ZoneInfo:
+    """Rule 13: `account` is the customer's zone; unknown ones fall back."""
+    if policy.timezone != "account":
+        return ZoneInfo(policy.timezone)
+    return present_zone(policy, customer_zone)
+
+
+def present_zone(policy: Policy, customer_zone: str | None) -> ZoneInfo:
+    try:
+        return ZoneInfo(customer_zone or policy.fallback_timezone)
+    except (KeyError, ValueError):
+        return ZoneInfo(policy.fallback_timezone)

@@ -1,0 +1,331 @@
+"""The retry track: rules 14 to 19, 21 and 22."""
+
+from datetime import datetime
+
+from tests.model.asked import Request
+from tests.model.case import Attempt, Case, Plan
+from tests.model.dates import Span, first_minute, later, rolled, span, written
+from tests.model.declines import decline_class, delay
+from tests.model.history import Data, Fact, method_key
+from tests.model.story import REQUEST, Story
+
+OVERDUE = "payment_overdue"
+UNFINISHED = ("scheduled", "requested", "waiting_for_customer", "paused")
+NO_CURE = ("hard", "needs_customer")
+
+
+def attempt_of(case: Case, failure: Fact) -> Attempt:
+    """0003, rule 18: a decline that does not say what was charged is of the method of the request that it answers, and
+    an answer with our request's own method is no newer word on the method than the request."""
+    data, request = failure.data, failure.request
+    method, method_at = data.get("payment_method"), failure.own_at
+    if method is None and request is not None:
+        method = request.method
+    if request is not None and method_key(method) == method_key(request.method):
+        method_at = min(method_at, request.asked_at)
+    named = data.get("payment_method") is not None
+    order = (failure.own_at, 0, data["attempt_number"], data["payment_id"])
+    return Attempt(order, decline_class(data["failure"]), method, method_at if named else None, data["failure"])
+
+
+def failure_read(story: Story, case: Case, fact: Fact, now: datetime) -> None:
+    """A failure of the open case."""
+    if fact.data["failure"]["code"] == OVERDUE or not case.policy.has_retries:  # rule 21
+        return
+    request = case.open_request
+    if request is not None and fact.own_at >= request.not_after and fact.own_at > request.asked_at:
+        time_out(case, request)
+    attempt = attempt_of(case, fact)
+    answered = fact.request
+    if answered is not None and answered.state != "open":
+        attempt.late = True
+        for other in case.attempts:
+            if other.timed_out == answered.retry_id:
+                other.decline_class, other.method = attempt.decline_class, attempt.method
+    elif answered is not None:
+        answered.state = "answered"
+    case.attempts.append(attempt)
+    go_on(story, case, now)
+
+
+def part_paid(story: Story, case: Case, fact: Fact, now: datetime) -> None:
+    """Rule 15: a partial success that answers us leads to `scheduled` at the next distance."""
+    request = fact.request
+    if request is None or request.state != "open":
+        return
+    request.state = "answered"
+    case.attempts.append(Attempt((fact.own_at, 1, 0, ""), "soft", request.method, None, {}))
+    go_on(story, case, now)
+
+
+def time_out(case: Case, request: Request) -> None:
+    """Rule 14: unanswered by then, it counts as a technical failure at that instant."""
+    request.state = "timed out"
+    order = (request.not_after, 1, 0, "")
+    case.attempts.append(Attempt(order, "technical", request.method, None, {}, request.retry_id))
+
+
+def latest(case: Case) -> Attempt:
+    """By the events' own times (rule 7). Answers after their time are no distance's start (rule 15)."""
+    counting = [one for one in case.attempts if not one.late]
+    return max(counting or case.attempts, key=lambda one: one.order)
+
+
+def is_hard(fact: Fact) -> bool:
+    return fact.kind == "payment.failed" and decline_class(fact.data["failure"]) == "hard"
+
+
+def barred(story: Story, before: datetime | None = None) -> set[str]:
+    """Rule 18: declined hard anywhere in the account, `before` then."""
+    found: set[str | None] = set()
+    for fact in story.history.facts:
+        if is_hard(fact) and (before is None or fact.own_at < before):
+            asked = fact.request.method if fact.request is not None else None
+            found.add(method_key(fact.data.get("payment_method") or asked))
+    return {one for one in found if one is not None}
+
+
+def effective_update(story: Story) -> Fact | None:
+    """The newest `payment_method.updated`; one that names a method declined hard before is ignored (rule 18)."""
+    updates = [
+        one
+        for one in story.history.facts
+        if one.kind == "payment_method.updated"
+        and method_key(one.data["payment_method"]) not in barred(story, one.own_at)
+    ]
+    return max(enumerate(updates), key=lambda one: (one[1].own_at, one[0]))[1] if updates else None
+
+
+def candidates(story: Story, case: Case) -> list[Data]:
+    """0003, rule 18: what the case was charged with, newest first, unless a `payment_method.updated` came since."""
+    update = effective_update(story)
+    tried = sorted(
+        (
+            (one.method_at, method_key(one.method) or "", one.method)
+            for one in case.attempts
+            if one.method_at is not None
+        ),
+        key=lambda one: one[:2],
+        reverse=True,
+    )
+    found = [method for at, _, method in tried if method and (update is None or (at and at > update.own_at))]
+    return [*found, update.data["payment_method"]] if update is not None else found
+
+
+def present_method(story: Story, case: Case) -> Data | None:
+    """The newest that was not declined hard; where neither the case nor a signal names one, the account's newest."""
+    known = candidates(story, case)
+    if not known:
+        newest = account_method(story)
+        known = [newest] if newest else []
+    barred_now = barred(story)
+    return next((one for one in known if method_key(one) not in barred_now), None)
+
+
+def account_method(story: Story) -> Data | None:
+    """Rule 12: the newest that any input named, whatever the invoice."""
+    found = []
+    for place, fact in enumerate(story.history.facts):
+        method, at = fact.data.get("payment_method"), fact.own_at
+        if method is None or fact.kind == "payment_method.expiring":
+            continue
+        if fact.kind == "payment_method.updated" and method_key(method) in barred(story, fact.own_at):
+            continue
+        request = fact.request
+        if request is not None and method_key(method) == method_key(request.method):
+            at = min(at, request.asked_at)
+        found.append((at, method_key(method) or "", place, method))
+    newest: Data | None = max(found, key=lambda one: one[:3])[3] if found else None
+    return newest
+
+
+def all_barred(story: Story, case: Case) -> bool:
+    """No charge can succeed until a new method arrives (rule 18)."""
+    last, update = latest(case), effective_update(story)
+    known, barred_now = candidates(story, case), barred(story)
+    unnamed = last.decline_class == "hard" and (last.method is None or not known)
+    if unnamed and (update is None or update.own_at < last.at):
+        return True
+    return bool(known) and all(method_key(one) in barred_now for one in known)
+
+
+def must_wait(story: Story, case: Case) -> bool:
+    """No charge can cure it. What needs the customer does so for its own method (19)."""
+    if all_barred(story, case):
+        return True
+    last = latest(case)
+    present = method_key(present_method(story, case))
+    return last.decline_class == "needs_customer" and (last.method is None or method_key(last.method) == present)
+
+
+def pending_update(story: Story, case: Case) -> bool:
+    """0003, rule 12: news for a case unless dated before its first failure or before what was charged since."""
+    update = effective_update(story)
+    if update is None or update is case.spent_update or case.first.own_at > update.own_at:
+        return False
+    return all(one.method_at is None or one.method_at <= update.own_at for one in case.attempts)
+
+
+def window_end(case: Case) -> datetime | None:
+    """Rule 16: without `window` there is no end. Rule 17: after the first failure."""
+    if case.policy.window is None:
+        return None
+    return later(case.first.own_at, case.policy.window, case.zone)
+
+
+def next_plan(story: Story, case: Case, now: datetime) -> Plan | None:
+    """The next planned charge, or None where nothing is left (rules 15 to 17, 19)."""
+    policy, last = case.policy, latest(case)
+    if last.decline_class == "technical" and case.used_technical < len(policy.technical_after):
+        kind, distance = "technical", policy.technical_after[case.used_technical]
+    elif case.used_after < policy.max_retries and policy.after:
+        kind, distance = "after", policy.after[min(case.used_after, len(policy.after) - 1)]
+    else:
+        return None
+    due_at = allowed(case, max(later(last.at, distance, case.zone), now, *advised(story, case)))
+    end = window_end(case)
+    if end is not None and due_at > end:
+        return None
+    return Plan(due_at, kind)
+
+
+def advised(story: Story, case: Case) -> list[datetime]:
+    """Rule 19: a network's *not before* for the present method."""
+    present = method_key(present_method(story, case))
+    return [
+        one.at + delay(one.failure)
+        for one in case.attempts
+        if delay(one.failure) and (one.method is None or method_key(one.method) == present)
+    ]
+
+
+def allowed(case: Case, moment: datetime) -> datetime:
+    """`retries.roll` and `hours`, until both hold."""
+    policy = case.policy
+    for _ in range(60):
+        found = rolled(moment, policy.retries_roll, case.country, case.zone)
+        if policy.hours is not None:
+            found = first_minute(found, case.zone, policy.hours, inside_it=True)
+        if found == moment:
+            return found
+        moment = found
+    raise ValueError("hours and business days never meet")
+
+
+def go_on(story: Story, case: Case, now: datetime) -> None:
+    """What follows now, with no request open."""
+    if case.open_request is not None or not case.attempts or not case.policy.has_retries:
+        return
+    urged = case.ordered or pending_update(story, case)
+    if case.retry_stage == "exhausted" and case.requests and not urged:  # 0003, rule 8: finished
+        return
+    case.plan = None
+    if urged and not all_barred(story, case):  # rule 18: charged at once
+        case.plan = Plan(now, "extra")
+        story.transition(now, case, "retry", "scheduled")
+        return
+    case.ordered = False
+    if must_wait(story, case):
+        story.transition(now, case, "retry", "waiting_for_customer", "hard_declined")
+        return
+    case.plan = next_plan(story, case, now)
+    if case.plan is None:
+        story.transition(now, case, "retry", "exhausted", "retries_exhausted")
+    else:
+        story.transition(now, case, "retry", "scheduled")
+
+
+def method_updated(story: Story, case: Case, now: datetime) -> None:
+    """Rule 18: from `waiting_for_customer`, `exhausted` or `scheduled`; while `requested` it is kept."""
+    if case.retry_stage != "none" and pending_update(story, case):
+        go_on(story, case, now)
+
+
+def ordered(story: Story, case: Case, now: datetime) -> None:
+    """Rule 18: `retry.now` does the same with the present method unless it is barred."""
+    if case.attempts and case.retry_stage != "none" and not all_barred(story, case):
+        case.ordered = True
+        go_on(story, case, now)
+
+
+def due(case: Case) -> datetime | None:
+    """When the retry track's timer fires: the next charge, or the end of an unanswered request."""
+    if case.closed is not None:
+        return None
+    if case.retry_stage == "scheduled" and case.plan is not None:
+        return case.plan.due_at
+    request = case.open_request
+    return request.not_after if case.retry_stage == "requested" and request is not None else None
+
+
+def fire(story: Story, case: Case, now: datetime) -> Request | None:
+    """The request that goes out, or None where one timed out."""
+    request = case.open_request
+    if request is not None:
+        time_out(case, request)
+        go_on(story, case, now)
+        return None
+    return ask(story, case, now)
+
+
+def ask(story: Story, case: Case, now: datetime) -> Request:
+    plan = case.plan
+    assert plan is not None
+    case.plan = None
+    if plan.kind == "after":
+        case.used_after += 1
+    elif plan.kind == "technical":
+        case.used_technical += 1
+    else:
+        case.ordered, case.spent_update = False, effective_update(story)
+    method = present_method(story, case)
+    end = window_end(case)
+    not_after = later(now, timeout(case, method), case.zone)
+    if end is not None and plan.kind != "extra":
+        not_after = min(not_after, end)
+    attempt_number = next_attempt(story, case)
+    last = case.in_order()[-1]
+    retry_id = f"{case.id}:{attempt_number}"
+    request = Request(retry_id, attempt_number, last.data["payment_id"], plan.kind, method, now, not_after)
+    case.requests.append(request)
+    story.transition(now, case, "retry", "requested")
+    data = {
+        "retry_id": request.retry_id,
+        "case_id": case.id,
+        "account_id": case.account,
+        "invoice_id": case.invoice,
+        "payment_id": request.payment_id,
+        "amount_minor": story.amount(case),
+        "currency": case.currency,
+        "payment_method_id": method["id"] if method else None,
+        "attempt_number": attempt_number,
+        "not_before": written(now),
+        "not_after": written(not_after),
+        "decline_class": latest(case).decline_class,
+    }
+    story.publish(now, REQUEST, data, story.number(case, REQUEST))
+    return request
+
+
+def timeout(case: Case, method: Data | None) -> Span:
+    """Rule 14: 1d for cards, 14d otherwise."""
+    if case.policy.timeout is not None:
+        return case.policy.timeout
+    return span("1d" if method is not None and method.get("type") == "card" else "14d")
+
+
+def next_attempt(story: Story, case: Case) -> int:
+    """Rules 7 and 15: the highest of the invoice that was seen or requested, and one more."""
+    asked = [one.attempt_number for other in story.cases if other.invoice == case.invoice for one in other.requests]
+    return max([story.history.highest_attempt(case.invoice), *asked]) + 1
+
+
+def end(story: Story, case: Case, now: datetime, stage: str, reason: str) -> None:
+    """Rule 22: money moves every stage but `none`; rule 17: other ends move the unfinished ones only."""
+    for request in case.requests:
+        if request.state == "open":
+            request.state = "revoked"
+    case.plan = None
+    if case.retry_stage == "none" or (stage == "cancelled" and case.retry_stage not in UNFINISHED):
+        return
+    story.transition(now, case, "retry", stage, reason)
