@@ -123,10 +123,19 @@ class NoticeTrack(Withholding):
         if pause_of(case, turn.now) is not None:
             return
         if case.open:
+            self._go_on(turn, case, warnings_only=True)
             self._walk(turn, case)
             self._warn_again(turn, case)
+        self._go_on(turn, case)
+
+    def _go_on(self, turn: NoticeTurn, case: NoticeCase, *, warnings_only: bool = False) -> None:
+        """What waited goes out. Warnings do before the rungs of the same instant: a plain notice must not take the place
+        that a cap had for them (rule 32)."""
+        policy = self.policy_of(case)
         for notice in [known for known in case.notices if known.state is NoticeState.WAITING]:
-            if notice.due is None or notice.due <= turn.now:
+            rung = policy.rung(notice.rung)
+            is_meant = not warnings_only or (rung is not None and policy.is_warning(rung))
+            if is_meant and (notice.due is None or notice.due <= turn.now):
                 self._send(turn, case, notice)
                 self._fall_back_after(turn, case, notice)
 

@@ -17,7 +17,7 @@ def next_rung(story: Story, case: Case) -> Rung | None:
     if case.closed is not None or story.terminated is not None:
         return None
     for rung in case.policy.ladder:
-        if rung.account is not None and rung.name not in case.happened and rung.name not in case.passed:
+        if rung.account is not None and rung.name not in case.happened and not ladder.is_passed(story, case, rung):
             return rung
     return None
 

@@ -75,7 +75,6 @@ class Case:
     account_stage: str = "active"
     stage_since: datetime | None = None
     happened: dict[str, datetime] = field(default_factory=dict)
-    passed: set[str] = field(default_factory=set)
     shift: tuple[str, datetime] | None = None
     terminated_at: datetime | None = None
 

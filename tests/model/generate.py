@@ -90,7 +90,20 @@ def policy(rng: random.Random) -> Data:
 
 
 def contact(rng: random.Random) -> Data:
-    return {"quiet_hours": rng.choice(["none", *PAIRS, *PAIRS])}
+    found: Data = {}
+    if rng.random() < 0.5:
+        found["quiet_hours"] = rng.choice(["none", *PAIRS, *PAIRS])
+    elif rng.random() < 0.5:
+        found["quiet_hours"] = {channel: rng.choice([*PAIRS]) for channel in rng.sample(CHANNELS, k=3)}
+    if rng.random() < 0.5:
+        found["caps"] = {
+            name: {
+                window: rng.choice([0, 1, 1, 2, 3])
+                for window in rng.sample(["1d", "2d", "12h", "7d"], k=rng.randint(1, 2))
+            }
+            for name in rng.sample([*CHANNELS, "all"], k=rng.choice([0, 1, 1, 2]))
+        }
+    return found
 
 
 def retries(rng: random.Random) -> Data:

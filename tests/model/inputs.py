@@ -136,9 +136,6 @@ def new_case(story: Story, invoice: str, number: int, live: list[Fact], policy: 
     zone = policies.zone_of(policy, history.customer("timezone"))
     case = Case(story.account, invoice, number, live, policy, zone, history.customer("country"))
     story.cases.append(case)
-    for signal in story.reinstatements():
-        if case.first.own_at < signal.own_at:  # 0003, rule 37: it counts by its time, also where it was read before
-            notices.pass_rungs(case, signal)
     return case
 
 
@@ -183,7 +180,7 @@ def carry(case: Case, was: Case) -> None:
     case.attempts, case.plan = was.attempts, was.plan
     case.used_after, case.used_technical = was.used_after, was.used_technical
     case.entered, case.sendings, case.rounds = was.entered, was.sendings, was.rounds
-    case.happened, case.passed, case.shift = was.happened, was.passed, was.shift
+    case.happened, case.shift = was.happened, was.shift
 
 
 def publish_stages(story: Story, case: Case, was: Case, carried: bool, now: datetime) -> None:
@@ -239,7 +236,6 @@ def reinstate(story: Story, signal: Fact, now: datetime) -> None:
         story.reinstated.setdefault(terminated.invoice, []).append(signal.own_at)
         story.terminated = None
     for case in story.open_cases():
-        notices.pass_rungs(case, signal)
         if case.stage_since is None or case.stage_since <= signal.own_at:
             story.transition(now, case, "account", "active", "reinstated")
 

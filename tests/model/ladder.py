@@ -6,6 +6,7 @@ from tests.model.case import Case
 from tests.model.dates import Span, later, rolled
 from tests.model.declines import decline_class
 from tests.model.policies import Rung
+from tests.model.story import Story
 
 MINUTE = timedelta(minutes=1)
 NOTHING = Span(0, 0)
@@ -49,6 +50,13 @@ def happen(case: Case, rung: Rung, now: datetime) -> None:
     if rung.restricts and now > date_of(case, rung) + MINUTE:
         case.shift = (rung.name, now)
     case.happened[rung.name] = now
+
+
+def is_passed(story: Story, case: Case, rung: Rung) -> bool:
+    """Rule 37: rungs dated before a reinstatement are passed, held ones included; 0003: by their dates then."""
+    return any(
+        case.first.own_at < signal.own_at and date_of(case, rung) < signal.own_at for signal in story.reinstatements()
+    )
 
 
 def behind(case: Case, name: str) -> list[Rung]:

@@ -1,11 +1,11 @@
 """The notice track: rules 23, 25, 29 to 33."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tests.model import ladder
 from tests.model.case import Case, Sending
-from tests.model.dates import Span, first_minute, instant, later
-from tests.model.history import Data, Fact
+from tests.model.dates import Span, first_minute, instant, later, span
+from tests.model.history import Data
 from tests.model.policies import Rung, present_zone
 from tests.model.story import Story
 
@@ -22,13 +22,36 @@ def address(story: Story, channel: str) -> str | None:
     return None if found is None else str(found)
 
 
-def quiet_until(story: Story, case: Case, channel: str, now: datetime) -> datetime:
-    """Rule 32: the customer's present zone counts; `now` where it is not quiet."""
+def allowed_from(story: Story, case: Case, channel: str, now: datetime) -> datetime:
+    """Rule 32: the first instant from `now` on outside quiet hours and below all caps, as far as is known. The
+    customer's present zone counts."""
     pair = case.policy.quiet.get(channel)
-    if pair is None:
-        return now
     zone = present_zone(case.policy, story.history.customer("timezone"))
-    return first_minute(now, zone, pair, inside_it=False)
+    moment = now
+    while True:
+        allowed = below_caps(story, case, channel, moment)
+        if pair is not None:
+            allowed = first_minute(allowed, zone, pair, inside_it=False)
+        if allowed == moment:
+            return moment
+        moment = allowed
+
+
+def below_caps(story: Story, case: Case, channel: str, moment: datetime) -> datetime:
+    """Rule 32: by account and channel (`all`: over all channels), in windows that end now and are half-open."""
+    for name, caps in case.policy.caps.items():
+        for window, most in caps.items() if name in (channel, "all") else ():
+            length = timedelta(days=span(window).days, seconds=span(window).seconds)
+            counted = sorted(at for at, by in story.went_out if name in ("all", by))
+            inside_window = [at for at in counted if at > moment - length]
+            if 0 < most <= len(inside_window):
+                return below_caps(story, case, channel, inside_window[-most] + length)
+    return moment
+
+
+def is_shut(case: Case, channel: str) -> bool:
+    """0003, rule 32: a cap of 0 shuts the channel, its fallback follows."""
+    return any(most == 0 for name in (channel, "all") for most in case.policy.caps.get(name, {}).values())
 
 
 def marked(story: Story, channel: str, where: str) -> bool:
@@ -46,7 +69,7 @@ def due_rungs(story: Story, case: Case, now: datetime) -> list[Rung]:
     (33). Rule 37: while the account is terminated, up to the first warning or account rung."""
     found = []
     for rung in case.policy.ladder:
-        if rung.name in case.entered or rung.name in case.passed:
+        if rung.name in case.entered or ladder.is_passed(story, case, rung):
             continue
         stopped = story.terminated is not None and (rung.account is not None or case.policy.is_warning(rung))
         if rung.restricts:
@@ -63,7 +86,7 @@ def due(story: Story, case: Case, now: datetime) -> datetime | None:
     moments = []
     if case.closed is None:
         for rung in case.policy.ladder:
-            if rung.name in case.entered or rung.name in case.passed:
+            if rung.name in case.entered or ladder.is_passed(story, case, rung):
                 continue
             stopped = story.terminated is not None and (rung.account is not None or case.policy.is_warning(rung))
             if rung.restricts:
@@ -74,7 +97,7 @@ def due(story: Story, case: Case, now: datetime) -> datetime | None:
             break
         again = [again_at(story, case, rung) for rung in case.policy.ladder]
         moments += [max(now, moment) for moment in again if moment is not None]
-    moments += [quiet_until(story, case, one.channel, now) for one in case.sendings if one.state == "waiting"]
+    moments += [allowed_from(story, case, one.channel, now) for one in case.sendings if one.state == "waiting"]
     if case.closed is None and any(needs_fallback(story, case, rung) for rung in case.policy.ladder if rung.has_notice):
         moments.append(now)
     return min(moments, default=None)
@@ -141,13 +164,14 @@ def send_what_waits(story: Story, case: Case, now: datetime) -> None:
 def send(story: Story, case: Case, sending: Sending, now: datetime) -> None:
     """Rule 30, 46: delivered when sent; without an address `suppressed`."""
     where = address(story, sending.channel)
-    if where is None or marked(story, sending.channel, where):
+    if where is None or is_shut(case, sending.channel) or marked(story, sending.channel, where):
         sending.state, sending.address = "suppressed", where
         story.result(now, case, sending.rung, sending.channel, "suppressed", None if where else "no_address")
         return
-    if quiet_until(story, case, sending.channel, now) > now:
+    if allowed_from(story, case, sending.channel, now) > now:
         return
     sending.state, sending.address, sending.delivered_at = "delivered", where, now
+    story.went_out.append((now, sending.channel))
     story.result(now, case, sending.rung, sending.channel, "sent")
     story.result(now, case, sending.rung, sending.channel, "delivered")
 
@@ -171,7 +195,7 @@ def needs_fallback(story: Story, case: Case, rung: Rung) -> bool:
     if any(one.state in ("waiting", "delivered", "superseded") for one in sendings):
         return False
     if case.policy.is_warning(rung):
-        return rung_still_counts(case, rung)
+        return rung_still_counts(story, case, rung)
     return not any(
         one.delivered_at is not None
         for one in case.sendings
@@ -179,10 +203,10 @@ def needs_fallback(story: Story, case: Case, rung: Rung) -> bool:
     )
 
 
-def rung_still_counts(case: Case, warning: Rung) -> bool:
+def rung_still_counts(story: Story, case: Case, warning: Rung) -> bool:
     """Rule 25: a bounce after the rung has happened changes nothing."""
     return any(
-        other.name not in case.happened and other.name not in case.passed
+        other.name not in case.happened and not ladder.is_passed(story, case, other)
         for other in case.policy.ladder
         if other.warned_by == warning.name
     )
@@ -217,7 +241,7 @@ def address_changed(story: Story) -> None:
             sendings = of(case, rung) if rung.has_notice and case.policy.is_warning(rung) else []
             if not sendings or any(one.state in ("waiting", "delivered") for one in sendings):
                 continue
-            if not rung_still_counts(case, rung):
+            if not rung_still_counts(story, case, rung):
                 continue
             for channels in (rung.channels, rung.fallback):
                 new = tuple(one for one in channels if is_new(story, sendings, one))
@@ -241,7 +265,7 @@ def again_at(story: Story, case: Case, warning: Rung) -> datetime | None:
     to_come = [
         one
         for one in case.policy.ladder
-        if one.warned_by == warning.name and one.name not in case.happened and one.name not in case.passed
+        if one.warned_by == warning.name and one.name not in case.happened and not ladder.is_passed(story, case, one)
     ]
     if delivered_at is None or not to_come:
         return None
@@ -263,10 +287,3 @@ def suppress_waiting(story: Story, case: Case, reason: str, now: datetime) -> No
         if sending.state == "waiting" and not own:
             sending.state = "suppressed"
             story.result(now, case, sending.rung, sending.channel, "suppressed", reason)
-
-
-def pass_rungs(case: Case, before: Fact) -> None:
-    """Rule 37: rungs dated before the reinstatement are passed, held ones included."""
-    for rung in case.policy.ladder:
-        if rung.name not in case.happened and ladder.date_of(case, rung) < before.own_at:
-            case.passed.add(rung.name)

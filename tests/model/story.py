@@ -24,6 +24,8 @@ class Story:
     cases: list[Case] = field(default_factory=list)
     published: list[Data] = field(default_factory=list)
     terminated: Case | None = None
+    went_out: list[tuple[datetime, str]] = field(default_factory=list)  # when, by which channel
+    consent: dict[str, bool] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)  # channel to the address that bounced for good
     status: str = "active"
     status_since: datetime | None = None

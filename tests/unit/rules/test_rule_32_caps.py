@@ -150,6 +150,17 @@ def test_a_plain_notice_that_waits_for_a_cap_is_superseded_a_warning_never() -> 
     ]
 
 
+def test_a_warning_that_waits_for_a_cap_goes_before_a_plain_notice_of_the_same_instant() -> None:
+    rungs = [a_notice("first", "0d"), a_notice("warning", "1h"), a_notice("plain", "1d"), FIVE_DAYS]
+    story = Story(capped({"email": {"1d": 1}}, *rungs)).reads(failed("03-02 10:00"))
+
+    assert story.until("03-05 00:00").lines() == [
+        "03-02 10:00 notice first email sent",
+        "03-03 10:00 notice warning email sent",
+        "03-04 10:00 notice plain email sent",
+    ]
+
+
 def test_what_waits_for_a_cap_is_suppressed_when_its_case_closes() -> None:
     story = Story(capped({"email": {"1d": 1}}, a_notice("hello", "0d"), a_notice("warning", "1h"), FIVE_DAYS))
 
