@@ -129,8 +129,8 @@ class NoticeTrack(Withholding):
         self._go_on(turn, case)
 
     def _go_on(self, turn: NoticeTurn, case: NoticeCase, *, warnings_only: bool = False) -> None:
-        """What waited goes out. Warnings do before the rungs of the same instant: a plain notice must not take the place
-        that a cap had for them (rule 32)."""
+        """What waited goes out. Warnings do before the rungs of the same instant: a plain notice must not take the
+        place that a cap had for them (rule 32)."""
         policy = self.policy_of(case)
         for notice in [known for known in case.notices if known.state is NoticeState.WAITING]:
             rung = policy.rung(notice.rung)

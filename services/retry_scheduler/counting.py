@@ -49,9 +49,13 @@ def _charged_keys(account: RetryAccount, event: PaymentFailed | PaymentSucceeded
 
 
 def count_payment(account: RetryAccount, event: PaymentFailed | PaymentSucceeded, now: datetime) -> None:
-    """Enter an attempt that was reported."""
+    """Enter an attempt that was reported. What a network said of another method is no word on the one we asked for."""
+    said = event.payment_method.key if event.payment_method else ""
     for key in _charged_keys(account, event, now):
-        _ledger(account, key).enter(_attempt(account, event), now)
+        attempt = _attempt(account, event)
+        if said and key != said:
+            attempt.category = ""
+        _ledger(account, key).enter(attempt, now)
 
 
 def count_request(account: RetryAccount, case: RetryCase, request: Request, now: datetime) -> None:

@@ -203,3 +203,13 @@ def test_a_plan_that_waits_says_for_what() -> None:
     assert case.stage == "scheduled"
     assert case.plan.at == instant("04-01 06:01")
     assert case.plan.waits_for == "visa: at most 20 reattempts in 30 days"
+
+
+def test_a_hard_answer_that_names_another_card_than_we_asked_for_puts_off_no_charge_of_ours() -> None:
+    story = Story(daily()).reads(failed("03-02 10:00")).until("03-03 10:00")
+    retry_id = story.outputs(RetryRequested)[0].retry_id
+
+    answer = failed("03-03 10:01", attempt_number=2, retry_id=retry_id, failure=HARD, payment_method=OTHER_VISA)
+    story.at("03-03 10:01", answer).until("03-04 10:01")
+
+    assert charges_of(story) == ["03-03 10:00", "03-04 10:01"]
