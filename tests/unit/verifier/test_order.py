@@ -114,3 +114,9 @@ def test_a_transition_that_took_effect_a_day_before_its_former_one_is_rejected()
     story = a_suspended_case().changed(STAGES, {"to_stage": "suspended"}, effective_at="2026-03-01T10:00:00Z")
 
     assert_broken(story, 3, "before the one that came first", f"{STAGES}/0@3")
+
+
+def test_a_bounce_that_is_reported_late_has_its_own_time() -> None:
+    story = a_suspended_case().noticed("2026-03-01T10:00:00Z", "suspended", "bounced")
+
+    assert_kept(story)
