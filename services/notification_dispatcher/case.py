@@ -3,9 +3,17 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 
 from dunning.domain.case import Account, Case
 from dunning.domain.words import Channel
+
+_KEY_LENGTH = 16
+
+
+def address_key(address: str | None) -> str:
+    """What tells one address from another without holding it; empty for none."""
+    return sha256(address.encode("utf-8", "replace")).hexdigest()[:_KEY_LENGTH] if address else ""
 
 
 class NoticeState(StrEnum):
@@ -42,6 +50,11 @@ class Notice:
     withdrawn_as: NoticeState | None = None  # what to publish when the errand comes back undone
     withdrawn_reason: str = ""
     outcomes: list[str] = field(default_factory=list)  # already published: each goes out once
+    address: str = ""  # in rows from before there was a digest; gone when such a row is written again
+
+    def __post_init__(self) -> None:
+        """A notice of a former version knows its address all the same, or it would go there again (rule 31)."""
+        self.address_key, self.address = self.address_key or address_key(self.address), ""
 
 
 @dataclass(slots=True)

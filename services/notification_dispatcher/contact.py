@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from dunning.domain.calendar import zone_named
@@ -12,8 +11,6 @@ from dunning.domain.words import Channel, Reason
 from notification_dispatcher.caps import allowed_at, is_shut
 from notification_dispatcher.case import NoticeAccount
 
-_KEY_LENGTH = 16
-
 
 def address_of(account: NoticeAccount, channel: Channel) -> str | None:
     """Where a channel reaches the customer; None when that is not known. In-app, push and webhooks need the account,
@@ -22,11 +19,6 @@ def address_of(account: NoticeAccount, channel: Channel) -> str | None:
     if name:
         return account.facts.get(name)
     return None if account.facts.knows_nobody else account.account_id
-
-
-def address_key(address: str | None) -> str:
-    """What tells one address from another without holding it; empty for none."""
-    return sha256(address.encode("utf-8", "replace")).hexdigest()[:_KEY_LENGTH] if address else ""
 
 
 def may_use(account: NoticeAccount, channel: Channel) -> bool:

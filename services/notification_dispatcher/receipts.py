@@ -6,8 +6,8 @@ from typing import Any
 from dunning.domain.events import ErrandReport, Signal
 from dunning.domain.words import Channel, Reason
 from notification_dispatcher.caps import settle
-from notification_dispatcher.case import Notice, NoticeAccount, NoticeCase, NoticeState
-from notification_dispatcher.contact import address_key, address_of
+from notification_dispatcher.case import Notice, NoticeAccount, NoticeCase, NoticeState, address_key
+from notification_dispatcher.contact import address_of
 from notification_dispatcher.outcomes import NoticeTurn
 from notification_dispatcher.speaking import Speaking
 

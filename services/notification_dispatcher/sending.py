@@ -8,9 +8,9 @@ from dunning.domain.holds import Halt, pause_of
 from dunning.domain.policy import Policy, Rung
 from dunning.domain.words import Channel, DeclineClass
 from notification_dispatcher.caps import note_ordered
-from notification_dispatcher.case import Notice, NoticeCase, NoticeState
+from notification_dispatcher.case import Notice, NoticeCase, NoticeState, address_key
 from notification_dispatcher.channels.payload import NextConsequence, NoticeOrder, PaidWith
-from notification_dispatcher.contact import address_key, address_of, closes_at, opens_at, why_not
+from notification_dispatcher.contact import address_of, closes_at, opens_at, why_not
 from notification_dispatcher.outcomes import NoticeTurn, Outcomes
 
 

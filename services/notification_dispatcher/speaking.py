@@ -3,8 +3,16 @@
 from dunning.domain.holds import first_ahead
 from dunning.domain.policy import Policy, Rung
 from dunning.domain.words import AccountStage, Channel
-from notification_dispatcher.case import ON_ITS_WAY, WENT_OUT, Notice, NoticeAccount, NoticeCase, NoticeState
-from notification_dispatcher.contact import address_key, address_of
+from notification_dispatcher.case import (
+    ON_ITS_WAY,
+    WENT_OUT,
+    Notice,
+    NoticeAccount,
+    NoticeCase,
+    NoticeState,
+    address_key,
+)
+from notification_dispatcher.contact import address_of
 from notification_dispatcher.outcomes import NoticeTurn
 from notification_dispatcher.sending import Sending
 

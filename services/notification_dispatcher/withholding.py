@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from dunning.domain.events import Signal
 from dunning.domain.words import Channel, Reason
-from notification_dispatcher.case import Consent, Notice, NoticeCase, NoticeState
-from notification_dispatcher.contact import address_key, address_of, may_use
+from notification_dispatcher.case import Consent, Notice, NoticeCase, NoticeState, address_key
+from notification_dispatcher.contact import address_of, may_use
 from notification_dispatcher.outcomes import NoticeTurn
 from notification_dispatcher.receipts import Receipts
 
