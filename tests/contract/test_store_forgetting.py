@@ -68,6 +68,19 @@ async def test_the_time_counts_from_when_it_was_last_touched(store: ToyStore, cl
     assert await counts_of(store, "acct-1", "inv-1") == {"inv-1": 2}
 
 
+async def test_a_former_version_opens_an_invoice_again_while_this_schema_is_in_place(
+    pg: PostgresStore[ToyAccount],
+) -> None:
+    """It was written before there was `closed_at` and leaves that as it is."""
+    await written(pg)
+    async with pg.connection() as connection:
+        await connection.execute("update cases set closed_at = $1", NOON - 500 * DAY)
+        await connection.execute("update cases set is_open = true")
+
+    assert await pg.forget_closed(BEFORE, 10) == Forgotten()
+    assert await left(pg) == ["inv-1"]
+
+
 async def test_what_is_open_or_due_or_opened_again_stays_however_old_it_is(store: ToyStore, clock: HandClock) -> None:
     clock.now = NOON - 1000 * DAY
     await written(store, invoice_id="inv-1", paid=False)

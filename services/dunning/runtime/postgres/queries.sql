@@ -389,12 +389,19 @@ set outcome = $2, outcome_reason = $3, outcome_detail = $4, done_at = coalesce($
 where id = $1;
 
 -- name: lock_forgettable
--- Along the partial index, the longest closed first, of both kinds. An account that somebody holds is passed over.
+-- Along the partial index, the longest closed first, of both kinds. An account that somebody holds is passed over. A row that
+-- a former version opened again still says when it was closed.
 select a.account_id
 from (
-    (select account_id from cases where not kept_longer and closed_at < $1::timestamptz order by closed_at limit $3)
+    (
+        select account_id from cases
+        where not kept_longer and closed_at < $1::timestamptz and not is_open order by closed_at limit $3
+    )
     union all
-    (select account_id from cases where kept_longer and closed_at < $2::timestamptz order by closed_at limit $3)
+    (
+        select account_id from cases
+        where kept_longer and closed_at < $2::timestamptz and not is_open order by closed_at limit $3
+    )
 ) old
 join accounts a using (account_id)
 limit $3
@@ -407,7 +414,7 @@ delete from cases c
 using (
     select account_id, invoice_id
     from cases
-    where account_id = any($1::text[])
+    where account_id = any($1::text[]) and not is_open
         and ((not kept_longer and closed_at < $2::timestamptz) or (kept_longer and closed_at < $3::timestamptz))
     limit $4
 ) old
