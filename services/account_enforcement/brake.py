@@ -37,7 +37,7 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the brake stands. `limit` is what it was reckoned to be just now."""
+    """How the brake stands. `limit` is what it was reckoned to be last."""
 
     shut_at: datetime | None
     restricted: int  # within the window, or since it was opened
@@ -54,6 +54,7 @@ class Brake:
         self.asks: AsksToRestrict | None = None  # set when the service is made: the two need each other
         self._admitted: frozenset[str] = frozenset()
         self._let_through: frozenset[str] = frozenset()
+        self._opened_at: datetime | None = None  # before the transaction at hand got hold of the brake
 
     def admits(self, account_id: str) -> bool:
         """Whether this account may be newly restricted in the transaction at hand."""
@@ -89,8 +90,8 @@ class Brake:
         assert row is not None, "there is one row"
         if row["shut_at"] is not None:
             return
-        since = _window(row["opened_at"], now)
-        opened_at = row["opened_at"]
+        opened_at = self._opened_at = row["opened_at"]
+        since = _window(opened_at, now)
         self._let_through = frozenset(
             timer.account_id for timer in inputs if timer.released and opened_at and timer.due_at <= opened_at
         )
@@ -103,11 +104,12 @@ class Brake:
             await connection.execute(QUERIES["shut_brake"], now, restricted, restricted)
 
     async def note(self, tx: Transaction[EnforcedAccount], outputs: Sequence[Output], now: datetime) -> None:
-        """Count what was decided."""
+        """Count what was decided: after the opening that it waited for, too, though its clock was read before."""
         worse = sorted({output.account_id for output in outputs if _is_restriction(output)})
         if worse:
             counted = [account_id not in self._let_through for account_id in worse]
-            await tx.connection.execute(QUERIES["note_restrictions"], now, worse, counted)
+            at = max(now, self._opened_at + timedelta.resolution) if self._opened_at else now
+            await tx.connection.execute(QUERIES["note_restrictions"], at, worse, counted)
 
     def _asking(
         self, accounts: Mapping[str, EnforcedAccount], inputs: Sequence[TimerDue], now: datetime
@@ -122,7 +124,7 @@ class Brake:
         return asking
 
     async def _free(self, connection: Connection, row: Any, since: datetime, wanted: int, now: datetime) -> int:
-        """How many more may be restricted. Near the limit the accounts are counted anew: it grows with them."""
+        """How many more may be restricted. Near the limit it is reckoned anew: it grows with the accounts."""
         used: int = await connection.fetchval(QUERIES["counted_since"], since)
         free = await self._limit_now(connection, row, now, _COUNT_AGE_MAX) - used
         if wanted > free:
@@ -132,11 +134,11 @@ class Brake:
     async def _limit_now(self, connection: Connection, row: Any, now: datetime, age_max: timedelta) -> int:
         if self._limit is not None:
             return self._limit
-        known = row["accounts_known"]
         if row["counted_at"] is None or now - row["counted_at"] > age_max:
-            known = await connection.fetchval(QUERIES["count_accounts"], now)
+            await connection.execute(QUERIES["count_days"], now)
+            row = await connection.fetchrow(QUERIES["reckon_limit"], now)
             await connection.execute(QUERIES["forget_restrictions"], now)
-        return default_limit(known, await connection.fetchval(QUERIES["busiest_day"], now))
+        return default_limit(row["accounts_known"], row["busiest_day"])
 
     # --- beside the work --------------------------------------------------------------------------------------------
 
@@ -145,8 +147,8 @@ class Brake:
         now = await connection.fetchval("select clock_timestamp()")
         row = await connection.fetchrow(QUERIES["brake"])
         assert row is not None, "there is one row"
-        busiest = await connection.fetchval(QUERIES["busiest_day"], now)
-        limit = self._limit if self._limit is not None else default_limit(row["accounts_known"], busiest)
+        reckoned = default_limit(row["accounts_known"], row["busiest_day"])
+        limit = self._limit if self._limit is not None else reckoned
         return Standing(
             row["shut_at"],
             await connection.fetchval(QUERIES["counted_since"], _window(row["opened_at"], now)),

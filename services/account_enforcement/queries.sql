@@ -2,25 +2,41 @@
 
 -- name: lock_brake
 -- Whoever restricts counts alone.
-select shut_at, opened_at, accounts_known, counted_at from brake for update;
+select shut_at, opened_at, accounts_known, busiest_day, counted_at from brake for update;
 
 -- name: brake
 -- As it stands, for those who only look.
-select shut_at, opened_at, accounts_known, counted_at from brake;
+select shut_at, opened_at, accounts_known, busiest_day, counted_at from brake;
 
--- name: count_accounts
--- Seldom: a walk over the whole table.
-update brake set accounts_known = (select count(*) from accounts where state is not null), counted_at = $1
-returning accounts_known;
+-- name: count_days
+-- Days in UTC that ended 24 hours ago or earlier, for what happens now must not raise its own limit; each once, so that 60
+-- days are not walked through again and again.
+insert into restriction_days (day, restricted)
+select (at at time zone 'UTC')::date, count(distinct account_id)
+from restrictions
+where at < date_trunc('day', $1::timestamptz - interval '24 hours', 'UTC')
+    and at >= coalesce(
+        (select (max(day) + 1)::timestamp at time zone 'UTC' from restriction_days), $1::timestamptz - interval '61 days'
+    )
+group by 1
+on conflict (day) do nothing;
 
--- name: busiest_day
--- Of the 60 days before the last 24 hours: what happens now must not raise its own limit.
-select coalesce(max(restricted), 0) from (
-    select count(distinct account_id) as restricted
-    from restrictions
-    where at > $1::timestamptz - interval '60 days' and at <= $1::timestamptz - interval '24 hours'
-    group by date_trunc('day', at, 'UTC')
-) days;
+-- name: reckon_limit
+-- From a hundred thousand accounts on what PostgreSQL believes is near enough. A walk over ten million, with the brake's row and
+-- the accounts locked, would run into the time limit of a statement, every time anew, and nobody would be restricted at all.
+update brake
+set counted_at = $1::timestamptz,
+    busiest_day = coalesce(
+        (select max(restricted) from restriction_days where day >= ($1::timestamptz at time zone 'UTC')::date - 61), 0
+    ),
+    accounts_known = (
+        select case
+            when reltuples > 100000 then reltuples::bigint
+            else (select count(*) from accounts where state is not null)
+        end
+        from pg_class where oid = 'accounts'::regclass
+    )
+returning accounts_known, busiest_day;
 
 -- name: counted_since
 -- Accounts that count towards the limit.

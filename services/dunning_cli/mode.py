@@ -137,7 +137,7 @@ def _loose_end(done: "Switched") -> str:
         ends.append(f"Kafka did not answer ({done.unfenced}), so an event that was just being sent may still arrive")
     if done.begun:
         ends.append(f"{done.begun} notices that were being sent have not ended yet")
-    return f"{done.service} was switched, but {' and '.join(ends)}"
+    return f"{done.service} is switched, but {' and '.join(ends)}: say it again"
 
 
 def _lines(found: "Sequence[tuple[str, str | None, Sequence[Switch]]]") -> list[str]:

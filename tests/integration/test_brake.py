@@ -194,6 +194,41 @@ async def test_left_out_the_limit_grows_with_what_is_known_and_with_busy_days(
         assert len(await restricted(one)) == 27  # three times nine
 
 
+async def test_what_is_reckoned_from_millions_of_rows_is_not_reckoned_at_every_step(
+    database_url: str, tmp_path: Path
+) -> None:
+    clock = HandClock(NOON)
+    async with instances(database_url, tmp_path, clock, limit=None) as (one,), one.store.connection() as connection:
+        await connection.execute(
+            "insert into restrictions (account_id, at, counted) select n::text, $1, true from generate_series(1, 9) n",
+            NOON - timedelta(days=3),
+        )
+        await opens(one, NOON, "acc_1")
+        await one.fires(NOON)
+        await connection.execute("delete from restrictions where account_id <> 'acc_1'")  # counted once, for good
+        clock.advance(hours=2)
+        await opens(one, clock(), "acc_2")
+        await one.fires(clock())
+        assert (await one.brake.standing(connection)).limit == 27
+
+        await connection.execute("update pg_class set reltuples = 200000 where oid = 'accounts'::regclass")
+        clock.advance(hours=2)
+        await opens(one, clock(), "acc_3")
+        await one.fires(clock())
+        assert (await one.brake.standing(connection)).limit == 1000
+
+
+async def test_what_waited_for_the_brake_while_it_was_opened_counts(database_url: str, tmp_path: Path) -> None:
+    """Its clock was read before the opening, and the count begins anew with that."""
+    async with instances(database_url, tmp_path, HandClock(NOON), limit=3) as (one,):
+        async with one.store.connection() as connection:
+            await open_brake(connection, "ada", "to begin with")
+        await opens(one, NOON, *(f"acc_{number:02}" for number in range(10)))
+        await one.fires(NOON)
+
+        assert await restricted(one) == ["acc_00", "acc_01", "acc_02"]
+
+
 async def _is(true: bool) -> bool:
     return true
 

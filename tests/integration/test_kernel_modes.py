@@ -84,7 +84,9 @@ async def test_a_switch_waits_for_an_errand_that_was_begun_and_says_so_where_it_
         assert (await switched(kernel, Mode.STOP, patience_seconds=0.2)).begun == 1
 
 
-async def test_what_is_just_being_published_is_cut_off(kernel: Kernel) -> None:
+@pytest.mark.parametrize("was_interrupted", [False, True])
+async def test_what_is_just_being_published_is_cut_off(kernel: Kernel, was_interrupted: bool) -> None:
+    """Also by a switch that is said again because the first one died, or found no Kafka, once its word was written."""
     async with kernel.store() as store, store.transaction() as tx:
         await tx.publish([OutboxRow(kernel.topic(STAGE_CHANGED), "acc-1", b"late", (), None, "acc-1")])
     async with (
@@ -103,6 +105,9 @@ async def test_what_is_just_being_published_is_cut_off(kernel: Kernel) -> None:
         publisher._producer.commit_transaction = commit_later
         publishing = asyncio.create_task(publisher.publish(await store.pending(_shard(store), 10)))
         await sent.wait()
+        if was_interrupted:
+            async with store.connection() as connection, connection.transaction():
+                await switch_mode(connection, Mode.STOP, "ada", "")
         await switched(kernel, Mode.STOP)
         switched_off.set()
         with pytest.raises(KafkaError):

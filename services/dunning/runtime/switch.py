@@ -45,18 +45,20 @@ class Switched:
 async def switch(
     settings: Settings, service: str, to: Mode, by: str, reason: str, *, patience_seconds: float = 30
 ) -> Switched:
-    """Switch one service, and wait until nothing of the former mode can go out any more."""
+    """Switch one service, and wait until nothing of the former mode can go out any more.
+
+    Said again, it makes sure again: whoever switched before may have died, or Kafka may not have answered.
+    """
     peers_at = await _ends_of_shadows(settings, service) if to is Mode.OBSERVE else {}
     async with service_schema(settings, service) as connection:
         former = await present_mode(connection)
         done = await _commit(connection, service, to, by, reason, peers_at)
-        if done is None or former is Mode.STOP:
-            return Switched(service, to, done)
-        shards = await connection.fetchval(_SHARDS)
-        if former is Mode.OBSERVE:
-            observing = observing_settings(settings)
-            return Switched(service, to, done, await _fence(settings, observing, service, shards))
-        unfenced = await _fence(settings, settings, service, shards)
+        shards, unfenced = await connection.fetchval(_SHARDS), None
+        if former is Mode.OBSERVE and done is not None:
+            unfenced = await _fence(settings, observing_settings(settings), service, shards)
+        if to is Mode.ACT:
+            return Switched(service, to, done, unfenced)
+        unfenced = await _fence(settings, settings, service, shards) or unfenced
         return Switched(service, to, done, unfenced, await _wait_for_the_begun(connection, patience_seconds))
 
 
