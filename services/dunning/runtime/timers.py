@@ -117,8 +117,8 @@ class Timers(Generic[A]):
                 return False
             now = await tx.now()
             locked = await tx.lock_due_accounts(min(now, horizon), limit, self._stuck_now())
-            due = {only: locked[only]} if only in locked else locked if only is None else {}
-            inputs = _in_order(due) + (await self._released(tx, horizon, limit, locked) if only is None else [])
+            all_due = _in_order(locked) + await self._released(tx, horizon, limit, locked)
+            inputs = [timer for timer in all_due if only in (None, timer.account_id)]
             if not inputs or not await tx.may_act(hold=True):  # from here on a switch waits for us (rule 42)
                 return False
             accounts = await tx.load(_named(inputs))
@@ -176,10 +176,12 @@ class Timers(Generic[A]):
 
     async def _fire_one_by_one(self, horizon: datetime, error: Exception) -> None:
         """Something cannot be stored, and nobody says whose it is: each account in a transaction of its own."""
+        limit = self._settings.timer_batch_accounts
         async with self._store.transaction() as tx:
-            locked = await tx.lock_due_accounts(horizon, self._settings.timer_batch_accounts, self._stuck_now())
+            locked = await tx.lock_due_accounts(horizon, limit, self._stuck_now())
+            released = [timer.account_id for timer in await self._released(tx, horizon, limit, locked)]
         _log.warning("timers are fired one by one", **told(error))
-        for account_id in locked:
+        for account_id in dict.fromkeys([*locked, *released]):
             if self._stopping:
                 return
             try:
