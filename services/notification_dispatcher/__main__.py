@@ -10,6 +10,7 @@ from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.problem import SETTING_WRONG, Problem
 from dunning.runtime.run import run
 from dunning.runtime.start import FixedStart
+from notification_dispatcher.bounces.reader import bounce_readers
 from notification_dispatcher.channels.email import EmailChannel
 from notification_dispatcher.metrics import NoticeMetrics
 from notification_dispatcher.service import notification_dispatcher
@@ -24,9 +25,11 @@ async def serve(settings: DispatcherSettings) -> int:
     wording = checked_wording(settings.template_dir)
     shelf = PolicyShelf(settings.policy_dir, wording.names)
     fixed_start = FixedStart(settings.start)
+    metrics = NoticeMetrics()
+    readers = bounce_readers(settings, metrics)
     if settings.server is None:
-        service = notification_dispatcher(shelf, fixed_start, frozenset(), wording)
-        return await run(service, settings, metrics=NoticeMetrics())
+        service = notification_dispatcher(shelf, fixed_start, frozenset(), wording, readers)
+        return await run(service, settings, metrics=metrics)
     email = EmailChannel(settings, lambda: datetime.now(UTC), wording)
     if email.perform_seconds_max > settings.errand_lease_seconds * LEASE_SHARE:
         raise Problem(
@@ -34,9 +37,9 @@ async def serve(settings: DispatcherSettings) -> int:
             f"DUNNING_ERRAND_LEASE_SECONDS is {settings.errand_lease_seconds:g}, but one mail may take "
             f"{email.perform_seconds_max:g}: give it at least {email.perform_seconds_max / LEASE_SHARE:.0f}",
         )
-    service = notification_dispatcher(shelf, fixed_start, frozenset({Channel.EMAIL}), wording)
+    service = notification_dispatcher(shelf, fixed_start, frozenset({Channel.EMAIL}), wording, readers)
     try:
-        return await run(service, settings, perform=email.perform, metrics=NoticeMetrics())
+        return await run(service, settings, perform=email.perform, metrics=metrics)
     finally:
         await email.close()
 

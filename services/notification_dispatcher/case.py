@@ -35,6 +35,14 @@ ON_ITS_WAY = frozenset({NoticeState.WAITING, NoticeState.ORDERED, NoticeState.SE
 
 
 @dataclass(slots=True)
+class EarlyBounce:
+    """A bounce that was read before the report that its notice went out."""
+
+    at: datetime
+    permanent: bool
+
+
+@dataclass(slots=True)
 class Notice:
     """One notice of a rung on one channel, to one address (rule 31)."""
 
@@ -50,6 +58,7 @@ class Notice:
     withdrawn_as: NoticeState | None = None  # what to publish when the errand comes back undone
     withdrawn_reason: str = ""
     outcomes: list[str] = field(default_factory=list)  # already published: each goes out once
+    early_bounce: EarlyBounce | None = None
     address: str = ""  # in rows from before there was a digest; gone when such a row is written again
 
     def __post_init__(self) -> None:

@@ -16,6 +16,9 @@ class NoticeMetrics(Metrics):
         super().__init__(NOTIFICATION_DISPATCHER)
         self.notices = self._counter("notices_total", "Outcomes of notices.", "channel", "outcome")
         self.suppressed = self._counter("notices_suppressed_total", "Notices that were not sent, by reason.", "reason")
+        self.bounce_mails = self._counter(
+            "bounce_mails_total", "Mails in the boxes for bounces, by what they were.", "box", "outcome"
+        )
 
     def observe(self, outputs: Sequence[Output], money: Sequence[MoneyMoved]) -> None:  # noqa: ARG002
         """Count results. A reason of ours is one of few words; one that a signal brought is counted as `other`."""

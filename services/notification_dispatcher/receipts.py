@@ -5,8 +5,9 @@ from typing import Any
 
 from dunning.domain.events import ErrandReport, Signal
 from dunning.domain.words import Channel, Reason
+from notification_dispatcher.bounces.credible import is_credible
 from notification_dispatcher.caps import settle
-from notification_dispatcher.case import Notice, NoticeAccount, NoticeCase, NoticeState, address_key
+from notification_dispatcher.case import EarlyBounce, Notice, NoticeAccount, NoticeCase, NoticeState, address_key
 from notification_dispatcher.contact import address_of
 from notification_dispatcher.outcomes import NoticeTurn
 from notification_dispatcher.speaking import Speaking
@@ -42,6 +43,7 @@ class Receipts(Speaking):
                 self._result(turn, case, notice, NoticeState.SENT, None, event.at, **news)
                 if notice.channel not in self.with_receipts:
                     self._delivered(turn, case, notice, event.at, **news)
+                self._catch_up_with_bounce(turn, case, notice, event.at)
             case "too_late" if notice.withdrawn_as is None:  # quiet hours began while it waited (rule 32)
                 self._send(turn, case, notice)
                 self._fall_back_after(turn, case, notice)
@@ -62,6 +64,12 @@ class Receipts(Speaking):
                 self._result(turn, case, notice, state, event.reason, event.at, **news)
                 self._fall_back_after(turn, case, notice)
 
+    def _catch_up_with_bounce(self, turn: NoticeTurn, case: NoticeCase, notice: Notice, sent_at: datetime) -> None:
+        """The order of reading decides nothing: a bounce that was read before the report takes the delivery back."""
+        early, notice.early_bounce = notice.early_bounce, None
+        if early is not None:
+            self._bounced(turn, case, notice, early.permanent, max(early.at, sent_at), None)
+
     @staticmethod
     def _ordered(present: NoticeCase | None, errand_id: str) -> tuple[NoticeCase, Notice] | None:
         """The notice that an errand was for: of the invoice's present case, or of a former one."""
@@ -74,7 +82,9 @@ class Receipts(Speaking):
     def _receipt(self, turn: NoticeTurn, event: Signal) -> None:
         found = self._notice_meant(turn.account, event)
         if found is None and event.kind == "notice.bounced" and event.permanent and event.channel:
-            self._mark(turn, event.channel, address_of(turn.account, event.channel))
+            address = address_of(turn.account, event.channel)
+            if is_credible(event, address):
+                self._mark(turn, event.channel, address)
         if found is None:
             turn.count("receipt_without_notice")
             return
@@ -85,15 +95,19 @@ class Receipts(Speaking):
             self._delivered(turn, case, notice, event.at)
         elif event.kind == "notice.bounced" and notice.state in (*open_states, NoticeState.DELIVERED):
             self._bounced(turn, case, notice, event.permanent, event.at, event.reason)
+        elif event.kind == "notice.bounced" and notice.state is NoticeState.ORDERED:
+            notice.early_bounce = EarlyBounce(event.at, event.permanent)
         else:
             turn.count("receipt_without_effect")
 
     @staticmethod
     def _notice_meant(account: NoticeAccount, event: Signal) -> tuple[NoticeCase, Notice] | None:
-        """By its id, or else the latest notice of an invoice's rung on that channel."""
+        """By its id, or else the latest notice of an invoice's rung on that channel. Where both the id and the invoice
+        are named they have to fit together."""
         for invoice_id, case in sorted(account.cases.items()):
             for notice in reversed(case.notices):
                 named = event.notice_id is not None and notice.id == event.notice_id
+                named = named and event.invoice_id in (None, invoice_id)
                 described = event.notice_id is None and invoice_id == event.invoice_id and notice.rung == event.rung
                 if named or (described and event.channel in (None, notice.channel)):
                     return case, notice

@@ -5,7 +5,7 @@ from dunning.domain.events import Input, StageChanged
 from dunning.domain.words import AccountStage, Channel, Track
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.repository import StateRepository
-from dunning.runtime.service import Service
+from dunning.runtime.service import Companion, Service
 from dunning.runtime.start import FixedStart
 from notification_dispatcher.case import NoticeAccount, NoticeCase
 from notification_dispatcher.decide import NoticeTrack
@@ -23,10 +23,14 @@ def wanted(event: Input) -> bool:
 
 
 def notification_dispatcher(
-    policies: PolicyShelf, start: FixedStart, configured: frozenset[Channel], wording: Wording | None = None
+    policies: PolicyShelf,
+    start: FixedStart,
+    configured: frozenset[Channel],
+    wording: Wording | None = None,
+    companions: tuple[Companion, ...] = (),
 ) -> Service[NoticeAccount]:
     """The service; `policies` are kept up to date beside the work, `start` is fixed (rule 43), `configured` are the
-    channels that can send, `wording` the templates (the shipped ones, if not given)."""
+    channels that can send, `wording` the templates (the shipped ones, if not given), `companions` work beside it."""
     language_of = wording.language_of if wording else None
     return Service(
         name=NOTIFICATION_DISPATCHER,
@@ -35,4 +39,5 @@ def notification_dispatcher(
         repository=StateRepository(NoticeAccount, NoticeCase),
         wanted=wanted,
         keepers=(policies, start),
+        companions=companions,
     )

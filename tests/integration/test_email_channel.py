@@ -107,6 +107,8 @@ async def test_a_notice_arrives_as_a_mail_with_text_and_html() -> None:
         "Content-Language": "en",
         "X-Dunning-Notice-Id": "5f0c8b1e-0d8b-5c50-9f0e-3f6f6d3f4a11",
         "X-Dunning-Case-Id": "0b1f7c52-7a61-5b8e-8f7e-6f2d5c3b2a10",
+        "X-Dunning-Account": "acct_1",
+        "X-Dunning-Invoice": "in_1",
         "X-Dunning-Rung": "payment_failed",
         "MIME-Version": "1.0",
         "Content-Type": message["Content-Type"],

@@ -21,6 +21,7 @@ CRASH_POINTS = frozenset(
         "errand.begun",  # the world may have been touched from here on
         "errand.performed",  # the world was touched, nobody knows
         "errand.reported",
+        "bounce.published",  # the signal is in Kafka, the mail still in the box
     }
 )
 

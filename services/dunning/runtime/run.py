@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -95,6 +96,8 @@ async def _work(
         try:
             beside = {keeper.name: keeper.run for keeper in service.keepers}
             beside["backlog"] = lambda: watch_backlog(store.connection, metrics)
+            for companion in service.companions:
+                beside[companion.name] = partial(companion.run, store, health)
             if (guard := service.guard) is not None:
                 beside["guard"] = lambda: guard.watch(store.connection, health)
             observer = Observer(service, store, settings, postgres_settings(settings), health, perform)

@@ -90,6 +90,15 @@ class Keeper(Protocol):
         """Beside the work, for as long as it lasts."""
 
 
+class Companion(Protocol):
+    """Something of the world that a service looks after beside the work, such as a box that bounces come to."""
+
+    name: str
+
+    async def run(self, store: Any, health: Any) -> None:
+        """For as long as the service works; what is away is waited for, and told in `health`."""
+
+
 class Guard(Protocol[A]):  # type: ignore[misc]
     """Stands between what is due and its decision: may hold accounts back, in the very transaction (rule 45)."""
 
@@ -119,6 +128,7 @@ class Service(Generic[A]):
     repository: Repository[A]
     wanted: Callable[[Input], bool]  # of the inputs on its topics, those that can matter (e.g. stages of one track)
     keepers: tuple[Keeper, ...] = ()
+    companions: tuple[Companion, ...] = ()
     guard: Guard[A] | None = None
     shared: SharedRows[A] | None = None
     observing: Decide[A] | None = None  # `decide` where nobody is touched (rule 42); None: the same

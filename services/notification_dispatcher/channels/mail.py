@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from email.header import Header
 from email.utils import format_datetime, quote
 
+from notification_dispatcher.channels import notice_headers
 from notification_dispatcher.channels.addresses import Address
 from notification_dispatcher.channels.one_line import one_line
 from notification_dispatcher.channels.payload import NoticeOrder
@@ -59,9 +60,11 @@ def compose(errand_id: str, order: NoticeOrder, recipient: Address, rendered: Re
         _header("Message-ID", message_id(errand_id, sender.message_id_domain)),
         _header("Auto-Submitted", "auto-generated"),
         _header("Content-Language", rendered.locale),
-        _header("X-Dunning-Notice-Id", _words(order.notice_id, "X-Dunning-Notice-Id")),
-        _header("X-Dunning-Case-Id", _words(order.case_id, "X-Dunning-Case-Id")),
-        _header("X-Dunning-Rung", _words(order.rung, "X-Dunning-Rung")),
+        _header(notice_headers.NOTICE_ID, _words(order.notice_id, notice_headers.NOTICE_ID)),
+        _header(notice_headers.CASE_ID, _words(order.case_id, notice_headers.CASE_ID)),
+        *_identifier(notice_headers.ACCOUNT, order.account_id),
+        *_identifier(notice_headers.INVOICE, order.invoice_id),
+        _header(notice_headers.RUNG, _words(order.rung, notice_headers.RUNG)),
         _header("MIME-Version", "1.0"),
         _header("Content-Type", f'multipart/alternative;{_LINE_END} boundary="{boundary}"'),
     ]
@@ -74,6 +77,12 @@ def _header(name: str, value: str) -> str:
     if re.search(r"\r(?!\n)|(?<!\r)\n|\r\n(?![ \t])", value):
         raise ValueError(f"a newline in the header {name}")
     return f"{name}: {value}{_LINE_END}"
+
+
+def _identifier(name: str, identifier: str) -> list[str]:
+    """A header for a bounce to come back with; left out where no id could be so long."""
+    value = notice_headers.encoded(identifier)
+    return [_header(name, value)] if value is not None else []
 
 
 def _words(text: str, header: str) -> str:

@@ -96,14 +96,14 @@ def judge(step: Step, answer: Answer) -> Verdict:
             # About our connection and not about this mail: every mail of the day would "bounce" until it is mended.
             return NotNow(answer.status, _GREYLISTING_SECONDS, about_the_mail=False)
         case 5:
-            return Refused(answer.status, permanent=step is Step.RCPT and _is_about_the_recipient(answer))
+            return Refused(answer.status, permanent=step is Step.RCPT and is_about_the_recipient(answer))
         case _ if step is Step.END:
             return Unclear(answer.status)
         case _:
             return NotNow(answer.status, _GREYLISTING_SECONDS)
 
 
-def _is_about_the_recipient(answer: Answer) -> bool:
+def is_about_the_recipient(answer: Answer) -> bool:
     """Whether the address is at fault and stays so.
 
     The enhanced status decides where there is one: many servers answer `550 5.7.1` when it is us whom they do not want,
