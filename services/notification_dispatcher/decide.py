@@ -52,6 +52,11 @@ class NoticeTrack(Withholding):
             facts.update_url = Known(event.update_payment_url, at)
             turn.account.changed = True
 
+    def concluded(self, turn: NoticeTurn) -> None:
+        """A payment may name a new address as well (rules 12 and 31); looked at when it closed what it closes."""
+        if isinstance(turn.cause, PaymentFailed | PaymentSucceeded) and turn.cause.customer is not None:
+            self._address_changed(turn)
+
     def opened(self, turn: NoticeTurn, case: NoticeCase) -> None:
         """The first rungs come by their dates; here only what the notices will say."""
         assert isinstance(turn.cause, PaymentFailed), "only a failure opens a case"

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from tests.model import inputs, ladder, notices
+from tests.model import conditions, inputs, ladder, notices
 from tests.model.case import Case
-from tests.model.dates import written
+from tests.model.dates import later, written
 from tests.model.history import Data
 from tests.model.policies import Rung
 from tests.model.story import STATUS, Story
@@ -13,24 +13,45 @@ ORDER = ("active", "past_due", "restricted", "suspended", "terminated")
 
 
 def next_rung(story: Story, case: Case) -> Rung | None:
-    """Rule 37: while the account is terminated, ladders stop before the first warning or account rung."""
+    """In order (23), behind every plain rung that waits (0003, rule 38). Rule 37: while the account is terminated,
+    ladders stop before the first warning or account rung."""
     if case.closed is not None or story.terminated is not None:
         return None
     for rung in case.policy.ladder:
-        if rung.account is not None and rung.name not in case.happened and not ladder.is_passed(story, case, rung):
-            return rung
+        if rung.name in case.happened or ladder.is_passed(story, case, rung):
+            continue
+        if rung.account is not None:
+            return rung if conditions.hold(story, case, rung) else None
+        if rung.name not in case.entered:
+            return None
     return None
 
 
 def ready_at(case: Case, rung: Rung) -> datetime | None:
-    """When a rung may happen; None while its warning was not delivered (rule 25)."""
+    """When a rung may happen; None while its warning was not delivered (rules 25 and 26)."""
     date = ladder.not_before(case, rung)
     if rung.warned_by is None:
         return date
     delivered_at = notices.delivered_since(case, case.policy.named(rung.warned_by))
-    if delivered_at is None:
+    if delivered_at is not None:
+        return max(date, ladder.warning_met(case, rung, delivered_at))
+    given_up_at = unreachable_at(case, rung)
+    return max(date, given_up_at) if given_up_at is not None else None
+
+
+def unreachable_at(case: Case, rung: Rung) -> datetime | None:
+    """Rule 26: from the later of its date and the end of the last channel tried, never while a notice still waits."""
+    warning = case.policy.named(rung.warned_by)
+    sendings = notices.of(case, warning)
+    if rung.unreachable is None or any(one.state == "waiting" for one in sendings):
         return None
-    return max(date, ladder.warning_met(case, rung, delivered_at))
+    ends = []
+    for channel in (*warning.channels, *warning.fallback):
+        own = [one.ended_at for one in sendings if one.channel == channel and one.ended_at is not None]
+        if not own:
+            return None
+        ends.append(max(own))
+    return later(max([ladder.date_of(case, rung), *ends]), rung.unreachable, case.zone)
 
 
 def due(story: Story, case: Case, now: datetime) -> datetime | None:
@@ -54,6 +75,8 @@ def step(story: Story, case: Case, rung: Rung, now: datetime) -> None:
     """Rule 36: reasons."""
     ladder.happen(case, rung, now)
     reason = "payment_failed" if rung.account == "past_due" else "grace_period_expired"
+    if rung.warned_by is not None and notices.delivered_since(case, case.policy.named(rung.warned_by)) is None:
+        reason = "customer_unreachable"
     assert rung.account is not None
     story.transition(now, case, "account", rung.account, reason, again=rung.restricts)
     case.stage_since = now

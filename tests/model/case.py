@@ -44,6 +44,7 @@ class Sending:
     address: str | None
     state: str
     delivered_at: datetime | None = None
+    ended_at: datetime | None = None  # without a delivery
     round: int = 1
 
 

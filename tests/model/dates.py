@@ -1,11 +1,13 @@
 """Durations, local times, hours and business days (contracts: durations; rules 13, 16, 25, 28)."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from importlib import import_module
 from zoneinfo import ZoneInfo
+
+import holidays
 
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 MINUTE = timedelta(minutes=1)
@@ -84,25 +86,42 @@ def clock_pair(pair: list[str]) -> tuple[time, time]:
     return time.fromisoformat(pair[0]), time.fromisoformat(pair[1])
 
 
-def is_business_day(day: date, country: str | None) -> bool:
-    """Neither a day of the weekend nor a public holiday of the country; an unknown country has neither holidays."""
-    if day.weekday() >= 5:
-        return False
-    if country is None:
-        return True
-    try:
-        calendar = import_module("holidays").country_holidays(country, years=day.year)
-    except NotImplementedError:
-        return True
-    return day not in calendar
+@dataclass(frozen=True)
+class Roll:
+    """`direction` is `next` or `previous`; calendars are countries, their parts, or `account_country`."""
+
+    direction: str
+    calendars: tuple[str, ...]
 
 
-def rolled(moment: datetime, direction: str | None, country: str | None, zone: ZoneInfo) -> datetime:
-    """The same local time on the next (`next`) or last (`previous`) business day, where the day is none."""
-    if direction is None:
-        return moment
-    local = moment.astimezone(zone)
-    day = local.date()
-    while not is_business_day(day, country):
-        day += timedelta(days=1 if direction == "next" else -1)
-    return moment if day == local.date() else from_local(day, local.time(), zone)
+def days_off(calendar: str | None) -> Callable[[date], bool]:
+    """The weekend and public holidays of a country (`DE`) or a part of it (`DE-BY`); of an unknown one, the weekend."""
+    country, _, part = (calendar or "").partition("-")
+    if country not in holidays.list_supported_countries(include_aliases=False):
+        return lambda day: day.weekday() >= 5
+    found = holidays.country_holidays(country, subdiv=part or None)
+    return lambda day: found.is_weekend(day) or day in found
+
+
+@lru_cache(maxsize=100_000)
+def is_business_day(day: date, calendars: tuple[str, ...], country: str | None) -> bool:
+    """0003, rule 24: closed in one calendar is closed."""
+    named = [country if calendar == "account_country" else calendar for calendar in calendars] or [None]
+    return not any(off(day) for off in (days_off(calendar.upper() if calendar else None) for calendar in named))
+
+
+def rolled_day(day: date, roll: Roll | None, country: str | None) -> date:
+    while roll is not None and not is_business_day(day, roll.calendars, country):
+        day += timedelta(days=1 if roll.direction == "next" else -1)
+    return day
+
+
+def later_on_business_day(
+    start: datetime, distance: Span, zone: ZoneInfo, roll: Roll | None, country: str | None
+) -> datetime:
+    """0003, rule 24: the day moves before it becomes an instant, so it keeps the local time that was meant."""
+    unrolled = later(start, distance, zone)
+    local = start.astimezone(zone) if distance.seconds == 0 else unrolled.astimezone(zone)
+    day = local.date() + timedelta(days=distance.days if distance.seconds == 0 else 0)
+    business_day = rolled_day(day, roll, country)
+    return unrolled if business_day == day else from_local(business_day, local.time(), zone)

@@ -67,7 +67,19 @@ class Scenario:
 
 
 def policies(rng: random.Random) -> list[Data]:
-    return [policy(rng)]
+    """One policy, now and then with a second version, another policy before it, or one that ignores."""
+    found = [policy(rng)]
+    if rng.random() < 0.2:
+        month = rng.choice(["03", "05", "10"])
+        found.append({**policy(rng), "version": 2, "valid_from": f"2026-{month}-{rng.randint(10, 28)}T06:00:00Z"})
+    if rng.random() < 0.15:
+        match = rng.choice([{"min_amount": {"EUR": 1000}}, {"segments": ["self_serve"]}, {"currencies": ["USD"]}])
+        found.append({**policy(rng), "id": "other", "priority": 10, "match": match})
+    if rng.random() < 0.05:
+        found.append(
+            {"id": "nothing", "version": 1, "priority": 5, "ignore": True, "match": {"segments": ["self_serve"]}}
+        )
+    return found
 
 
 def policy(rng: random.Random) -> Data:
@@ -82,11 +94,36 @@ def policy(rng: random.Random) -> Data:
         found["fallback_timezone"] = rng.choice(ZONES)
     if rng.random() < 0.5:
         found["contact"] = contact(rng)
+    if rng.random() < 0.25:
+        found["roll"] = roll(rng)
+    if rng.random() < 0.3:
+        found["conditions"] = conditions(rng, found["ladder"])
     if rng.random() < 0.1:
         found["match"] = rng.choice(
             [{"currencies": ["EUR"]}, {"segments": ["self_serve"]}, {"countries": ["DE"]}, {"payment_types": ["card"]}]
         )
     return found
+
+
+def roll(rng: random.Random) -> Data:
+    calendars = rng.choice([["account_country"], ["account_country", "FR"], ["DE-BY"], []])
+    found: Data = {"business_days": rng.choice(["next", "next", "previous"])}
+    return {**found, "calendars": calendars} if calendars else found
+
+
+def conditions(rng: random.Random, rungs: list[Data]) -> Data:
+    """Of one or two rungs."""
+    return {
+        rung["rung"]: rng.choice(
+            [
+                {"tags_none": ["vip"]},
+                {"balance_at_least": {"EUR": rng.choice([700, 5000])}},
+                {"balance_at_least": {"EUR": 5000, "USD": 4000}, "tags_none": ["vip", "court"]},
+                {"unpaid_invoices_at_least": rng.choice([1, 2])},
+            ]
+        )
+        for rung in rng.sample(rungs, k=min(len(rungs), rng.choice([1, 2])))
+    }
 
 
 def contact(rng: random.Random) -> Data:
@@ -117,6 +154,8 @@ def retries(rng: random.Random) -> Data:
         found["hours"] = rng.choice(PAIRS)
     if rng.random() < 0.3:
         found["technical_after"] = rng.choice([[], ["5m"], ["1h", "1d"]])
+    if rng.random() < 0.15:
+        found["roll"] = roll(rng)
     if rng.random() < 0.3:
         found["timeout"] = rng.choice(["6h", "2d", "5d"])
     return found
@@ -155,6 +194,8 @@ def ladder(rng: random.Random) -> list[Data]:
         if warned and rng.random() < 0.3:
             rung["lead"] = duration(max(1, (hours - warned_at) // rng.choice([1, 2, 4])))
         rung["at"] = duration(hours)
+        if warned and stage != "restricted" and rng.random() < 0.3:
+            rung["unreachable"] = rng.choice(["2d", "12h", "10d"])
         if rng.random() < 0.6:
             rung["notice"] = notice(rng)
         rungs.append(rung)
@@ -369,7 +410,7 @@ def answers(rng: random.Random, invoices: list[str]) -> Charges:
 def something(account: Account, invoice: str) -> None:
     """One thing that happens beside the failures."""
     rng, own_at = account.rng, account.moment()
-    match rng.randint(0, 15):
+    match rng.randint(0, 19):
         case 0 | 1:
             account.success(invoice, own_at, 0)
         case 2:
@@ -399,3 +440,9 @@ def something(account: Account, invoice: str) -> None:
         case 15:
             account.failure(invoice, own_at)
             account.lines[-1]["data"]["metadata"] = {"note": CARD if rng.random() < 0.3 else "fine"}
+        case 16 | 17:
+            channel, allowed = rng.choice(CHANNELS), rng.random() < 0.3
+            account.signal("consent.changed", own_at, channel=channel, allowed=allowed)
+        case 18 | 19:
+            kind = rng.choice(["account.tagged", "account.tagged", "account.untagged"])
+            account.signal(kind, own_at, tag=rng.choice(["vip", "vip", "court", "harmless"]))

@@ -22,6 +22,7 @@ class Fact:
     data: Data
     read_at: datetime
     own_at: datetime
+    ignored: bool = False  # a policy says that nothing shall happen; what it says of the account counts
     request: Request | None = None  # of ours that it answers, as far as it was known when it was read
 
     @property
@@ -85,7 +86,7 @@ class History:
         return [one for one in self.facts if one.invoice == invoice and one.kind in kinds]
 
     def failures(self, invoice: str) -> list[Fact]:
-        return self.of(invoice, FAILED)
+        return [one for one in self.of(invoice, FAILED) if not one.ignored]
 
     def full_payments(self, invoice: str) -> list[Fact]:
         """Rule 11: adjusted to 0 is a full payment in every respect."""
@@ -128,6 +129,20 @@ class History:
 
     def customer(self, name: str) -> Any:
         return self.newest("customer", name)
+
+    def tags(self) -> set[str]:
+        """The newest word on each; at one instant the tag is there (0003, rule 38)."""
+        said: dict[str, tuple[datetime, bool]] = {}
+        for fact in self.facts:
+            if fact.kind in ("account.tagged", "account.untagged"):
+                tag, word = str(fact.data["tag"]), (fact.own_at, fact.kind == "account.tagged")
+                said[tag] = max(said.get(tag, word), word)
+        return {tag for tag, (_, there) in said.items() if there}
+
+    def allows(self, channel: str) -> bool:
+        """Consent: the newest word; who never said anything allows."""
+        said = [one for one in self.facts if one.kind == "consent.changed" and one.data["channel"] == channel]
+        return not said or bool(max(enumerate(said), key=lambda one: (one[1].own_at, one[0]))[1].data["allowed"])
 
     def highest_attempt(self, invoice: str) -> int:
         """A success may name one too."""

@@ -6,16 +6,13 @@ from datetime import datetime
 from tests.model import accounts, notices, policies, retries
 from tests.model.asked import Request, answered
 from tests.model.case import Case
-from tests.model.history import ENDING_SIGNALS, FAILED, SIGNALS, Data, Fact
+from tests.model.history import ENDING_SIGNALS, FAILED, SIGNALS, Data, Fact, failure_order
 from tests.model.policies import Policy
 from tests.model.story import Story
-
-CUSTOMER = ("name", "email", "phone", "locale", "timezone", "country", "postal_address")
 
 
 def read(story: Story, topic: str, data: Data, now: datetime) -> None:
     """One line of the input; the account's status follows once (rule 35)."""
-    before = [story.history.customer(name) for name in CUSTOMER]
     fact = story.history.accept(topic, data, now)
     if fact is None:
         return
@@ -32,8 +29,10 @@ def read(story: Story, topic: str, data: Data, now: datetime) -> None:
             named = story.open_case(fact.data["invoice_id"])
             if named is not None:
                 retries.ordered(story, named, now)
-        case "customer.updated" if before != [story.history.customer(name) for name in CUSTOMER]:
+        case "customer.updated" | "payment.failed" | "payment.succeeded" if "customer" in fact.data:
             notices.address_changed(story)
+        case "consent.changed":
+            notices.withhold(story, fact.data["channel"], now)
         case "notice.bounced":
             notice_bounced(story, fact.data, now)
         case "account.reinstated":
@@ -112,7 +111,7 @@ def pick(story: Story, live: list[Fact]) -> Policy | None:
         country=story.history.customer("country"),
         currency=first.data["currency"],
         payment_type=method.get("type"),
-        amount_minor=story.history.amount(first.data["invoice"]["id"], live),
+        amount_minor=first.data["invoice"]["amount_due_minor"],
     )
     return policies.chosen(story.policies, opening)
 
@@ -123,7 +122,7 @@ def open_new(story: Story, invoice: str, number: int, live: list[Fact], fact: Fa
         story.history.forget(fact)
         return
     if policy.ignore:
-        story.history.facts.remove(fact)
+        fact.ignored = True
         return
     case = new_case(story, invoice, number, live, policy)
     for one in live:
@@ -162,7 +161,9 @@ def open_next(
     carried: bool,
     request: Request | None = None,
 ) -> None:
-    case = new_case(story, old.invoice, number, live, old.policy)
+    first = min(live, key=failure_order)
+    policy = old.policy if carried else policies.taken_over(story.policies, old.policy, first.own_at)
+    case = new_case(story, old.invoice, number, live, policy)
     case.requests = was.requests
     case.ordered, case.spent_update = was.ordered, was.spent_update
     if carried:

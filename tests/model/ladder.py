@@ -1,9 +1,10 @@
 """The dates of the rungs: anchor, roll, and what a late restriction moves (rules 11, 24, 25, 28)."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tests.model.case import Case
-from tests.model.dates import Span, later, rolled
+from tests.model.dates import Span, later, later_on_business_day
 from tests.model.declines import decline_class
 from tests.model.policies import Rung
 from tests.model.story import Story
@@ -14,13 +15,14 @@ NOTHING = Span(0, 0)
 
 def date_of(case: Case, rung: Rung) -> datetime:
     """When a rung is due."""
+    distance, start = rung.at, case.anchor()
     if case.shift is not None:
         name, actual = case.shift
         moved_by = case.policy.named(name)
         if rung_index(case, rung) > rung_index(case, moved_by):
-            return roll(case, later(actual, rung.at - moved_by.at, case.zone))
-    unrolled = later(case.anchor(), rung.at, case.zone)
-    return unrolled if rung.at == NOTHING else roll(case, unrolled)
+            distance, start = rung.at - moved_by.at, actual
+    roll = case.policy.roll if rung.at != NOTHING else None
+    return later_on_business_day(start, distance, case.zone, roll, case.country)
 
 
 def not_before(case: Case, rung: Rung) -> datetime:
@@ -35,10 +37,6 @@ def not_before(case: Case, rung: Rung) -> datetime:
     for distance in case.policy.technical_after:
         hold = later(hold, distance, case.zone)
     return max(date, hold)
-
-
-def roll(case: Case, moment: datetime) -> datetime:
-    return rolled(moment, case.policy.roll, case.country, case.zone)
 
 
 def rung_index(case: Case, rung: Rung) -> int:
@@ -65,7 +63,7 @@ def behind(case: Case, name: str) -> list[Rung]:
 
 
 def warning_met(case: Case, rung: Rung, delivered_at: datetime) -> datetime:
-    """Rule 25: delivered + lead, rolled; a `previous` that would come before is the next one instead."""
-    earliest = later(delivered_at, case.policy.lead(rung), case.zone)
-    found = roll(case, earliest)
-    return found if found >= earliest else rolled(earliest, "next", case.country, case.zone)
+    """Rule 25: delivered + lead, on a business day where `roll` says so; never before, so always the next one."""
+    roll = case.policy.roll if rung.at != NOTHING else None
+    onward = replace(roll, direction="next") if roll is not None else None
+    return later_on_business_day(delivered_at, case.policy.lead(rung), case.zone, onward, case.country)

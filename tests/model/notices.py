@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from tests.model import ladder
+from tests.model import conditions, ladder
 from tests.model.case import Case, Sending
 from tests.model.dates import Span, first_minute, instant, later, span
 from tests.model.history import Data
@@ -75,7 +75,7 @@ def due_rungs(story: Story, case: Case, now: datetime) -> list[Rung]:
         if rung.restricts:
             if rung.name not in case.happened:
                 break
-        elif stopped or ladder.not_before(case, rung) > now:
+        elif stopped or ladder.not_before(case, rung) > now or not conditions.hold(story, case, rung):
             break
         found.append(rung)
     return found
@@ -92,7 +92,7 @@ def due(story: Story, case: Case, now: datetime) -> datetime | None:
             if rung.restricts:
                 if rung.name in case.happened:
                     moments.append(now)
-            elif not stopped:
+            elif not stopped and conditions.hold(story, case, rung):
                 moments.append(max(now, ladder.not_before(case, rung)))
             break
         again = [again_at(story, case, rung) for rung in case.policy.ladder]
@@ -164,8 +164,9 @@ def send_what_waits(story: Story, case: Case, now: datetime) -> None:
 def send(story: Story, case: Case, sending: Sending, now: datetime) -> None:
     """Rule 30, 46: delivered when sent; without an address `suppressed`."""
     where = address(story, sending.channel)
-    if where is None or is_shut(case, sending.channel) or marked(story, sending.channel, where):
-        sending.state, sending.address = "suppressed", where
+    forbidden = not story.history.allows(sending.channel)
+    if where is None or forbidden or is_shut(case, sending.channel) or marked(story, sending.channel, where):
+        sending.state, sending.address, sending.ended_at = "suppressed", where, now
         story.result(now, case, sending.rung, sending.channel, "suppressed", None if where else "no_address")
         return
     if allowed_from(story, case, sending.channel, now) > now:
@@ -204,8 +205,9 @@ def needs_fallback(story: Story, case: Case, rung: Rung) -> bool:
 
 
 def rung_still_counts(story: Story, case: Case, warning: Rung) -> bool:
-    """Rule 25: a bounce after the rung has happened changes nothing."""
-    return any(
+    """Rule 25: a bounce after the rung has happened changes nothing; rule 37: nor does one while the account is
+    terminated."""
+    return story.terminated is None and any(
         other.name not in case.happened and not ladder.is_passed(story, case, other)
         for other in case.policy.ladder
         if other.warned_by == warning.name
@@ -222,6 +224,7 @@ def bounced(story: Story, case: Case, signal: Data, now: datetime) -> None:
     for sending in meant(case, signal)[-1:]:
         if sending.state == "delivered":
             sending.state = "bounced"
+            sending.ended_at = max(instant(signal["at"]), sending.delivered_at or now)
             if signal.get("permanent") and sending.address == address(story, sending.channel):
                 story.marks[sending.channel] = str(sending.address)
             story.result(now, case, rung.name, sending.channel, "bounced", own_at=instant(signal["at"]))
@@ -287,3 +290,12 @@ def suppress_waiting(story: Story, case: Case, reason: str, now: datetime) -> No
         if sending.state == "waiting" and not own:
             sending.state = "suppressed"
             story.result(now, case, sending.rung, sending.channel, "suppressed", reason)
+
+
+def withhold(story: Story, channel: str, now: datetime) -> None:
+    """0003, rule 12: what waits is suppressed in the moment in which consent is taken back."""
+    for case in story.cases:
+        for sending in case.sendings:
+            if sending.state == "waiting" and sending.channel == channel and not story.history.allows(channel):
+                sending.state, sending.ended_at = "suppressed", now
+                story.result(now, case, sending.rung, sending.channel, "suppressed")

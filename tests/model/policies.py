@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import yaml
 
-from tests.model.dates import Span, clock_pair, instant, span
+from tests.model.dates import Roll, Span, clock_pair, instant, span
 
 RESTRICTING = ("restricted", "suspended", "terminated")
 INTERRUPTING = ("sms", "push", "call")
@@ -48,7 +48,7 @@ class Policy:
     anchor: str
     timezone: str
     fallback_timezone: str
-    roll: str | None
+    roll: Roll | None
     has_retries: bool
     after: tuple[Span, ...]
     technical_after: tuple[Span, ...]
@@ -56,7 +56,7 @@ class Policy:
     window: Span | None
     hours: tuple[time, time] | None
     timeout: Span | None
-    retries_roll: str | None
+    retries_roll: Roll | None
     ladder: tuple[Rung, ...]
     conditions: dict[str, Any]
     quiet: dict[str, tuple[time, time]]
@@ -117,10 +117,10 @@ def _time(value: Any) -> datetime | None:
     return value if isinstance(value, datetime) else instant(str(value))
 
 
-def _roll(value: Any) -> str | None:
+def _roll(value: Any) -> Roll | None:
     if value is None or value == "none":
         return None
-    return str(value["business_days"])
+    return Roll(value["business_days"], tuple(value.get("calendars", ["account_country"])))
 
 
 def _rung(raw: dict[str, Any]) -> Rung:
@@ -163,19 +163,26 @@ class Opening:
     amount_minor: int
 
 
+def in_force(policies: list[Policy], failed_at: datetime) -> list[Policy]:
+    """Rule 13: of each policy the highest version that counts at the failure; tried by `priority`, then by `id`."""
+    counting = [one for one in policies if one.valid_from is None or one.valid_from <= failed_at]
+    newest = [one for one in counting if one.version == max(each.version for each in counting if each.id == one.id)]
+    return sorted(newest, key=lambda one: (one.priority, one.id))
+
+
 def chosen(policies: list[Policy], opening: Opening) -> Policy | None:
-    """By `priority`, then `id`; of the versions of one policy the newest that is valid at the failure (rule 13)."""
-    valid = [one for one in policies if one.valid_from is None or one.valid_from <= opening.failed_at]
-    for policy in sorted(valid, key=lambda one: (one.priority, one.id, -_age(one), -one.version)):
-        if any(_age(other) > _age(policy) for other in valid if other.id == policy.id):
-            continue
-        if matches(policy.match, opening):
-            return policy
-    return None
+    """The first whose `match` holds."""
+    return next((one for one in in_force(policies, opening.failed_at) if matches(one.match, opening)), None)
 
 
-def _age(policy: Policy) -> float:
-    return policy.valid_from.timestamp() if policy.valid_from else float("-inf")
+def taken_over(policies: list[Policy], former: Policy, failed_at: datetime) -> Policy:
+    """0003, rule 13: the former version, or a higher one whose `valid_from` lies at or before the first failure."""
+    higher = [
+        one
+        for one in policies
+        if one.id == former.id and one.version > former.version and one.valid_from and one.valid_from <= failed_at
+    ]
+    return max([former, *higher], key=lambda one: one.version)
 
 
 def matches(match: dict[str, Any], opening: Opening) -> bool:

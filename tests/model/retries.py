@@ -1,10 +1,11 @@
 """The retry track: rules 14 to 19, 21 and 22."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from tests.model.asked import Request
 from tests.model.case import Attempt, Case, Plan
-from tests.model.dates import Span, first_minute, later, rolled, span, written
+from tests.model.dates import Roll, Span, first_minute, later, later_on_business_day, span, written
 from tests.model.declines import decline_class, delay
 from tests.model.history import Data, Fact, method_key
 from tests.model.story import REQUEST, Story
@@ -182,7 +183,12 @@ def next_plan(story: Story, case: Case, now: datetime) -> Plan | None:
         kind, distance = "after", policy.after[min(case.used_after, len(policy.after) - 1)]
     else:
         return None
-    due_at = allowed(case, max(later(last.at, distance, case.zone), now, *advised(story, case)))
+    earliest = max([later(last.at, distance, case.zone), *advised(story, case)])
+    due_at = allowed(case, earliest, policy.retries_roll)
+    if due_at <= last.at or any(due_at < advice for advice in advised(story, case)):  # 0003, rule 16
+        due_at = allowed(case, earliest, onward(policy.retries_roll))
+    if due_at < now:
+        due_at = allowed(case, now, onward(policy.retries_roll))
     end = window_end(case)
     if end is not None and due_at > end:
         return None
@@ -199,13 +205,17 @@ def advised(story: Story, case: Case) -> list[datetime]:
     ]
 
 
-def allowed(case: Case, moment: datetime) -> datetime:
-    """`retries.roll` and `hours`, until both hold."""
-    policy = case.policy
+def onward(roll: Roll | None) -> Roll | None:
+    """Never to an earlier day."""
+    return replace(roll, direction="next") if roll is not None else None
+
+
+def allowed(case: Case, moment: datetime, roll: Roll | None) -> datetime:
+    """0003, rule 16: `retries.roll` and `hours` by turns, until an instant satisfies both."""
     for _ in range(60):
-        found = rolled(moment, policy.retries_roll, case.country, case.zone)
-        if policy.hours is not None:
-            found = first_minute(found, case.zone, policy.hours, inside_it=True)
+        found = later_on_business_day(moment, Span(0, 0), case.zone, roll, case.country)
+        if case.policy.hours is not None:
+            found = first_minute(found, case.zone, case.policy.hours, inside_it=True)
         if found == moment:
             return found
         moment = found

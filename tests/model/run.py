@@ -83,6 +83,9 @@ def answer(story: Story, case: Case, request: Request, now: datetime, charges: C
             data["payment_method"] = request.method
         return SUCCEEDED, data
     data |= {"invoice": {"id": case.invoice, "amount_due_minor": amount}, "failed_at": written(now)}
+    due_at = last.data["invoice"].get("due_at")
+    if due_at is not None:
+        data["invoice"]["due_at"] = due_at
     data |= {"attempt_number": request.attempt_number, "failure": told.get("failure") or last.data["failure"]}
     if request.method is not None:
         data["payment_method"] = request.method

@@ -160,6 +160,25 @@ def test_a_new_address_brings_an_undelivered_warning_to_it_once() -> None:
     ]
 
 
+def test_a_new_address_in_a_payment_event_brings_an_undelivered_warning_too() -> None:
+    story = notices(a_notice("warning", "1d"), FIVE_DAYS).reads(failed("03-02 10:00", customer=NO_EMAIL))
+
+    story.reads(failed("03-10 10:00", attempt_number=2, customer=replace(NO_EMAIL, email="new@example.com")))
+
+    assert story.until("04-01 00:00").lines()[:2] == [
+        "03-03 10:00 notice warning email suppressed",
+        "03-10 10:00 notice warning email sent",
+    ]
+
+
+def test_a_new_address_in_the_payment_that_closes_the_case_brings_nothing() -> None:
+    story = notices(a_notice("warning", "1d"), FIVE_DAYS).reads(failed("03-02 10:00", customer=NO_EMAIL))
+
+    story.reads(paid("03-10 10:00", customer=replace(NO_EMAIL, email="new@example.com"))).until("04-01 00:00")
+
+    assert story.lines() == ["03-03 10:00 notice warning email suppressed"]
+
+
 def test_a_new_address_after_a_bounce_brings_the_warning_and_no_plain_notice() -> None:
     story = notices(a_notice("plain", "0d"), a_notice("warning", "1d"), FIVE_DAYS).reads(failed("03-02 10:00"))
     story.reads(bounced("03-03 11:00", "plain"), bounced("03-03 12:00", "warning", permanent=True))
