@@ -60,6 +60,8 @@ class Asked:
     attempt_number: int
     at: datetime
     method_key: str
+    gave_back: RetryKind | None = None  # what it had used up, when it was revoked; until it turns out to be charged
+    void_from: datetime | None = None  # where it was revoked, when it would have run out
 
 
 @dataclass(slots=True)

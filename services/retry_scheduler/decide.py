@@ -34,7 +34,7 @@ from retry_scheduler.next_step import (
     not_after,
     window_end,
 )
-from retry_scheduler.pausing import answered, revoke, revoking_reason
+from retry_scheduler.pausing import answered, charged_after_all, revoke, revoking_reason
 
 RETRY_REQUESTED = "dunning.retry.requested.v1"
 RetryTurn = Turn[RetryAccount]
@@ -111,6 +111,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
     def _answered_late(case: RetryCase, asked: Asked, attempt: Attempt) -> None:
         """It tells how the charge was declined; its time-out stays what the next distance counts from (rule 15)."""
         attempt.late = True
+        charged_after_all(case, asked, attempt.failed_at)
         if case.mark and case.mark.retry_id == asked.retry_id:
             case.mark.decline_class, case.mark.method_key = attempt.decline_class, attempt.method_key
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from dunning.domain.pauses import spans
 from dunning.domain.words import Reason
-from retry_scheduler.case import Request, RetryCase, RetryKind
+from retry_scheduler.case import Asked, Request, RetryCase, RetryKind
 
 
 def revoking_reason(case: RetryCase, request: Request, now: datetime) -> Reason | None:
@@ -22,13 +22,24 @@ def revoke(case: RetryCase, request: Request) -> None:
     """It uses up nothing."""
     request.revoked = True
     _use(case, request.kind, -1)
+    for asked in case.requested:
+        if asked.retry_id == request.retry_id:
+            asked.gave_back, asked.void_from = request.kind, request.not_after
 
 
 def answered(case: RetryCase, request: Request) -> None:
     """The request is over; one that was charged although it was revoked counts after all."""
     case.request = None
-    if request.revoked:
-        _use(case, request.kind, 1)
+    for asked in case.requested:
+        if asked.retry_id == request.retry_id:
+            charged_after_all(case, asked, request.not_before)
+
+
+def charged_after_all(case: RetryCase, asked: Asked, at: datetime) -> None:
+    """A request that was revoked was charged at an instant, also where another one was made since: it is used up."""
+    if asked.gave_back is not None and asked.void_from is not None and at < asked.void_from:
+        _use(case, asked.gave_back, 1)
+        asked.gave_back = None
 
 
 def _use(case: RetryCase, kind: RetryKind, number: int) -> None:

@@ -154,6 +154,18 @@ def test_the_answer_to_a_request_that_was_charged_before_its_revocation_was_read
     ]
 
 
+def test_it_counts_too_where_the_retry_was_made_anew_before_it_was_read() -> None:
+    answer = failed("03-03 11:00", attempt_number=2, payment_id="pay_1")
+
+    story = Story(only_retries(after=["1d"], max_retries=2, technical_after=[]))
+    story.reads(FIRST, paused("03-03 12:00"), resumed("03-03 13:00")).at("03-03 14:00", answer).until("03-20 00:00")
+
+    assert story.lines("charge") == [
+        "03-03 10:00 charge in_1 #2 4900 EUR",
+        "03-03 13:00 charge in_1 #3 4900 EUR",
+    ]
+
+
 def test_a_charge_that_went_through_although_it_was_revoked_recovers_the_case() -> None:
     success = paid("03-03 11:00", retry_id="", attempt_number=2, payment_id="pay_1")
 
