@@ -1,8 +1,10 @@
 """`dunning mode` and the start, on a real broker and a real database."""
 
+import asyncio
 import getpass
 from collections.abc import Mapping
 
+import asyncpg
 import pytest
 
 from dunning.runtime.problem import Problem
@@ -27,6 +29,7 @@ def test_a_mode_is_set_shown_and_on_record(settings: Mapping[str, str]) -> None:
     acts = dunning("mode", "set", "retry_scheduler", "act", settings=settings)
     again = dunning("mode", "set", "retry_scheduler", "act", settings=settings)
     shown = dunning("mode", "show", "--format", "json", settings=settings).json
+    asyncio.run(_held_back(settings["DUNNING_DATABASE_URL"]))
     doctor = dunning("doctor", settings=settings)
 
     assert before.lines[1].split()[:3] == ["retry_scheduler", "not", "started"]
@@ -42,8 +45,21 @@ def test_a_mode_is_set_shown_and_on_record(settings: Mapping[str, str]) -> None:
         (None, "stop", "ada", "a drill"),
     ]
     assert "ok       start     what failed before 2026-03-01T00:00:00Z opens no case (DUNNING_START)" in doctor.lines
+    assert "ok       outbox    account_enforcement: 1 events are held back while its mode is stop" in doctor.lines
     (warned,) = [line for line in doctor.lines if line.startswith("warning  mode      account_enforcement: stop since")]
     assert warned.endswith("by ada (a drill): nothing goes out")
+
+
+async def _held_back(database_url: str) -> None:
+    """An event that was decided an hour ago."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(
+            "insert into account_enforcement.outbox (shard, topic, key, headers, value, account_id, recorded_at)"
+            " values (0, 't', 'k', '', '', 'k', now() - interval '1 hour')"
+        )
+    finally:
+        await connection.close()
 
 
 def test_another_start_is_refused(settings: Mapping[str, str]) -> None:

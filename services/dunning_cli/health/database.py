@@ -14,6 +14,7 @@ _SKEW_NOTICED = timedelta(seconds=1)
 _OUTBOX_AGE_NOTICED, _OUTBOX_AGE_MAX = timedelta(seconds=30), timedelta(minutes=5)
 _COUNTED_MAX = 100_000
 _APPLIED = "select name, digest from {schema}.migrations"
+_MODE = "select word from {schema}.present_mode"
 _BACKLOG = """
 select clock_timestamp() as now,
     (select count(*) from (select from {schema}.outbox limit $1) counted) as pending,
@@ -87,6 +88,9 @@ async def look_at_outbox(connection: Connection, service: str) -> Finding:
     """Events that are decided but not in Kafka yet."""
     row = await connection.fetchrow(_BACKLOG.replace("{schema}", service), _COUNTED_MAX)
     assert row is not None, "a select without from has one row"
+    mode = await connection.fetchval(_MODE.replace("{schema}", service))
+    if mode not in (None, "act") and row["pending"]:
+        return ok(OUTBOX, f"{service}: {row['pending']} events are held back while its mode is {mode}")
     return judge_outbox(service, row["pending"], row["oldest_at"], row["now"])
 
 
