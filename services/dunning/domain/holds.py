@@ -48,7 +48,7 @@ def _holds(account: Account[Any], case: Case, policy: Policy, rung: Rung, now: d
     technical_until = case.held_until(policy)
     if technical_until is not None and technical_until > now:
         yield Hold(Halt.TECHNICAL, technical_until)
-    if account.is_terminated and (rung.account is not None or policy.is_warning(rung)):
+    if (rung.account is not None or policy.is_warning(rung)) and account.is_terminated:
         yield Hold(Halt.TERMINATED)
     conditions = policy.conditions.get(rung.name)
     if conditions is not None and unmet(account, conditions):

@@ -183,8 +183,8 @@ class Track(Generic[A, C]):
         for invoice_id in turn.touched:
             case = account.cases[invoice_id]
             case.plan_wake(self._earliest(account, case, now), now)
-        for case in account.open_cases() if self.has_conditions else ():
-            if case.invoice_id not in turn.touched and self.policy_of(case).conditions:
+        for case in account.cases.values() if self.has_conditions else ():
+            if case.open and case.invoice_id not in turn.touched and self.policy_of(case).conditions:
                 at = self._earliest(account, case, now)
                 if at != case.next_at:
                     turn.touch(case)
@@ -192,8 +192,9 @@ class Track(Generic[A, C]):
 
     def _earliest(self, account: A, case: C, now: datetime) -> datetime | None:
         """When to wake a case: also at the beginning of a pause that was announced for later (rule 27)."""
-        moments = (self.wake_at(account, case, now), next_start(case.book.marks, now) if case.open else None)
-        return min((at for at in moments if at is not None), default=None)
+        at = self.wake_at(account, case, now)
+        pause_at = next_start(case.book.marks, now) if case.open else None
+        return at if pause_at is None or (at is not None and at <= pause_at) else pause_at
 
     def _case_of(self, account: A, invoice_id: str) -> C:
         found = account.cases.get(invoice_id)
