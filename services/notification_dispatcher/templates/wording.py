@@ -5,7 +5,7 @@ perhaps `NAME.html` (in its place for the HTML part) and `_phrases.txt`; beside 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from notification_dispatcher.templates.locales import FALLBACK
 from notification_dispatcher.templates.paragraphs import html_paragraphs, text_paragraphs
 
 SHIPPED_FOLDER = Path(__file__).parent
+_LANGUAGES_KEPT_MAX = 4096
 SUFFIXES = (".txt", ".html")
 _REST_OF_LOCALE = re.compile(r"[.@;,].*")
 
@@ -50,8 +51,15 @@ class Wording:
             found.setdefault(folder.lower().replace("_", "-"), []).append(folder)
         return found
 
-    def language_of(self, template: str, locale: str | None) -> str:
-        """The language that a template is written in for a customer: the nearest one that has it, else English."""
+    @cached_property
+    def language_of(self) -> Callable[[str, str | None], str]:
+        """The language that a template is written in for a customer: the nearest one that has it, else English.
+
+        Every outcome of a notice names it, so answers are kept.
+        """
+        return lru_cache(maxsize=_LANGUAGES_KEPT_MAX)(self._language_of)
+
+    def _language_of(self, template: str, locale: str | None) -> str:
         for tag in [*tags_of(locale), FALLBACK]:
             if self._find(tag, template, SUFFIXES):
                 return self.languages[tag][0].replace("_", "-")
