@@ -138,9 +138,9 @@ def load_settings(kind: type[S], **given: Any) -> S:
 
 
 def shown(settings: Settings) -> str:
-    """What `--print-settings` prints: one `NAME=value` a line, with what is secret masked."""
+    """What `--print-settings` prints: one `NAME=value` a line, what is secret masked, what is not set empty."""
     values = {name: getattr(settings, name) for name in sorted(type(settings).model_fields)}
-    return "\n".join(f"DUNNING_{name.upper()}={_masked(value)}" for name, value in values.items() if value is not None)
+    return "\n".join(f"DUNNING_{name.upper()}={_masked(value)}" for name, value in values.items())
 
 
 def _said(found: Any) -> str:
@@ -154,7 +154,7 @@ def _said(found: Any) -> str:
 def _masked(value: Any) -> str:
     """A secret that is a URL keeps what is no secret: one wants to see which database it is."""
     if not isinstance(value, SecretStr):
-        return str(value)
+        return "" if value is None else str(value)
     parts = urlsplit(value.get_secret_value())
     if not parts.scheme or not parts.hostname:
         return str(value)

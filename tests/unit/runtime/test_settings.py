@@ -24,6 +24,7 @@ def test_secrets_are_masked_and_the_rest_is_shown() -> None:
     assert "DUNNING_DATABASE_URL=postgresql://me:***@db:5432/dunning\n" in text
     assert "DUNNING_KAFKA_SASL_PASSWORD=**********\n" in text
     assert "DUNNING_BATCH_RECORDS=1000\n" in text
+    assert "DUNNING_TEMPLATE_DIR=\n" in text  # not set, and to be found all the same
 
 
 def test_everything_missing_or_wrong_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
