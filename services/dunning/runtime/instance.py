@@ -34,6 +34,7 @@ from dunning.runtime.wanted import pass_over
 A = TypeVar("A", bound=AccountState[Any])
 Part = Callable[[], Coroutine[Any, Any, None]]
 _DRAIN_SECONDS = 3.0
+_CANCEL_SECONDS = 10.0  # longer than any part takes to tidy up
 _log = log_for("instance")
 
 
@@ -128,9 +129,7 @@ class Instance(Generic[A]):
                 raise _died(dead[0])
             await self._end(parts)
         finally:
-            for task in (stopped, *parts):
-                task.cancel()
-            await asyncio.gather(stopped, *parts, return_exceptions=True)
+            await _cancelled(stopped, *parts)
             await self._locks.close()
 
     def _parts(self) -> dict[str, Part]:
@@ -174,6 +173,16 @@ class Instance(Generic[A]):
         if outcome.errands and self.errands is not None:
             self.errands.wake()
         self.timers.due_by(outcome.earliest_due_at)
+
+
+async def _cancelled(*tasks: "asyncio.Task[Any]") -> None:
+    """Cancel until all have ended: Python 3.11 loses a cancellation that meets the end of what `wait_for` waits for."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def outbox_writer(prefix: str) -> Callable[[Output], OutboxRow]:
