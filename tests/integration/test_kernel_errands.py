@@ -59,6 +59,9 @@ class World:
         self.asked += 1
         return Postpone("away", 0.01, refused=False) if self.asked <= 5 else await self.do_it(errand, begin)
 
+    async def is_preparing(self) -> bool:
+        return self.asked == 1
+
     async def prepare_for_long(self, errand: Errand, begin: Begin) -> ErrandReport | Postpone:
         self.asked += 1
         await self.let_go_on.wait()
@@ -93,11 +96,7 @@ async def test_what_was_paid_in_the_last_moment_is_not_begun(kernel: Kernel) -> 
     world = World()
     async with kernel.instance(perform=world.prepare_for_long) as instance:
         await an_errand_is_given(kernel)
-
-        async def preparing() -> bool:
-            return world.asked == 1
-
-        await eventually(preparing, "the worker prepares")
+        await eventually(world.is_preparing, "the worker prepares")
         await kernel.succeeds("acc-1")
         await kernel.published(2)
         world.let_go_on.set()
@@ -185,11 +184,7 @@ async def test_a_worker_that_was_frozen_for_longer_than_its_lease_leaves_the_err
     world = World()
     async with kernel.instance(perform=world.prepare_for_long) as instance:
         await an_errand_is_given(kernel)
-
-        async def preparing() -> bool:
-            return world.asked == 1
-
-        await eventually(preparing, "the worker prepares")
+        await eventually(world.is_preparing, "the worker prepares")
         async with kernel.store() as store, store.connection() as connection:
             await connection.execute("update errands set due_at = clock_timestamp() - interval '1 second'")
             world.let_go_on.set()
@@ -221,11 +216,7 @@ async def test_a_stop_gives_back_what_was_leased_only(kernel: Kernel) -> None:
     world = World()
     async with kernel.running(perform=world.prepare_for_long) as (instance, task):
         await an_errand_is_given(kernel)
-
-        async def preparing() -> bool:
-            return world.asked == 1
-
-        await eventually(preparing, "the worker prepares")
+        await eventually(world.is_preparing, "the worker prepares")
         instance.stop()
         await task
     async with kernel.instance(perform=world.do_it) as instance:
@@ -239,11 +230,7 @@ async def test_a_stop_begins_nothing_more(kernel: Kernel) -> None:
     world = World()
     async with kernel.running(perform=world.prepare_for_long) as (instance, task):
         await an_errand_is_given(kernel)
-
-        async def preparing() -> bool:
-            return world.asked == 1
-
-        await eventually(preparing, "the worker prepares")
+        await eventually(world.is_preparing, "the worker prepares")
         world.let_go_on.set()
         instance.stop()
         await task
