@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from dunning_verifier import reader
+from dunning_verifier import evidence, reader
 from dunning_verifier.checks import verify
 from dunning_verifier.clock import Span, instant
 from dunning_verifier.counts import counts
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
         history = _history(options)
-    except (reader.CannotRead, BadPolicy, BadLines) as error:
+    except (evidence.CannotRead, BadPolicy, BadLines) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     violations = verify(history)
@@ -62,6 +62,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--mail-dir", type=Path, help="folder of .eml files; without it no mail is checked")
     parser.add_argument("--ledger", type=Path, help="the processor's charges as NDJSON; without it none is checked")
     parser.add_argument("--poison", type=Path, help="NDJSON of the records that were made unreadable on purpose")
+    parser.add_argument("--replays", type=Path, help="NDJSON of the dead letters that were replayed, with their bodies")
     parser.add_argument("--settled", action="store_true", help="nothing is due or under way: check the end as well")
     parser.add_argument("--start", type=instant, metavar="TIME", help="failures dated before it open no case")
     parser.add_argument("--statuses-compacted", action="store_true", help="older account statuses may be gone")
@@ -85,14 +86,15 @@ def _history(options: argparse.Namespace) -> History:
     if options.ndjson:
         inputs, outputs = options.ndjson
         return read_simulation(inputs, outputs, policies)
-    poison = reader.read_poison(options.poison, options.topic_prefix) if options.poison else {}
+    poison = evidence.read_poison(options.poison, options.topic_prefix) if options.poison else {}
     records, mails = asyncio.run(reader.read_all(options.bootstrap, options.topic_prefix, options.mail_dir))
     return History.of(
         records,
         mails=mails,
-        charges=reader.read_charges(options.ledger) if options.ledger else None,
+        charges=evidence.read_charges(options.ledger) if options.ledger else None,
         policies=policies,
         poison=poison,
+        replays=evidence.read_replays(options.replays, options.topic_prefix) if options.replays else [],
         tolerance=Tolerance(options.skew, options.lag),
         settled=options.settled,
         starts_at=options.start,

@@ -1,7 +1,7 @@
 """Instants, durations and local time, reckoned on their own: a judge that borrows its calendar finds no wrong date."""
 
 import re
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -46,12 +46,13 @@ class Span(NamedTuple):
         moved = start
         if self.days:
             local = start.astimezone(zone)
-            moved = _existing(datetime.combine(local.date() + timedelta(days=self.days), local.time()), zone)
+            moved = instant_of(local.date() + timedelta(days=self.days), local.time(), zone)
         return moved + timedelta(seconds=self.seconds)
 
 
-def _existing(local: datetime, zone: ZoneInfo) -> datetime:
+def instant_of(day: date, at: time, zone: ZoneInfo) -> datetime:
     """The instant of a local time; one that was skipped is the moment the clock jumped, a repeated one the first."""
+    local = datetime.combine(day, at.replace(tzinfo=None, fold=0))
     found = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
     back = found.astimezone(zone).replace(tzinfo=None)
     if back == local:

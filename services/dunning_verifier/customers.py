@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from dunning_verifier.clock import zone_or_none
 from dunning_verifier.policy_file import Policy
-from dunning_verifier.values import Input
+from dunning_verifier.values import Failure, Input
 
 _UTC = ZoneInfo("UTC")
 
@@ -26,6 +26,8 @@ class Customers:
 
     zones: dict[str, list[_Said]] = field(default_factory=lambda: defaultdict(list))
     countries: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    some_without_zone: set[str] = field(default_factory=set)  # accounts with failures that do not say where
+    some_without_country: set[str] = field(default_factory=set)
 
     def learn(self, event: Input, customer: Mapping[str, Any]) -> None:
         """Take in what an event says of its customer."""
@@ -34,6 +36,10 @@ class Customers:
             self.zones[event.account_id].append(_Said(event.time, event.logged_at, zone))
         if isinstance(country, str):
             self.countries[event.account_id].add(country)
+        if isinstance(event, Failure) and not isinstance(zone, str):
+            self.some_without_zone.add(event.account_id)
+        if isinstance(event, Failure) and not isinstance(country, str):
+            self.some_without_country.add(event.account_id)
 
     def present_zones(
         self, account_id: str, policy: Policy, read_before: datetime, read_at_most: datetime
@@ -48,8 +54,15 @@ class Customers:
         return {zone_or_none(name) or fallback for name in names}
 
     def pinned_zones(self, account_id: str, policy: Policy) -> set[ZoneInfo]:
-        """The zones that a case may have pinned when it opened: all that were ever said of its account."""
+        """The zones that a case may have pinned when it opened: all that were ever said of its account, and the
+        fallback unless every failure said one."""
         fallback = zone_or_none(policy.fallback_timezone) or _UTC
         if policy.timezone != "account":
             return {zone_or_none(policy.timezone) or fallback}
-        return {zone_or_none(word.value) or fallback for word in self.zones.get(account_id, ())} | {fallback}
+        said = {zone_or_none(word.value) or fallback for word in self.zones.get(account_id, ())}
+        return said if said and account_id not in self.some_without_zone else said | {fallback}
+
+    def pinned_countries(self, account_id: str) -> set[str | None]:
+        """The countries that a case may have pinned, in the same way."""
+        said: set[str | None] = set(self.countries.get(account_id, ()))
+        return said if said and account_id not in self.some_without_country else said | {None}

@@ -57,7 +57,7 @@ class OpenCase:
             if any(rung.has_notice for rung in now) and not self.policy.quiet:
                 owing.add(DISPATCHER)
         for failure in self.failures:
-            owing -= history.set_aside.get(failure.where, set())
+            owing -= history.refused.get(failure.where, set())
         return owing
 
 

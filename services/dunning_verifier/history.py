@@ -12,13 +12,12 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from dunning_verifier.customers import Customers
-from dunning_verifier.envelope import PassedOver, Unwanted, open_record
 from dunning_verifier.invoices import Ledger
-from dunning_verifier.parse import parse
 from dunning_verifier.pauses import Rests
 from dunning_verifier.policy_file import Policies, Policy
+from dunning_verifier.replays import Replay
+from dunning_verifier.sorting import Sorter
 from dunning_verifier.values import (
-    READERS,
     SERVICES,
     Charge,
     DeadLetter,
@@ -38,9 +37,7 @@ from dunning_verifier.values import (
     Where,
 )
 
-_DEAD_LETTERS = ".dlq"
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
-_ORIGIN_HEADERS = ("dlq-topic", "dlq-partition", "dlq-offset")
 O = TypeVar("O", bound=Output)  # noqa: E741
 
 
@@ -64,19 +61,23 @@ class History:
     simulated: bool = False  # no log: no ids, no keys, no dead letters
     statuses_compacted: bool = False  # older words may be gone
     starts_at: datetime | None = None  # failures dated before it open nothing (rule 43)
+    replays: list[Replay] = field(default_factory=list)  # dead letters that were given back and took effect
+    murky_accounts: frozenset[str] = frozenset()  # accounts for which something was replayed that nobody kept
     poison: dict[Where, str] = field(default_factory=dict)  # records known to be unreadable, by who made them
     repeated: int = 0
     passed_over: int = 0
     unsure: set[Where] = field(default_factory=set)
+    replayed: dict[Where, frozenset[str]] = field(default_factory=dict)  # by origin, the services that did
     ends_at: datetime = _BEFORE_ALL  # the newest timestamp of any record
 
     @classmethod
     def of(cls, records: Iterable[Record], **known: Any) -> "History":
         """From records of any topics; `known` are the other fields."""
         history = cls(**known)
-        sorter = _Sorter(history)
-        for record in sorted(records, key=lambda record: record.where):
+        sorter = Sorter(history)
+        for record in sorted(records, key=_by_time if history.simulated else _by_place):
             sorter.add(record)
+        sorter.take_replays()
         return history
 
     @cached_property
@@ -89,12 +90,44 @@ class History:
         return dict(found)
 
     @cached_property
+    def refused(self) -> dict[Where, set[str]]:
+        """Which services set a record aside for good: they did not read it in a replay."""
+        left = {where: services - self.replayed.get(where, frozenset()) for where, services in self.set_aside.items()}
+        found = {where: services for where, services in left.items() if services}
+        found.update((where, set(SERVICES)) for where, surely in self._without_policy.items() if surely)
+        return found
+
+    @cached_property
+    def _without_policy(self) -> dict[Where, bool]:
+        """In a simulation, whose dead letters are lines on standard error: failures that surely no policy takes, nor
+        anything else of their invoice, whatever the country (True), and those that some country leaves without one."""
+        if not self.simulated:
+            return {}
+        countries: dict[str, set[str | None]] = defaultdict(lambda: {None})
+        failures: dict[tuple[str, str], list[Failure]] = defaultdict(list)
+        for event in self.inputs:
+            if isinstance(event.customer.get("country"), str):
+                countries[event.account_id].add(event.customer["country"])
+            if isinstance(event, Failure):
+                failures[event.account_id, event.invoice_id].append(event)
+        found: dict[Where, bool] = {}
+        for (account_id, _), together in failures.items():
+            taken = {
+                failure.where: [bool(self.policies.choose(failure, country)) for country in countries[account_id]]
+                for failure in together
+            }
+            nothing = not any(any(each) for each in taken.values())
+            found.update((where, nothing) for where, each in taken.items() if not all(each))
+        return found
+
+    @cached_property
     def ledger(self) -> Ledger:
-        """What the inputs say of every invoice. Inputs that all services set aside say nothing."""
+        """What the inputs say of every invoice. Inputs that all services set aside say nothing, and failures before the
+        start are no part of any case (rule 43)."""
         ledger = Ledger()
         for event in self.inputs:
-            refused = len(self.set_aside.get(event.where, ()))
-            if refused == len(SERVICES):
+            refused = len(self.refused.get(event.where, ()))
+            if refused == len(SERVICES) or self.is_before_start(event):
                 continue
             if refused or self._is_unsure(event):
                 if isinstance(event, Failure | Success) or (isinstance(event, Signal) and event.invoice_id):
@@ -105,29 +138,45 @@ class History:
                 ledger.enter_success(event)
             elif isinstance(event, Signal):
                 ledger.enter_signal(event)
+        for invoice in ledger.invoices.values():
+            invoice.unsure += invoice.account_id in self.murky_accounts
         ledger.number_cases({(m.account_id, m.invoice_id) for m in self.transitions if m.to_stage == "terminated"})
         return ledger
 
+    def is_before_start(self, event: Input) -> bool:
+        """Whether it is a failure that opens no case, nor is part of one."""
+        return isinstance(event, Failure) and self.starts_at is not None and event.time < self.starts_at
+
     def _is_unsure(self, event: Input) -> bool:
-        """Whether it is open if this input took effect."""
-        if not event.livemode or event.where in self.unsure:
+        """Whether it is open if this input took effect, or since when: each service replays when it is told to."""
+        if not event.livemode or event.where in self.unsure or event.where in self.replayed:
             return True
-        if isinstance(event, Failure) and self.starts_at is not None and event.time < self.starts_at:
-            return True
-        return self.simulated and event.doubtful is not None
+        return self.simulated and (event.doubtful is not None or event.where in self._without_policy)
 
     @cached_property
     def rests(self) -> Rests:
         """What the inputs say of pauses and disputes, those that everybody took in."""
         signals = (event for event in self.inputs if isinstance(event, Signal) and event.doubtful is None)
-        return Rests.of(each for each in signals if each.where not in self.set_aside and not self._is_unsure(each))
+        return Rests.of(each for each in signals if each.where not in self.refused and not self._is_unsure(each))
+
+    @cached_property
+    def _signals(self) -> dict[str, list[Signal]]:
+        found: dict[str, list[Signal]] = defaultdict(list)
+        for event in self.inputs:
+            if isinstance(event, Signal):
+                found[event.account_id].append(event)
+        return dict(found)
+
+    def signals_of(self, account_id: str) -> list[Signal]:
+        """All signals of an account, whatever became of them."""
+        return self._signals.get(account_id, [])
 
     @cached_property
     def customers(self) -> Customers:
         """What the inputs say of the customers."""
         customers = Customers()
         for event in self.inputs:
-            if event.where not in self.set_aside:
+            if event.where not in self.refused:
                 customers.learn(event, event.customer)
         return customers
 
@@ -160,90 +209,18 @@ class History:
         return not any(outputs) and not (self.settled and self.inputs)
 
 
+def _by_place(record: Record) -> tuple[Any, ...]:
+    return record.where
+
+
+def _by_time(record: Record) -> tuple[Any, ...]:
+    """A simulation takes its lines by their time, in whatever order they stand in the file."""
+    return record.logged_at, record.where
+
+
 def once(outputs: Iterable[O]) -> list[O]:
     """Repeated records left out: those of the same id, or of the same content where there are no ids."""
     seen: dict[str, O] = {}
     for output in outputs:
         seen.setdefault(output.event_id or output.digest, output)
     return list(seen.values())
-
-
-class _Sorter:
-    """Puts records where they belong."""
-
-    def __init__(self, history: History) -> None:
-        self._history = history
-        self._by_identity: dict[tuple[Any, ...], Input] = {}
-        self._by_event: dict[tuple[str, str], Input] = {}
-
-    def add(self, record: Record) -> None:
-        history = self._history
-        history.ends_at = max(history.ends_at, record.logged_at)
-        if record.where.topic.endswith(_DEAD_LETTERS):
-            history.dead_letters.append(_dead_letter(record))
-        elif record.where in history.poison:
-            self._refuse(record, history.poison[record.where])
-        elif record.where.topic in READERS:
-            self._read(record)
-
-    def _read(self, record: Record) -> None:
-        history = self._history
-        try:
-            value = parse(open_record(record))
-        except PassedOver:
-            history.passed_over += 1
-        except Unwanted as refusal:
-            self._refuse(record, str(refusal))
-        else:
-            match value:
-                case Input():
-                    self._take_input(value)
-                case Transition():
-                    history.transitions.append(value)
-                case Request():
-                    history.requests.append(value)
-                case Result():
-                    history.results.append(value)
-                case Status():
-                    history.statuses.append(value)
-
-    def _refuse(self, record: Record, reason: str) -> None:
-        self._history.unreadable.append(Unreadable(record.where, record.logged_at, reason, record.value))
-
-    def _take_input(self, value: Input) -> None:
-        """Rule 1: the same thing again is counted, the same thing said differently is a conflict."""
-        first = self._by_identity.get(value.identity)
-        namesake = self._by_event.get(value.event) if value.event else None
-        if first is None and namesake is None:
-            self._by_identity[value.identity] = value
-            if value.event:
-                self._by_event[value.event] = value
-            self._history.inputs.append(value)
-            return
-        before = first or namesake
-        assert before is not None
-        if before.identity == value.identity and before.content == value.content:
-            self._history.repeated += 1
-            if value.event:
-                self._by_event.setdefault(value.event, before)
-        elif before.where[:2] == value.where[:2]:
-            self._history.conflicts.append(value)
-        else:  # which of them was read first is anybody's guess
-            self._history.unsure |= {before.where, value.where}
-            self._history.inputs.append(value)
-
-
-def _dead_letter(record: Record) -> DeadLetter:
-    name = record.where.topic.removesuffix(_DEAD_LETTERS)
-    topic, partition, offset = (record.header(header) for header in _ORIGIN_HEADERS)
-    origin = None
-    if topic and partition and offset and partition.isdigit() and offset.isdigit():
-        own_topic = name.rpartition(".")[0]
-        origin = Where(own_topic if topic.endswith(own_topic) else topic, int(partition), int(offset))
-    return DeadLetter(
-        where=record.where,
-        service=name.rpartition(".")[2],
-        origin=origin,
-        reason=record.header("dlq-reason"),
-        value=record.value,
-    )

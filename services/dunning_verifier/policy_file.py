@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from dunning_verifier.clock import Hours, Span
+from dunning_verifier.rolling import Roll
 from dunning_verifier.values import Failure
 
 _QUIET_CHANNELS_OF_A_PAIR = ("email", "sms", "push", "call")
@@ -63,6 +64,9 @@ class Policy:
     conditioned: frozenset[str] = frozenset()  # rungs that may wait for something of the whole account (rule 38)
     valid_from: datetime | None = None
     caps: tuple[Cap, ...] = ()
+    roll: Roll | None = None
+    retry_roll: Roll | None = None
+    retry_hours: Hours | None = None
 
     def accepts(self, failure: Failure, country: str | None) -> bool:
         """Whether a failure is this policy's."""
@@ -151,6 +155,9 @@ def _policy(document: Mapping[str, Any]) -> Policy:
             conditioned=frozenset(document.get("conditions") or ()),
             valid_from=_instant(document.get("valid_from")),
             caps=_caps(document.get("contact")),
+            roll=Roll.parse(document.get("roll")),
+            retry_roll=Roll.parse((document.get("retries") or {}).get("roll")),
+            retry_hours=_hours_or_none((document.get("retries") or {}).get("hours")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadPolicy(f"policy {document.get('id')!r}: {error!r}") from None
@@ -224,6 +231,10 @@ def _elapsed(span: Span) -> timedelta:
 def _hours(pair: list[Any]) -> Hours:
     start, end = (_time_of_day(part) for part in pair)
     return Hours(start, end)
+
+
+def _hours_or_none(pair: list[Any] | None) -> Hours | None:
+    return _hours(pair) if pair else None
 
 
 def _time_of_day(value: Any) -> time:

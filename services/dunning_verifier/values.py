@@ -297,6 +297,7 @@ class DeadLetter:
     origin: Where | None
     reason: str | None
     value: bytes | None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
-from dunning.contracts.topics import PAYMENT_PLATFORM, TOPICS
+from dunning_cli.demo.arrival import stamp_on_arrival
 from dunning_cli.stack.env_file import read_env_file
 from dunning_cli.stack.processes import Process
 from tests.e2e.platform import Platform
@@ -47,20 +44,7 @@ class OwnStack:
     async def stamp_on_arrival(self) -> None:
         """Have the log date what it takes in, as the verifier understands its timestamps: a sender dates what it writes
         while Kafka is away, and nobody can have read it by then."""
-        stamped = {
-            topic.name: {**topic.config(), "message.timestamp.type": "LogAppendTime"}
-            for topic in TOPICS.values()
-            if PAYMENT_PLATFORM in topic.written_by
-        }
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.platform.kafka)
-        await admin.start()
-        try:
-            answers = await admin.alter_configs(
-                [ConfigResource(ConfigResourceType.TOPIC, name, config) for name, config in stamped.items()]
-            )
-        finally:
-            await admin.close()
-        assert all(code == 0 for answer in answers for code, *_ in answer.resources), answers
+        await stamp_on_arrival(self.platform.kafka)
 
     def down(self) -> None:
         """Stop all of it."""

@@ -8,8 +8,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from dunning_verifier import History, verify
+from dunning_verifier.evidence import CannotRead
 from dunning_verifier.policy_file import Policies
-from dunning_verifier.reader import CannotRead, read_all
+from dunning_verifier.reader import read_all
 from dunning_verifier.records import record_of
 from dunning_verifier.values import Record
 from tests.unit.verifier.story import STANDARD, Story, a_recovered_case

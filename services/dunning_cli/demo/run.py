@@ -16,6 +16,7 @@ from rich.rule import Rule
 from dunning.domain.policy import Policy
 from dunning.domain.policy_file import load_policies
 from dunning.runtime.policy_directory import read_policy_files
+from dunning_cli.demo.arrival import stamp_on_arrival
 from dunning_cli.demo.own_space import OwnSpace, own_space
 from dunning_cli.demo.screen import Screen, figures, screen_for
 from dunning_cli.demo.show import Casting, Outcome, perform
@@ -94,6 +95,7 @@ def _play(console: Console, options: DemoOptions, space: OwnSpace) -> int:
 
 async def _performed(casting: Casting, screen: Screen) -> Outcome:
     """The show. One line instead of a traceback where Kafka went away in the middle of it."""
+    await stamp_on_arrival(casting.settings[KAFKA], casting.prefix)
     try:
         return await perform(casting, screen)
     except ExceptionGroup as group:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from dunning_verifier.due import charge_due_at
 from dunning_verifier.history import History, once
 from dunning_verifier.values import SCHEDULER, Card, Failure, Request, Signal, Success, Violation
 
@@ -73,7 +74,7 @@ def check(history: History) -> Iterator[Violation]:
         card = cards.charged_by(request)
         if card is None:
             continue
-        read_before = history.tolerance.read_before(request.not_before, request.happened_at)
+        read_before = history.tolerance.read_before(charge_due_at(history, request), request.happened_at)
         before = [each for each in tried[card.merchant, card.key] if each.known_at < read_before]
         yield from _over_limit(request, card, before)
         _enter(tried[card.merchant, card.key], request)
@@ -119,7 +120,7 @@ def _reported(history: History, requests: list[Request]) -> dict[Place, list[_At
     for event in history.inputs:
         if not isinstance(event, Failure | Success) or not event.card.key or not event.livemode:
             continue
-        doubted = event.where in history.unsure or SCHEDULER in history.set_aside.get(event.where, ())
+        doubted = event.where in history.unsure or SCHEDULER in history.refused.get(event.where, ())
         if doubted or (isinstance(event, Failure) and event.code == "payment_overdue"):
             continue
         failed = isinstance(event, Failure)

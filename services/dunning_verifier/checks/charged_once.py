@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 
+from dunning_verifier.due import charge_due_at
 from dunning_verifier.history import History, once
 from dunning_verifier.values import Charge, Failure, Request, Success, Violation
 
@@ -40,7 +41,7 @@ def _named_and_priced(history: History, requests: list[Request]) -> Iterator[Vio
         case = history.ledger.cases.get(request.case_id)
         if case is None or case.invoice.unsure or case.invoice.reinstatements or not case.invoice.failures:
             continue
-        read_before = history.tolerance.read_before(request.not_before, request.happened_at)
+        read_before = history.tolerance.read_before(charge_due_at(history, request), request.happened_at)
         read_at_most = request.happened_at + history.tolerance.skew
         owed = case.invoice.amounts_owed(case.number, read_before, read_at_most)
         if owed and request.amount_minor not in owed:

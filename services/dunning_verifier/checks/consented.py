@@ -29,7 +29,7 @@ def check(history: History) -> Iterator[Violation]:
 def _by_account(history: History) -> dict[str, list[Input]]:
     found: dict[str, list[Input]] = {}
     for event in history.inputs:
-        if event.livemode and event.where not in history.set_aside:
+        if event.livemode and event.where not in history.refused:
             found.setdefault(event.account_id, []).append(event)
     return found
 

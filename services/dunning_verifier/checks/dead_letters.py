@@ -63,14 +63,15 @@ def _shows_card_number(letter: DeadLetter) -> bool:
 
 
 def _nothing_readable(history: History) -> Iterator[Violation]:
-    """A readable input among the dead letters needs a reason that lies in what was known before it."""
+    """A readable input among the dead letters needs a reason that lies in what was known before it. What was replayed
+    may have been corrected, or a policy may have been added."""
     currencies: dict[tuple[str, str], set[str]] = {}
     for event in history.inputs:
         if isinstance(event, Failure | Success):
             currencies.setdefault((event.account_id, event.invoice_id), set()).add(event.currency)
     for event in history.inputs:
         services = history.set_aside.get(event.where)
-        if not services or event.doubtful or event.where in history.unsure:
+        if not services or event.doubtful or event.where in history.unsure or event.where in history.replayed:
             continue
         if isinstance(event, Failure | Success) and len(currencies[event.account_id, event.invoice_id]) > 1:
             continue

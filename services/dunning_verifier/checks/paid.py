@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from dunning_verifier.dates import earliest_date
+from dunning_verifier.due import charge_due_at
 from dunning_verifier.history import History, once
 from dunning_verifier.invoices import CaseRef
 from dunning_verifier.values import SEVERITY, Output, Transition, Violation
@@ -28,7 +29,7 @@ def check(history: History) -> Iterator[Violation]:
 
 def _charges(history: History) -> Iterator[Violation]:
     for request in once(history.requests):
-        if _was_paid(history, request.case_id, request.not_before, request.happened_at):
+        if _was_paid(history, request.case_id, charge_due_at(history, request), request.happened_at):
             what = f"charge of attempt {request.attempt_number} requested although the invoice was paid"
             yield Violation(PROMISE, what, request.where, request.account_id, request.case_id)
 

@@ -6,6 +6,7 @@ What a service knew when it took a step is judged by the log's timestamps, as fo
 from collections.abc import Iterator
 from datetime import datetime
 
+from dunning_verifier.due import charge_due_at
 from dunning_verifier.history import History, once
 from dunning_verifier.values import SEVERITY, Output, Violation
 
@@ -30,7 +31,8 @@ def check(history: History) -> Iterator[Violation]:
 def _steps(history: History) -> Iterator[tuple[Output, str, str | None, datetime | None, datetime, str]]:
     for request in once(history.requests):
         what = f"charge of attempt {request.attempt_number} requested"
-        yield request, request.case_id, request.invoice_id, request.not_before, request.happened_at, what
+        due_at = charge_due_at(history, request)
+        yield request, request.case_id, request.invoice_id, due_at, request.happened_at, what
     for result in once(history.results):
         if result.outcome == "sent":
             for case_id in result.case_ids:

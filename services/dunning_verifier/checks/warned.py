@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from dunning_verifier.checks.unreachable import UNREACHABLE, not_run_out
 from dunning_verifier.clock import Span
 from dunning_verifier.history import History, once
 from dunning_verifier.policy_file import Policy, Rung
+from dunning_verifier.rolling import possible_dates
 from dunning_verifier.values import SEVERITY, Result, Signal, Transition, Violation
 
 PROMISE = 6
@@ -69,7 +69,7 @@ def _warnings(history: History) -> dict[tuple[str, str], _Warnings]:
             elif result.outcome == "bounced":
                 found[place].bounced.append((result.at, result.logged_at, result.notice_id, None))
     for event in history.inputs:
-        if isinstance(event, Signal) and event.kind == "notice.bounced" and event.where not in history.set_aside:
+        if isinstance(event, Signal) and event.kind == "notice.bounced" and event.where not in history.refused:
             for place in _places_of(history, event, places):
                 notice_id, channel = event.data.get("notice_id"), event.data.get("channel")
                 found[place].bounced.append((event.time, event.logged_at, notice_id, channel))
@@ -99,7 +99,6 @@ def _problem(
             for result in warnings.get((case_id, rung.warned_by), _Warnings()).all
         ]
         return not_run_out(history, move, policy, rung, results)
-    zones = history.customers.pinned_zones(move.account_id, policy)
     read_before = history.tolerance.read_before(None, move.effective_at)
     nearest = f"{rung.warned_by} was never delivered"
     for case_id in _cases_that_count(history, move.case_id):
@@ -110,7 +109,7 @@ def _problem(
             if not notices.stood(delivery, read_before):
                 nearest = f"{rung.warned_by} bounced after its delivery at {delivery.at.isoformat()}"
                 continue
-            said = _too_near_or_too_old(history, move, rung, delivery, zones)
+            said = _too_near_or_too_old(history, move, policy, rung, delivery)
             if said is None:
                 return None
             nearest = said
@@ -118,12 +117,19 @@ def _problem(
 
 
 def _too_near_or_too_old(
-    history: History, move: Transition, rung: Rung, delivery: Result, zones: set[ZoneInfo]
+    history: History, move: Transition, policy: Policy, rung: Rung, delivery: Result
 ) -> str | None:
-    met_at = min(rung.lead.after(delivery.at, zone) for zone in zones)
+    """A business day is waited for also where a `previous` would come before delivered + lead (rule 25)."""
+    zones = history.customers.pinned_zones(move.account_id, policy)
+    countries = history.customers.pinned_countries(move.account_id)
+    roll = policy.roll.never_earlier if policy.roll else None
+    met_at = min(possible_dates(rung.lead, [delivery.at], zones, countries, roll))
     told = f"{rung.warned_by} was delivered at {delivery.at.isoformat()}"
     if move.effective_at < met_at - _GRAIN:
-        return f"{told}, less than its lead time of {rung.lead.days}d {rung.lead.seconds}s before"
+        lead = f"its lead time of {rung.lead.days}d {rung.lead.seconds}s"
+        if any(move.effective_at >= rung.lead.after(delivery.at, zone) - _GRAIN for zone in zones):
+            return f"{told}, and {lead} ends on {met_at.isoformat()}, the next business day"
+        return f"{told}, less than {lead} before"
     ends_at = max(_WARNING_LASTS.after(rung.lead.after(delivery.at, zone), zone) for zone in zones)
     if move.effective_at > ends_at + history.tolerance.lag + _GRAIN:
         return f"{told}, so long ago that it had to be sent once more"

@@ -9,8 +9,8 @@ import pytest
 
 from dunning_verifier.__main__ import main
 from dunning_verifier.clock import Hours, Span, instant, zone_or_none
+from dunning_verifier.evidence import CannotRead, read_charges, read_mails, read_poison
 from dunning_verifier.policy_file import BadPolicy, Policies
-from dunning_verifier.reader import CannotRead, read_charges, read_mails, read_poison
 from dunning_verifier.values import Failure
 from tests.unit.verifier.story import Story, a_recovered_case, a_suspended_case
 
