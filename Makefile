@@ -36,7 +36,7 @@ check: $(INSTALLED) ## Formatter, linter, types, import rules, generated files
 	$(BIN)/lint-imports
 	$(BIN)/python -m dunning.contracts.generate --check
 
-bench: $(INSTALLED) ## Measure the throughput of one service and of all three
+bench: $(INSTALLED) ## Measure the throughput of the services and of the simulator
 	@$(BIN)/python -m tests.bench
 
 lock: $(INSTALLED) ## Renew the lock files of packages and of the broker's jars

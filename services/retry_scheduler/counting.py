@@ -7,7 +7,7 @@ from datetime import datetime
 
 from dunning.domain.declines import classify, is_overdue, network_of
 from dunning.domain.declines.catalogue import shipped
-from dunning.domain.events import Input, PaymentFailed, PaymentSucceeded, TimerDue
+from dunning.domain.events import Input, PaymentFailed, PaymentSucceeded, Signal, TimerDue
 from dunning.domain.facts import Known
 from dunning.runtime.service import SharedRows
 from retry_scheduler.case import Request, RetryAccount, RetryCase
@@ -33,6 +33,16 @@ def card_keys(account: RetryAccount, event: Input, now: datetime) -> set[str]:
             return {present_key(account, case)} - {""} if case is not None and case.open else set()
         case _:
             return set()
+
+
+def ledger_named(event: Input) -> str:
+    """The ledger that an input may open to its account; empty for none. An account never comes to any that no input of
+    its own named: what we ask to be charged with, some event has named before."""
+    match event:
+        case PaymentFailed() | PaymentSucceeded() | Signal():
+            return event.payment_method.key if event.payment_method else ""
+        case _:
+            return ""
 
 
 def _charged_keys(account: RetryAccount, event: PaymentFailed | PaymentSucceeded, now: datetime) -> set[str]:

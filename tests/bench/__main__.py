@@ -1,7 +1,8 @@
-"""Measure the throughput of one service and of all three, beside one transaction per event.
+"""Measure the throughput of one service and of all three, beside one transaction per event; and of the simulator.
 
 The baseline is the same service with batches of one record: the same decisions, tables and events, one transaction
-for each event, one at a time. So the ratio shows what batching is worth here, and nothing else.
+for each event, one at a time. So the ratio shows what batching is worth here, and nothing else. The simulator's is
+itself with one process.
 """
 
 import argparse
@@ -25,10 +26,12 @@ from dunning.runtime.migrate import migrate
 from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.topics import create_topics
 from tests import stack
+from tests.bench import simulation
 from tests.bench.load import write
 from tests.bench.measure import Measured, Wrong, measure, running
 
 ALL = (RETRY_SCHEDULER, NOTIFICATION_DISPATCHER, ACCOUNT_ENFORCEMENT)
+SERVICES, SIMULATE = "services", "simulate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +56,42 @@ def trials(events: int) -> list[Trial]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--events", type=int, default=30_000, help="first failures per measurement")
+    parser.add_argument("what", nargs="*", choices=[SERVICES, SIMULATE, []], help="leave out the rest; default: both")
+    parser.add_argument("--events", type=int, default=30_000, help="first failures per measurement of services")
+    parser.add_argument("--lifetimes", type=int, default=3_000, help="about so many cases per simulation")
     parser.add_argument("--runs", type=int, default=3, help="interleaved runs; the medians are printed")
     parser.add_argument("--json", type=Path, help="also write what was measured to this file")
     options = parser.parse_args()
+    what = options.what or [SERVICES, SIMULATE]
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # of topics just made, a leader is still to be elected
-    print(f"{options.runs} interleaved runs of {options.events} events on {machine()}", flush=True)
-    results: dict[str, list[Measured]] = {}
+    written: dict[str, object] = {"machine": machine(), "commit": commit()}
     try:
-        for number in range(options.runs):
-            for trial in trials(options.events):
-                measured = one(trial)
-                results.setdefault(trial.name, []).append(measured)
-                print(f"  run {number + 1}  {described(trial.name, [measured])}", flush=True)
+        if SERVICES in what:
+            print(f"{options.runs} interleaved runs of {options.events} events on {machine()}", flush=True)
+            written["results"] = as_json(measure_services(options.events, options.runs))
+        if SIMULATE in what:
+            print(f"{options.runs} interleaved runs of the simulator on {machine()}", flush=True)
+            lifetimes = simulation.measure_simulation(options.lifetimes, options.runs)
+            simulation.report(lifetimes)
+            written["simulations"] = simulation.as_json(lifetimes)
     except Wrong as error:
         print(f"no figures: {error}", file=sys.stderr)
         return 1
-    report(results)
     if options.json:
-        options.json.write_text(json.dumps(as_json(results), indent=2) + "\n")
+        options.json.write_text(json.dumps(written, indent=2) + "\n")
     return 0
+
+
+def measure_services(events: int, runs: int) -> dict[str, list[Measured]]:
+    """Interleaved runs of all trials, and the report. Raises Wrong."""
+    results: dict[str, list[Measured]] = {}
+    for number in range(runs):
+        for trial in trials(events):
+            measured = one(trial)
+            results.setdefault(trial.name, []).append(measured)
+            print(f"  run {number + 1}  {described(trial.name, [measured])}", flush=True)
+    report(results)
+    return results
 
 
 def one(trial: Trial) -> Measured:
@@ -137,18 +156,16 @@ def machine() -> str:
     return f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, {platform.system()}"
 
 
+def commit() -> str:
+    return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+
+
 def as_json(results: Mapping[str, Sequence[Measured]]) -> dict[str, object]:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     return {
-        "machine": machine(),
-        "commit": commit,
-        "results": {
-            name: [
-                {"events": each.events, "seconds": each.seconds, "cpu_seconds": dict(each.cpu_seconds)}
-                for each in measured
-            ]
-            for name, measured in results.items()
-        },
+        name: [
+            {"events": each.events, "seconds": each.seconds, "cpu_seconds": dict(each.cpu_seconds)} for each in measured
+        ]
+        for name, measured in results.items()
     }
 
 

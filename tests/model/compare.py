@@ -88,11 +88,10 @@ def policies_of(policies: list[Data]) -> Any:
 
 def simulated(given: Scenario, policies: Any = None) -> tuple[list[Data], list[str]]:
     """The output of `dunning simulate` and what it says on standard error."""
-    said: list[str] = []
     loaded = policies if policies is not None else policies_of(given.policies)
-    simulation = Simulation(loaded, processor(given.charges), lambda number, what: said.append(f"{number}: {what}"))
-    lines = simulation.run(read_inputs("events", event_text(given.lines).encode()), given.until)
-    return [json.loads(line) for line in lines], said
+    simulation = Simulation(loaded, processor(given.charges))
+    told = simulation.run(read_inputs("events", event_text(given.lines).encode()), given.until)
+    return [json.loads(line.text) for line in told.lines], [f"{each.number}: {each.what}" for each in told.remarks]
 
 
 def processor(charges: Charges) -> Processor:

@@ -28,8 +28,8 @@ DOCUMENTS = [
 @given(histories(), st.sampled_from(DOCUMENTS), processors)
 def test_the_verifier_finds_nothing(history: list[Heard], document: dict[str, Any], processor: Processor) -> None:
     lines = [line_of(number, heard) for number, heard in enumerate(history)]
-    simulation = Simulation(policies(document), processor, lambda number, what: None)
-    made = [json.loads(line) for line in simulation.run(list(lines), lines[-1].at + timedelta(days=90))]
+    told = Simulation(policies(document), processor).run(lines, lines[-1].at + timedelta(days=90))
+    made = [json.loads(line.text) for line in told.lines]
     given_lines = [{"at": line.at.isoformat(), "topic": line.topic, "data": json.loads(line.value)} for line in lines]
 
     assert [str(each) for each in verify(simulated(given_lines, made, Policies.of([document])))] == []

@@ -1,52 +1,74 @@
-"""One run of the simulator over an events file: same input, same bytes out."""
+"""One run of the simulator over input lines: same input, same bytes out."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
-from dunning.contracts.decode import decode
 from dunning.contracts.decoded import PassedOver, Sighting, Unreadable
 from dunning.domain.events import Input
 from dunning.domain.livemode import acts_here
 from dunning.domain.policy import Policies
-from dunning_cli.simulation.lines import InputLine, in_order, line_of
+from dunning_cli.simulation.lines import InputLine, OutputLine, line_of
 from dunning_cli.simulation.processor import Processor
 from dunning_cli.simulation.world import World
 
 SERVICES = 3
-Warn = Callable[[int, str], None]
+
+
+class Remark(NamedTuple):
+    """What is to be said of an input line: that it is a dead letter or was passed over, and why."""
+
+    at: datetime
+    number: int  # of the line
+    what: str
+
+
+@dataclass(slots=True)
+class Told:
+    """What came out: the output lines in their order, and the remarks in that of reading."""
+
+    lines: list[OutputLine] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
 
 
 class Simulation:
     """A world that is fed from lines, with an inbox of its own (rule 1)."""
 
-    def __init__(self, policies: Policies, processor: Processor, set_aside: Warn, *, test_mode: bool = False) -> None:
-        """`set_aside` hears of every dead letter: the line's number and the reason. In test mode `livemode: false`
-        acts (rule 4)."""
+    def __init__(self, policies: Policies, processor: Processor, *, test_mode: bool = False) -> None:
+        """In test mode `livemode: false` acts (rule 4)."""
         self._world = World(policies, processor)
-        self._set_aside = set_aside
         self._test_mode = test_mode
         self._seen: dict[int, int] = {}
+        self._told = Told()
 
-    def run(self, lines: list[InputLine], until: datetime) -> list[bytes]:
-        """Read the lines at their times, let the clock run to `until` inclusive; returns the output lines in order."""
+    def run(self, lines: Iterable[InputLine], until: datetime) -> Told:
+        """Read the lines at their times, in the order given, and let the clock run to `until` inclusive."""
         for line in lines:
             if line.at > until:
                 break
             self._world.run_timers(line.at, inclusive=False)
             self._read(line)
+            self._write_down()
         self._world.run_timers(until, inclusive=True)
-        return [line_of(published) for published in in_order(self._world.take_published())]
+        self._write_down()
+        self._told.lines.sort()
+        return self._told
+
+    def _write_down(self) -> None:
+        """At once and not at the end: a line takes less room than what it tells of."""
+        self._told.lines += map(line_of, self._world.take_published())
 
     def _read(self, line: InputLine) -> None:
-        decoded = decode(line.topic, None, line.value, (), now=line.at)
+        decoded = line.decoded
         match decoded:
             case Unreadable():
-                self._set_aside(line.number, f"dead letter: {decoded.reason}: {decoded.detail}")
+                self._set_aside(line, f"dead letter: {decoded.reason}: {decoded.detail}")
             case PassedOver():
-                self._set_aside(line.number, f"passed over: {decoded.reason}")
+                self._set_aside(line, f"passed over: {decoded.reason}")
             case _:
                 if not acts_here(decoded.input, test_mode=self._test_mode):
-                    self._set_aside(line.number, "passed over: livemode is false, and this is no test mode")
+                    self._set_aside(line, "passed over: livemode is false, and this is no test mode")
                 elif self._is_new(line, decoded.sightings):
                     self._apply(line, decoded.input, decoded.sightings)
 
@@ -54,7 +76,7 @@ class Simulation:
         known = [self._seen.get(sighting.key) for sighting in sightings]
         for sighting, content in zip(sightings, known, strict=True):
             if content is not None and content != sighting.content:
-                self._set_aside(line.number, "dead letter: conflicting_duplicate: the first one stands")
+                self._set_aside(line, "dead letter: conflicting_duplicate: the first one stands")
                 return False
         for sighting in sightings:
             self._seen.setdefault(sighting.key, sighting.content)
@@ -67,4 +89,7 @@ class Simulation:
                 self._seen.pop(sighting.key, None)
         for reason in sorted(set(refused.values())):
             services = ", ".join(name for name, given in refused.items() if given == reason)
-            self._set_aside(line.number, f"dead letter: {reason} ({services})")
+            self._set_aside(line, f"dead letter: {reason} ({services})")
+
+    def _set_aside(self, line: InputLine, what: str) -> None:
+        self._told.remarks.append(Remark(line.at, line.number, what))
