@@ -27,7 +27,7 @@ down: $(INSTALLED) ## Stop what `dunning up` left running; the data stays
 	@$(BIN)/dunning down
 
 test: $(INSTALLED) ## Run every test, those on a real Kafka and PostgreSQL included
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 check: $(INSTALLED) ## Formatter, linter, types, import rules, generated files
 	$(BIN)/ruff format --check .

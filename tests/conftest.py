@@ -1,7 +1,8 @@
 """Fixtures for everyone: a real Kafka and a real PostgreSQL, started when the first test asks for one."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import hypothesis  # noqa: F401 - before any connection is left open: see below
 import pytest
@@ -10,6 +11,16 @@ from tests import stack
 
 # Python 3.11 dies of a `compile` during which a finalizer formats a traceback (caret marks come from `ast.parse`), as
 # those of unclosed Kafka connections do. Hypothesis' plugin would import all of Hypothesis at the end of a run.
+
+END_TO_END = Path(__file__).parent / "e2e"
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """What stays together when tests run two at a time: a file, for its fixtures; and all end-to-end tests, for they
+    follow the real clock, and two of them would be late for each other."""
+    for item in items:
+        together = END_TO_END if END_TO_END in item.path.parents else item.path
+        item.add_marker(pytest.mark.xdist_group(str(together)))
 
 
 @pytest.fixture(scope="session")
