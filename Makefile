@@ -9,7 +9,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --no-co
 	--allow-unsafe --all-build-deps --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test check bench lock generate clean
+.PHONY: help install demo up down test check alerts bench lock generate clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -35,6 +35,11 @@ check: $(INSTALLED) ## Formatter, linter, types, import rules, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m dunning.contracts.generate --check
+
+alerts: $(INSTALLED) ## Check Prometheus' alerts and run their unit tests; needs promtool, Debian or Go
+	@promtool=$$(deploy/prometheus/promtool $(VENV)/promtool) && cd deploy/prometheus && \
+		case $$promtool in /*) ;; *) promtool=../../$$promtool ;; esac && \
+		$$promtool check config prometheus.yaml && $$promtool test rules alerts_test.yaml
 
 bench: $(INSTALLED) ## Measure the throughput of the services and of the simulator
 	@$(BIN)/python -m tests.bench

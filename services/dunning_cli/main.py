@@ -9,7 +9,7 @@ import sys
 import typer
 
 from dunning.runtime.problem import Problem
-from dunning_cli import account, brake, case, dlq, doctor, migrate, mode, policy, report, run, simulate, up
+from dunning_cli import account, brake, case, dlq, doctor, migrate, mode, offsets, policy, report, run, simulate, up
 from dunning_cli.demo.demo import demo
 from dunning_cli.errors import CommandError
 
@@ -36,6 +36,7 @@ app.add_typer(account.app, name="account")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(mode.app, name="mode")
 app.add_typer(brake.app, name="brake")
+app.add_typer(offsets.app, name="offsets")
 app.add_typer(report.app, name="report")
 
 

@@ -114,3 +114,17 @@ async def test_a_row_that_is_committed_late_is_not_lost(store: ToyStore) -> None
     await store.finish(seen)
 
     assert await values_of(store, "acct-1") == ["slow"]
+
+
+async def test_of_rows_known_by_their_numbers_none_is_finished_that_was_recorded_later(
+    store: ToyStore, clock: HandClock
+) -> None:
+    """A database that was restored gives the numbers of what was published before to other rows."""
+    await published(store, [a_row("acct-1", "before")])
+    clock.advance(minutes=1)
+    await published(store, [a_row("acct-1", "after")])
+    numbers = [pending.id for pending in await all_pending(store)]
+
+    await store.finish_numbers(shard_of("acct-1", 4), numbers, NOON)
+
+    assert await values_of(store, "acct-1") == ["after"]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from dunning.runtime.store import Fenced, Owned, Verdict
+from dunning.runtime.store import Fenced, Owned, ReadUpTo, Verdict
 from dunning.testing.hand_clock import HandClock
 from tests.contract.kit import (
     FAILED_0,
@@ -151,10 +151,10 @@ async def test_there_is_no_horizon_until_every_partition_was_read_through(store:
     assert await store.horizon(inputs) is None
 
     await store.take_over(inputs)
-    await store.note_read_through({FAILED_0: (1, at(12)), FAILED_1: (1, at(11))})
+    await store.note_read_through({FAILED_0: ReadUpTo(1, at(12)), FAILED_1: ReadUpTo(1, at(11))})
     assert await store.horizon(inputs) is None
 
-    await store.note_read_through({SUCCEEDED_0: (1, at(13))})
+    await store.note_read_through({SUCCEEDED_0: ReadUpTo(1, at(13))})
     assert await store.horizon(inputs) == at(11)
     assert await store.horizon([FAILED_0, SUCCEEDED_0]) == at(12)
 
@@ -165,7 +165,7 @@ async def test_no_partitions_have_no_horizon(store: ToyStore) -> None:
 
 async def test_taking_over_forgets_that_the_partition_was_read_through(store: ToyStore) -> None:
     await store.take_over([FAILED_0, FAILED_1])
-    await store.note_read_through({FAILED_0: (1, at(12)), FAILED_1: (1, at(12))})
+    await store.note_read_through({FAILED_0: ReadUpTo(1, at(12)), FAILED_1: ReadUpTo(1, at(12))})
 
     await store.take_over([FAILED_1])
 
@@ -177,14 +177,25 @@ async def test_a_stale_owner_does_not_say_how_far_was_read(store: ToyStore) -> N
     await store.take_over([FAILED_0])
     await store.take_over([FAILED_0])
 
-    await store.note_read_through({FAILED_0: (1, at(12))})
+    await store.note_read_through({FAILED_0: ReadUpTo(1, at(12))})
 
     assert await store.horizon([FAILED_0]) is None
 
 
 async def test_the_horizon_never_moves_back(store: ToyStore) -> None:
     await store.take_over([FAILED_0])
-    await store.note_read_through({FAILED_0: (1, at(12))})
-    await store.note_read_through({FAILED_0: (1, at(11))})
+    await store.note_read_through({FAILED_0: ReadUpTo(1, at(12))})
+    await store.note_read_through({FAILED_0: ReadUpTo(1, at(11))})
 
+    assert await store.horizon([FAILED_0]) == at(12)
+
+
+async def test_nothing_is_noted_as_read_where_less_is_stored_than_we_stored(store: ToyStore) -> None:
+    """The database was restored, or a standby took over that had not heard of all."""
+    owned = await taken_over(store)
+    await a_whole_turn(store, owned)  # up to 42
+
+    assert await store.note_read_through({FAILED_0: ReadUpTo(owned.epoch, at(12), stored=43)}) == set()
+    assert await store.horizon([FAILED_0]) is None
+    assert await store.note_read_through({FAILED_0: ReadUpTo(owned.epoch, at(12), stored=42)}) == {FAILED_0}
     assert await store.horizon([FAILED_0]) == at(12)

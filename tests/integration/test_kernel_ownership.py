@@ -6,6 +6,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from aiokafka.structs import TopicPartition as KafkaPartition
 
+from dunning.runtime.postgres.offset_moves import move_offset
 from dunning.runtime.store import Fenced, TopicPartition
 from tests.kernel import Kernel, eventually
 
@@ -90,8 +91,60 @@ async def test_records_that_are_gone_stop_the_partition_with_an_alarm(kernel: Ke
         await kernel.fails("acc-2", partition=1)
 
         assert await kernel.transitions(2) == {"acc-1": [1], "acc-2": [1]}
+        async with kernel.store() as store, store.connection() as connection:
+            await move_offset(connection, TopicPartition(topic, 0), 3, "ada", "two are lost, support knows")
+        instance.intake._not_before.clear()  # it would look again in half a minute
+
+        assert await kernel.transitions(3) == {"acc-1": [1, 2], "acc-2": [1]}
+        await kernel.ready(instance)
     assert f"we read {topic}[0] up to 1, but its log holds 3 to 4" in said
     assert "DUN-R008" in said
+
+
+async def test_an_offset_that_is_moved_back_is_followed_though_nothing_new_comes(kernel: Kernel) -> None:
+    """What was read before is known: reading it again changes nothing."""
+    tp = TopicPartition(kernel.topic("payment.failed"), 0)
+    async with kernel.instance() as instance, kernel.store() as store:
+        await kernel.fails("acc-1", "pay-1")
+        await kernel.transitions(1)
+        async with store.connection() as connection:
+            await move_offset(connection, tp, 0, "ada", "a drill")
+
+        async def read_again() -> bool:
+            return bool(instance.metrics.duplicates.labels(tp.topic)._value.get())
+
+        await eventually(read_again, "the record is read again")
+        await kernel.ready(instance)
+        assert await kernel.transitions(1) == {"acc-1": [1]}
+
+
+async def test_a_database_that_goes_back_under_a_running_instance_loses_nothing(kernel: Kernel) -> None:
+    """As when a standby takes over that had not heard of the last commits: what they stored is read again, though the
+    instance believes to have stored it, and the numbers of outbox rows that were published come to other rows."""
+    topic = kernel.topic("payment.failed")
+    async with kernel.instance() as instance, kernel.store() as store:
+        await kernel.fails("acc-1", "pay-1")
+        await kernel.transitions(1)
+        async with store.connection() as connection:
+            kept = await connection.fetch("select account_id, invoice_id, state from cases")
+            known = [row["key"] for row in await connection.fetch("select key from inbox")]
+            number = await connection.fetchval("select last_value from outbox_id_seq")
+        await kernel.fails("acc-1", "pay-2")
+        await kernel.transitions(2)
+
+        async with store.connection() as connection, connection.transaction():
+            await connection.execute("update offsets set next_offset = 1 where topic = $1 and partition = 0", topic)
+            await connection.execute("delete from inbox where key <> all($1::bigint[])", known)
+            for row in kept:
+                await connection.execute(
+                    "update cases set state = $3 where account_id = $1 and invoice_id = $2",
+                    row["account_id"], row["invoice_id"], row["state"],
+                )  # fmt: skip
+            await connection.execute("select setval('outbox_id_seq', $1)", number)
+        await kernel.fails("acc-1", "pay-3")
+
+        assert await kernel.transitions(4) == {"acc-1": [1, 2, 2, 3]}
+        assert instance.metrics.fenced.labels("partition")._value.get() >= 1
 
 
 async def test_partitions_that_are_added_later_are_read_from_their_beginning(kernel: Kernel) -> None:

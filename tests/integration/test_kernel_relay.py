@@ -49,7 +49,7 @@ async def committed(publisher: Publisher, row_ids: set[int]) -> None:
 
     async def told() -> bool:
         with suppress(*KAFKA_TROUBLES):
-            return await publisher.last_committed() == row_ids
+            return (await publisher.last_committed()).ids == row_ids
         return False
 
     await eventually(told, f"the broker to say that {row_ids or 'nothing'} was published last")
@@ -69,6 +69,17 @@ async def test_what_was_published_and_not_finished_is_not_published_again(kernel
     await rows_for(kernel, "3")
     async with kernel.instance():
         assert await values(kernel, 3) == ["1", "2", "3"]
+
+
+async def test_a_database_that_went_back_gives_numbers_again_and_what_has_them_now_is_published(kernel: Kernel) -> None:
+    await rows_for(kernel, "1", "2")
+    async with kernel.instance():
+        assert await values(kernel, 2) == ["1", "2"]
+    async with kernel.store() as store, store.connection() as connection:
+        await connection.execute("select setval('outbox_id_seq', 1, false)")
+    await rows_for(kernel, "3", "4")
+    async with kernel.instance():
+        assert await values(kernel, 4) == ["1", "2", "3", "4"]
 
 
 async def test_all_that_was_published_is_finished_first_though_older_rows_were_committed_since(kernel: Kernel) -> None:

@@ -25,7 +25,12 @@ select clock_timestamp() as now,
     (select count(*) from (
         select from cases where due_at <= (select clock_timestamp()) limit $1
     ) counted) as timers_overdue,
-    (select min(due_at) from cases where due_at is not null) as timer_oldest_at
+    (select min(due_at) from cases where due_at is not null) as timer_oldest_at,
+    errands.pending as errands_pending, errands.oldest_at as errand_oldest_at
+from (
+    select count(*) as pending, min(given_at) as oldest_at
+    from (select given_at from errands order by due_at limit $1) counted
+) errands
 """
 
 Connect = Callable[[], AbstractAsyncContextManager[Any]]
@@ -52,6 +57,8 @@ def _show(row: Any, metrics: Metrics) -> None:
     metrics.timers_pending.set(pending if pending < _COUNTED_MAX else max(pending, row["timers_estimated"]))
     metrics.timers_overdue.set(row["timers_overdue"])
     metrics.timers_overdue_age.set(_age(now, row["timer_oldest_at"]))
+    metrics.errands_pending.set(row["errands_pending"])
+    metrics.errands_age.set(_age(now, row["errand_oldest_at"]))
 
 
 def _age(now: datetime, then: datetime | None) -> float:

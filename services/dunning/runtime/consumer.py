@@ -60,6 +60,7 @@ class _Partition:
     tp: TopicPartition
     epoch: int
     stored: int
+    on_file: bool  # whether the database has that offset; not before the first turn of a partition that is new
     in_hand: bool = False
     stored_at: float = 0.0
 
@@ -128,9 +129,21 @@ class Intake:
         """How far each partition that is read here is stored. With nothing in hand, all before the consumer's position
         is: what lies between the last record and that position are markers of transactions."""
         return {
-            each.tp: Done(each.epoch, each.stored if each.in_hand else await self._position(each))
+            each.tp: Done(
+                each.epoch,
+                each.stored if each.in_hand else await self._position(each),
+                each.stored if each.on_file else None,
+            )
             for each in list(self._reading.values())
         }
+
+    def begin_again(self, read_as: Mapping[TopicPartition, int]) -> None:
+        """Place these anew: somebody took them over, an operator moved them, or the database was restored. One that has
+        another epoch by now was placed anew already."""
+        for tp in [tp for tp, epoch in read_as.items() if tp in self._reading and self._reading[tp].epoch == epoch]:
+            _log.warning("what is stored is not what we stored", topic=tp.topic, partition=tp.partition)
+            self._metrics.fenced.labels("partition").inc()
+            self._drop([tp], _FENCED_SECONDS)
 
     def hold(self, partitions: Collection[TopicPartition]) -> None:
         """Stop reading these until the next assignment."""
@@ -260,7 +273,7 @@ class Intake:
             if offset is None:
                 self._not_before[tp] = monotonic() + _OUTSIDE_LOG_SECONDS
             else:
-                self._place(tp, mine.epoch, offset)
+                self._place(tp, mine, offset)
         self._tell_of_outside()
         _log.info("reading", partitions=len(self._reading), assigned=len(assigned))
 
@@ -279,19 +292,21 @@ class Intake:
         if self._outside:
             message = "; ".join(self._outside.values())
             self._health.trouble(
-                "offsets", OFFSET_OUTSIDE_LOG, f"{message}: records are gone, the partition is not read"
+                "offsets",
+                OFFSET_OUTSIDE_LOG,
+                f"{message}; what cannot be read is not read: `dunning offsets` has the ways on",
             )
         else:
             self._health.well("offsets")
 
-    def _place(self, tp: TopicPartition, epoch: int, offset: int) -> None:
+    def _place(self, tp: TopicPartition, mine: Owned, offset: int) -> None:
         assert self._consumer is not None
         try:
             self._consumer.seek(KafkaPartition(*tp), offset)
             self._consumer.resume(KafkaPartition(*tp))
         except IllegalStateError:  # taken away a moment ago
             return
-        self._reading[tp] = _Partition(tp, epoch, offset)
+        self._reading[tp] = _Partition(tp, mine.epoch, offset, on_file=mine.next_offset is not None)
 
     def _drop(self, partitions: Collection[TopicPartition], pause_seconds: float) -> None:
         """Stop reading these; `_settle` begins them anew from what is stored, after a pause."""
@@ -360,6 +375,7 @@ class Intake:
         records: list[ConsumerRecord] = []
         owned: dict[TopicPartition, int] = {}
         positions: dict[TopicPartition, int] = {}
+        begins: dict[TopicPartition, int] = {}
         now = monotonic()
         for each in self._reading.values():
             here = found.get(each.tp)
@@ -372,7 +388,9 @@ class Intake:
             records += here or []
             owned[each.tp] = each.epoch
             positions[each.tp] = position
-        return Batch(owned, records, positions) if owned else None
+            if each.on_file:
+                begins[each.tp] = each.stored
+        return Batch(owned, records, positions, begins) if owned else None
 
     async def _take(self, number: int, batch: Batch) -> None:
         """The turn is a task of its own: a rebalance may wait for it, and may end it."""
@@ -389,12 +407,14 @@ class Intake:
         for tp, position in batch.positions.items():
             each = self._reading.get(tp)
             if each is not None and each.epoch == batch.owned[tp]:
-                each.stored, each.stored_at, each.in_hand = position, monotonic(), False
+                each.stored, each.stored_at, each.in_hand, each.on_file = position, monotonic(), False, True
 
     async def _drop_fenced(self, batch: Batch) -> None:
         """Somebody took over one of these partitions, and nothing of the batch was written. Which one it was shows when
         they are locked one by one. If the group still says that it is ours, we take it over again after a while: that
-        somebody was an instance that did not know yet that it had been replaced."""
+        somebody was an instance that did not know yet that it had been replaced. Where none is lost, the database went
+        back (`turn`), and each is placed anew."""
+        self._metrics.fenced.labels("partition").inc()
         for tp, epoch in batch.owned.items():
             try:
                 async with self._store.transaction() as tx:

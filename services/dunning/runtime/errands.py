@@ -128,6 +128,7 @@ class Errands(Generic[A]):
             else:
                 await self._report_until_stored(leased, answer)
         except Fenced:
+            self._metrics.fenced.labels("errand").inc()
             _log.warning("the errand is in other hands now", errand=leased.errand.errand_id)
         except Exception as error:  # noqa: BLE001 - the lease runs out, and the next worker goes on from what is stored
             _log.error("an errand failed; it is leased again", errand=leased.errand.errand_id, **told(error))

@@ -5,6 +5,7 @@ long as it lasts. Nothing here decides anything: the parts wait and go on by the
 """
 
 import errno
+from collections import Counter
 from collections.abc import Callable
 
 from aiohttp import web
@@ -24,18 +25,19 @@ class Health:
         self.metrics = metrics
         self._troubles: dict[str, tuple[str, str]] = {}
         self._alarms: dict[str, tuple[str, str]] = {}
+        self._told: set[str] = set()
         self.observed_metrics: Metrics | None = None  # of the shadow, while the service observes (rule 42)
 
     def starting(self, part: str) -> None:
         """Not ready until this part says `well`; no alarm."""
         self._troubles[part] = ("", "starting")
-        self.metrics.ready.set(0)
+        self._tell()
 
     def trouble(self, part: str, code: str, message: str) -> None:
         """Something is wrong with a part. Saying the same again changes nothing."""
         known = self._troubles.get(part)
         self._troubles[part] = (code, message)
-        self.metrics.ready.set(0)
+        self._tell()
         if known is None or known[0] != code:
             self.metrics.alarms.labels(code).inc()
             _log.error("trouble begins", about=part, code=code, message=message)
@@ -43,14 +45,18 @@ class Health:
     def well(self, part: str) -> None:
         """The part works."""
         known = self._troubles.pop(part, None)
-        self.metrics.ready.set(0 if self._troubles else 1)
-        if known is not None and known[0]:
+        if known is None:  # said again and again, so it must cost nothing
+            self.metrics.ready.set(0 if self._troubles else 1)
+            return
+        self._tell()
+        if known[0]:
             _log.info("trouble is over", about=part, code=known[0])
 
     def alarm(self, part: str, code: str, message: str) -> None:
         """Somebody has to look, but the service works: it stays ready."""
         known = self._alarms.get(part)
         self._alarms[part] = (code, message)
+        self._tell()
         if known is None:
             self.metrics.alarms.labels(code).inc()
             _log.error("alarm begins", about=part, code=code, message=message)
@@ -58,8 +64,17 @@ class Health:
     def calm(self, part: str) -> None:
         """The alarm is over."""
         known = self._alarms.pop(part, None)
+        self._tell()
         if known is not None:
             _log.info("alarm is over", about=part, code=known[0])
+
+    def _tell(self) -> None:
+        """A code that was ever told stays, with 0: who watches it sees that it is over."""
+        self.metrics.ready.set(0 if self._troubles else 1)
+        now = Counter(code for code, _ in (*self._troubles.values(), *self._alarms.values()) if code)
+        for code in self._told | now.keys():
+            self.metrics.troubles.labels(code).set(now[code])
+        self._told |= now.keys()
 
     @property
     def alarms(self) -> dict[str, str]:

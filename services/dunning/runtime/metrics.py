@@ -45,6 +45,10 @@ class Metrics:
         )
         self.lag = self._gauge("lag_records", "Records behind the end of the log.", "topic", "partition")
         self.lag_seconds = self._gauge("lag_seconds", "Since all news was last read.", "topic", "partition")
+        self.last_turn = self._gauge("last_turn_timestamp_seconds", "When a turn was last stored, in Unix time.")
+        self.fenced = self._counter(
+            "fenced_total", "Work dropped because somebody else has the partition, shard or errand now.", "what"
+        )
 
     def _what_is_due(self) -> None:
         self.fired = self._counter("timers_fired_total", "Timers that fired.")
@@ -58,7 +62,8 @@ class Metrics:
             "errands_total", "Work on the outside world by what became of it.", "kind", "outcome"
         )
         self.errands_postponed = self._counter("errands_postponed_total", "Errands to be tried later.", "kind")
-
+        self.errands_pending = self._gauge("errands_pending", "Errands that are given and not reported yet.")
+        self.errands_age = self._gauge("errands_oldest_age_seconds", "Since the oldest of these was given.")
         self.forgotten = self._counter("forgotten_total", "Rows removed because their time is over (rule 9).", "what")
 
     def _what_goes_out(self) -> None:
@@ -79,7 +84,11 @@ class Metrics:
         self.brake_limit = self._gauge("brake_limit", "Accounts that may be newly restricted within 24 hours.")
         self.brake_restricted = self._gauge("brake_restricted", "Accounts that were, since 24 hours or its opening.")
         self.brake_held = self._gauge("brake_held", "Accounts that wait for the brake.")
-        self.alarms = self._counter("alarms_total", "Troubles by their code.", "code")
+        self.alarms = self._counter("alarms_total", "Troubles and alarms that began, by their code.", "code")
+        self.troubles = self._gauge("troubles", "Parts that have a trouble or an alarm now, by its code.", "code")
+        self.policies = self._gauge(
+            "policy_info", "1 for each policy version that takes new cases.", "policy", "version"
+        )
         self.clock_skew = self._gauge("clock_skew_seconds", "Host minus database.")
         self.partitions = self._gauge("partitions_owned", "Input partitions that this instance reads.")
         self.retries = self._counter(

@@ -44,6 +44,11 @@ class PolicyShelf:
         """The policies at this moment; a reload swaps them as a whole."""
         return self._policies
 
+    @property
+    def complaint(self) -> str:
+        """Why the files are not in force as they are now; empty when they are."""
+        return self._complaint
+
     async def start(self, connect: Connect) -> None:
         """Read everything once. Raises Problem where the files cannot be used: a service does not start half."""
         self._connect = connect

@@ -28,7 +28,7 @@ from dunning.runtime.broker_log import KAFKA_TROUBLES
 from dunning.runtime.crash_points import crash_point
 from dunning.runtime.dead_letters import wire_key, wire_value
 from dunning.runtime.logs import log_for
-from dunning.runtime.progress import ids_of, note_of
+from dunning.runtime.progress import Note, note_of, read_note
 from dunning.runtime.settings import Settings
 from dunning.runtime.store import PendingRow
 
@@ -81,8 +81,8 @@ class Publisher:
     ) -> None:
         await self._stop()
 
-    async def last_committed(self) -> frozenset[int]:
-        """The row ids of the shard's last transaction; asked after entering, nobody can add to them any more."""
+    async def last_committed(self) -> Note:
+        """What the shard's last transaction held; asked after entering, nobody can add to it any more."""
         admin = AIOKafkaAdminClient(**self._settings.kafka_connection(), client_id=self._id)
         try:
             await admin.start()
@@ -91,12 +91,12 @@ class Publisher:
             await admin.close()
         offset = told.get(self._marker)
         if offset is None or offset.offset < 0:
-            return frozenset()
+            return Note()
         try:
-            return ids_of(offset.metadata)
+            return read_note(offset.metadata)
         except ValueError as error:
             _log.error("cannot tell what was published last", group=self._id, error=str(error))
-            return frozenset()
+            return Note()
 
     async def publish(self, rows: Sequence[PendingRow]) -> None:
         """All rows or none, in order per key. After any exception this publisher is of no use any more."""
@@ -107,7 +107,7 @@ class Publisher:
         assert producer is not None
         batches = await self._batches(producer, rows)
         await producer.begin_transaction()
-        note = OffsetAndMetadata(rows[-1].id, note_of([row.id for row in rows]))
+        note = OffsetAndMetadata(rows[-1].id, note_on(rows))
         sending = [self._send(producer, where, several) for where, several in batches.items()]
         results = await asyncio.gather(*sending, return_exceptions=True)
         for result in results:
@@ -150,6 +150,11 @@ class Publisher:
             await asyncio.wait_for(producer.stop(), _STOP_SECONDS_MAX)
         with suppress(*KAFKA_TROUBLES):
             await asyncio.wait_for(producer.client.close(), _STOP_SECONDS_MAX)
+
+
+def note_on(rows: Sequence[PendingRow]) -> str:
+    """What is committed together with these rows."""
+    return note_of([row.id for row in rows], max(row.recorded_at for row in rows))
 
 
 @lru_cache(maxsize=100_000)

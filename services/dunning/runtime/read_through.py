@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 from dunning.runtime.broker_log import KAFKA_TROUBLES, BrokerLog
@@ -18,17 +19,19 @@ from dunning.runtime.metrics import Metrics
 from dunning.runtime.pauses import Pauses
 from dunning.runtime.problem import CLOCKS_DISAGREE, PARTITION_UNREAD, Problem
 from dunning.runtime.settings import Settings
-from dunning.runtime.store import Store, StoreUnavailable, TopicPartition
+from dunning.runtime.store import ReadUpTo, Store, StoreUnavailable, TopicPartition
 
 _log = log_for("read_through")
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How far a partition is stored: everything below `offset` is, under our `epoch`."""
+    """How far a partition is stored: everything below `offset` is, under our `epoch`. `on_file` is the offset that we
+    know the database to have, if any: what lies between the two holds no records."""
 
     epoch: int
     offset: int
+    on_file: int | None = None
 
 
 class Reading(Protocol):
@@ -36,6 +39,9 @@ class Reading(Protocol):
 
     async def done(self) -> Mapping[TopicPartition, Done]:
         """The partitions that this instance reads, and how far each is stored."""
+
+    def begin_again(self, read_as: Mapping[TopicPartition, int]) -> None:
+        """Go on from what is stored, for it is not what this instance believes; with the epochs it read under."""
 
 
 class ReadThrough:
@@ -85,39 +91,45 @@ class ReadThrough:
         ends = await self._log.ends(list(owned))
         reached = self._compare(await self._reading.done(), ends, asked_at)
         if reached:
-            await self._store.note_read_through(reached)
+            noted = await self._store.note_read_through(reached)
+            if lost := {tp: at.epoch for tp, at in reached.items() if tp not in noted}:
+                self._reading.begin_again(lost)
 
     def _compare(
         self, owned: Mapping[TopicPartition, Done], ends: Mapping[TopicPartition, int], asked_at: datetime
-    ) -> dict[TopicPartition, tuple[int, datetime]]:
+    ) -> dict[TopicPartition, ReadUpTo]:
         """What was reached: the present end, or at least a former one. A partition under steady load never reaches the
         present end, but it passes each former one soon."""
-        reached: dict[TopicPartition, tuple[int, datetime]] = {}
+        reached: dict[TopicPartition, ReadUpTo] = {}
         for tp, end in ends.items():
             done = owned.get(tp)
             if done is None:
                 continue
             goal = self._goals.get(tp)
             if done.offset >= end:
-                reached[tp] = done.epoch, asked_at
+                reached[tp] = ReadUpTo(done.epoch, asked_at, done.on_file)
                 self._goals.pop(tp, None)
             elif goal is None or goal[0] != done.epoch:
                 self._goals[tp] = done.epoch, end, asked_at
             elif done.offset >= goal[1]:
-                reached[tp] = done.epoch, goal[2]
+                reached[tp] = ReadUpTo(done.epoch, goal[2], done.on_file)
                 self._goals[tp] = done.epoch, end, asked_at
             self._measure(tp, max(0, end - done.offset), reached.get(tp), asked_at)
         return reached
 
-    def _measure(
-        self, tp: TopicPartition, behind: int, reached: tuple[int, datetime] | None, asked_at: datetime
-    ) -> None:
-        if reached is not None:
-            self._through[tp] = reached[1]
-        since = self._through.setdefault(tp, asked_at)
+    def _measure(self, tp: TopicPartition, behind: int, reached: ReadUpTo | None, asked_at: datetime) -> None:
+        """The age is reckoned when somebody asks: while the broker is away nobody looks here, and it grows."""
         partition = str(tp.partition)
+        if tp not in self._through:
+            self._through[tp] = asked_at
+            self._metrics.lag_seconds.labels(tp.topic, partition).set_function(partial(self._seconds_since_read, tp))
+        if reached is not None:
+            self._through[tp] = reached.instant
         self._metrics.lag.labels(tp.topic, partition).set(behind)
-        self._metrics.lag_seconds.labels(tp.topic, partition).set((asked_at - since).total_seconds())
+
+    def _seconds_since_read(self, tp: TopicPartition) -> float:
+        through = self._through.get(tp)
+        return max(0.0, (self._clock.now() - through).total_seconds()) if through is not None else 0.0
 
     def _forget(self, gone: Collection[TopicPartition]) -> None:
         """What another instance reads now is its to measure."""
@@ -169,6 +181,8 @@ class Horizon:
         self._health = health
         self._waiting_since: datetime | None = None
         self._begun_at: datetime | None = None
+        self._last: datetime | None = None
+        metrics.horizon_age.set_function(self._age_seconds)
 
     async def get(self) -> datetime | None:
         """The horizon, or None while it is too old to act on: something is in the way of the news."""
@@ -198,8 +212,7 @@ class Horizon:
         self, horizon: datetime | None, now: datetime, partitions: Collection[TopicPartition], *, fresh: bool
     ) -> None:
         """An alarm after a while: at the start, and after a rebalance, some waiting is as it should be."""
-        if horizon is not None:
-            self._metrics.horizon_age.set((now - horizon).total_seconds())
+        self._last = horizon or self._last
         if fresh:
             self._waiting_since = None
             self._health.well("horizon")
@@ -209,3 +222,9 @@ class Horizon:
             since = "not yet" if horizon is None else f"not since {horizon.isoformat(timespec='seconds')}"
             of = f"of the {len(partitions)} input partitions, at least one is read by nobody or lags"
             self._health.trouble("horizon", PARTITION_UNREAD, f"{of}: {since}; everything that is due waits for it")
+
+    def _age_seconds(self) -> float:
+        """When somebody asks: it grows also while database or broker are away and nobody looks. Before the first
+        horizon, since this instance waits for it."""
+        since = self._last or self._waiting_since or self._begun_at
+        return max(0.0, (self._clock.now() - since).total_seconds()) if since is not None else 0.0

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
@@ -15,8 +15,8 @@ from dunning.runtime.logs import log_for
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.pauses import Pauses
 from dunning.runtime.problem import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, ROW_UNPUBLISHABLE
-from dunning.runtime.progress import NOTE_LENGTH_MAX, note_of
-from dunning.runtime.publisher import FENCED, REFUSED, Publisher
+from dunning.runtime.progress import NOTE_LENGTH_MAX
+from dunning.runtime.publisher import FENCED, REFUSED, Publisher, note_on
 from dunning.runtime.settings import Settings
 from dunning.runtime.shard_lock import LOCK_TROUBLES, ShardLocks
 from dunning.runtime.store import PendingRow, Store, StoreUnavailable, TopicKey
@@ -84,6 +84,7 @@ class Relay:
                     return
                 await self._pause(_ACQUIRE_SECONDS)
             except FENCED:
+                self._metrics.fenced.labels("shard").inc()
                 _log.warning("another instance publishes this shard now", shard=self._shard)
                 await self._locks.give_up(self._shard)
                 await self._pause(pauses.next_seconds())
@@ -99,7 +100,8 @@ class Relay:
         try:
             while await self._locks.holds(self._shard):
                 async with Publisher(self._settings, self._service, self._shard, self._marker_topic) as publisher:
-                    await self._finish_numbers(await publisher.last_committed())
+                    known = await publisher.last_committed()
+                    await self._finish_numbers(known.ids, known.recorded_until)
                     pauses.reset()
                     self._health.well(self._part)
                     refused = await self._publish_all(publisher)
@@ -140,12 +142,12 @@ class Relay:
         await self._finish_numbers([row.id for row in rows])
         self._suspects.difference_update(map(_topic_key, rows))
 
-    async def _finish_numbers(self, row_ids: Collection[int]) -> None:
+    async def _finish_numbers(self, row_ids: Collection[int], recorded_until: datetime | None = None) -> None:
         """They are in Kafka for good; nothing else is published before the database knows it too."""
         pauses = Pauses()
         while True:
             try:
-                return await self._store.finish_numbers(self._shard, row_ids)
+                return await self._store.finish_numbers(self._shard, row_ids, recorded_until)
             except StoreUnavailable as error:
                 if pauses.tries >= 2:
                     self._tell(error)
@@ -232,6 +234,6 @@ def _topic_key(row: PendingRow) -> TopicKey:
 
 
 def _as_many_as_a_note_holds(rows: list[PendingRow]) -> list[PendingRow]:
-    while len(rows) > 1 and len(note_of([row.id for row in rows])) > NOTE_LENGTH_MAX:
+    while len(rows) > 1 and len(note_on(rows)) > NOTE_LENGTH_MAX:
         rows = rows[: len(rows) // 2]
     return rows

@@ -10,6 +10,8 @@ from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
 
+from prometheus_client import ProcessCollector
+
 from dunning.domain.account import AccountState
 from dunning.runtime.backlog import watch_backlog
 from dunning.runtime.broker_log import KAFKA_TROUBLES, BrokerLog
@@ -20,6 +22,8 @@ from dunning.runtime.metrics import Metrics
 from dunning.runtime.mode import Mode
 from dunning.runtime.observer import Observer
 from dunning.runtime.pauses import Pauses
+from dunning.runtime.policies import PolicyShelf
+from dunning.runtime.policies_told import tell_of_policies
 from dunning.runtime.postgres import PostgresSettings, PostgresStore, SchemaMissing
 from dunning.runtime.problem import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, SCHEMA_MISSING, Problem
 from dunning.runtime.service import Perform, Service
@@ -51,6 +55,7 @@ async def _run(service: Service[A], settings: Settings, perform: Perform | None,
         loop.add_signal_handler(number, stop.set)
     if settings.test_mode:
         _log.warning("test mode: events with livemode false act, and so do live ones (rule 4)")
+    ProcessCollector(namespace="dunning", registry=metrics.registry)
     health = Health(metrics)
     health.starting("instance")
     server = HealthServer(health, metrics, alive=lambda: True)
@@ -98,6 +103,9 @@ async def _work(
             beside["backlog"] = lambda: watch_backlog(store.connection, metrics)
             for companion in service.companions:
                 beside[companion.name] = partial(companion.run, store, health)
+            for keeper in service.keepers:
+                if isinstance(keeper, PolicyShelf):
+                    beside["policies told"] = partial(tell_of_policies, keeper, health)
             if (guard := service.guard) is not None:
                 beside["guard"] = lambda: guard.watch(store.connection, health)
             observer = Observer(service, store, settings, postgres_settings(settings), health, perform)

@@ -61,6 +61,14 @@ class Owned:
     next_offset: int | None  # None: never read, begin at the beginning of the log
 
 
+class ReadUpTo(NamedTuple):
+    """Everything that the broker had at an instant was read. `stored` is what we know to be stored, if anything."""
+
+    epoch: int
+    instant: datetime
+    stored: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
     """An event on its way to Kafka. Rows of one key keep their order."""
@@ -218,9 +226,10 @@ class Store(Protocol[A]):
         """Raise the epoch of newly assigned partitions (their row is created), and forget that they were read through:
         whoever had them before can write no more, and nothing due is done until the news is read again (rule 40)."""
 
-    async def note_read_through(self, read: Mapping[TopicPartition, tuple[int, datetime]]) -> None:
-        """Record (our epoch, instant) per partition: everything the broker had at that instant was read. What somebody
-        else owns by now is passed over."""
+    async def note_read_through(self, read: Mapping[TopicPartition, ReadUpTo]) -> set[TopicPartition]:
+        """Record for each partition that everything the broker had at an instant was read; returns those for which that
+        was recorded. Not where somebody else owns it by now, nor where an older offset is stored than we stored: then
+        the database is not the one that we wrote to, and what we read since is to be read again."""
 
     async def horizon(self, all_partitions: Collection[TopicPartition]) -> datetime | None:
         """The oldest `read through` over all input partitions, or None while one of them has none (rule 40)."""
@@ -234,8 +243,11 @@ class Store(Protocol[A]):
     async def finish(self, rows: Sequence[PendingRow]) -> None:
         """Move acknowledged rows from the outbox to the journal."""
 
-    async def finish_numbers(self, shard: int, row_ids: Collection[int]) -> None:
-        """The same for rows of one shard that are known by their numbers only; what is gone already is passed over."""
+    async def finish_numbers(
+        self, shard: int, row_ids: Collection[int], recorded_until: datetime | None = None
+    ) -> None:
+        """The same for rows of one shard that are known by their numbers only; what is gone already is passed over, and
+        what was recorded later: a database that was restored gives the same numbers to other rows."""
 
     async def lease_errands(self, limit: int, lease_seconds: float) -> list[LeasedErrand]:
         """Take due errands that nobody holds, or whose lease ran out; none while the service does not act (rule 42)."""

@@ -55,12 +55,14 @@ class _RecordsFailed(Exception):
 class Batch:
     """Records in hand, each partition's in order, with the right to them and where their partitions stand after them.
 
-    Positions may lie beyond the last record: markers of transactions take up offsets and hold nothing.
+    Positions may lie beyond the last record: markers of transactions take up offsets and hold nothing. `begins` says up
+    to where a partition was stored before: its records go on from there.
     """
 
     owned: Mapping[TopicPartition, int]  # epochs
     records: Sequence[ConsumerRecord]
     positions: Mapping[TopicPartition, int]
+    begins: Mapping[TopicPartition, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -164,9 +166,10 @@ class Turn(Generic[A]):
         records = batch.records
         middle = len(records) // 2
         reached = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records[:middle]}
-        first = Batch({tp: batch.owned[tp] for tp in reached}, records[:middle], reached)
+        first = Batch({tp: batch.owned[tp] for tp in reached}, records[:middle], reached, batch.begins)
         await self._take(first, aside)
-        return await self._take(Batch(batch.owned, records[middle:], batch.positions), aside)
+        begins = {**batch.begins, **reached}
+        return await self._take(Batch(batch.owned, records[middle:], batch.positions, begins), aside)
 
     async def _wait_for_the_database(self, error: Exception, pauses: Pauses) -> None:
         """A deadlock or a dropped connection is gone the next time; what lasts longer is a trouble."""
@@ -181,6 +184,7 @@ class Turn(Generic[A]):
         began = monotonic()
         async with self._store.transaction() as tx:
             stored = {tp: offset or 0 for tp, offset in (await tx.lock_offsets(batch.owned)).items()}
+            _require_no_gap(batch, stored)
             fresh = [r for r in batch.records if r.offset >= stored[TopicPartition(r.topic, r.partition)]]
             found = self._sort(fresh, aside)
             first = await self._first_sightings(tx, found)
@@ -275,6 +279,7 @@ class Turn(Generic[A]):
     def _count(self, found: _Sorted, outcome: Outcome, fresh: Sequence[ConsumerRecord], seconds: float) -> None:
         """Metrics, once a turn; latencies of the oldest and the newest record stand for all."""
         metrics = self._metrics
+        metrics.last_turn.set(self._clock.now().timestamp())
         if not fresh:
             return
         metrics.handling.observe(seconds)
@@ -302,6 +307,15 @@ class Turn(Generic[A]):
             self._metrics.dead_letters.labels(topic, reason).inc(times)
         for record, reason, detail, _ in found.letters[:_LETTERS_LOGGED_MAX]:
             _log.warning("set aside", reason=reason, detail=detail, **_ids(record))
+
+
+def _require_no_gap(batch: Batch, stored: Mapping[TopicPartition, int]) -> None:
+    """A database that was restored, or a standby that took over too early, has an older offset than we stored. What
+    lies between would be passed over for ever. Raises Fenced: the partition is placed anew, where the database says."""
+    for tp, begin in batch.begins.items():
+        if stored.get(tp, begin) < begin:
+            at = f"{tp.topic}[{tp.partition}] was stored up to {begin}"
+            raise Fenced(f"{at}, but the database has {stored[tp]}: it is older than we are")
 
 
 def _wanted(first: Sequence[tuple[ConsumerRecord, Readable]]) -> dict[str, set[str]]:

@@ -26,6 +26,7 @@ from dunning.runtime.store import (
     OutboxRow,
     Owned,
     PendingRow,
+    ReadUpTo,
     SharedRow,
     TopicKey,
     TopicPartition,
@@ -241,12 +242,15 @@ class MemoryStore(Generic[A]):
         async with self._locked(Lockable.OFFSET, partitions):
             return {each: self._raise_epoch(each) for each in sorted(set(partitions))}
 
-    async def note_read_through(self, read: Mapping[TopicPartition, tuple[int, datetime]]) -> None:
+    async def note_read_through(self, read: Mapping[TopicPartition, ReadUpTo]) -> set[TopicPartition]:
+        noted = set()
         async with self._locked(Lockable.OFFSET, read):
-            for partition, (epoch, instant) in read.items():
+            for partition, given in read.items():
                 row = self._tables.offsets.get(partition)
-                if row is not None and row.epoch == epoch:
-                    row.read_through = max(row.read_through or instant, instant)
+                if row is not None and row.epoch == given.epoch and row.holds(given.stored):
+                    row.read_through = max(row.read_through or given.instant, given.instant)
+                    noted.add(partition)
+        return noted
 
     async def horizon(self, all_partitions: Collection[TopicPartition]) -> datetime | None:
         rows = [self._tables.offsets.get(each) for each in all_partitions]
@@ -268,9 +272,14 @@ class MemoryStore(Generic[A]):
         for each in rows:
             await self.finish_numbers(shard_of(each.row.key, self.shards), [each.id])
 
-    async def finish_numbers(self, shard: int, row_ids: Collection[int]) -> None:
+    async def finish_numbers(
+        self, shard: int, row_ids: Collection[int], recorded_until: datetime | None = None
+    ) -> None:
+        rows = self._tables.outbox[shard]
         for row_id in sorted(row_ids):
-            done = self._tables.outbox[shard].pop(row_id, None)
+            if row_id in rows and recorded_until is not None and rows[row_id].recorded_at > recorded_until:
+                continue
+            done = rows.pop(row_id, None)
             if done is not None and (done.row.case_id is not None or done.row.account_id is not None):
                 self._tables.journal.append(done)
 

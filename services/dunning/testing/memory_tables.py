@@ -67,6 +67,10 @@ class OffsetRow:
     next_offset: int | None = None
     read_through: datetime | None = None
 
+    def holds(self, stored: int | None) -> bool:
+        """Whether what somebody stored is stored here."""
+        return stored is None or (self.next_offset is not None and self.next_offset >= stored)
+
 
 class CaseRow(NamedTuple):
     """A case's row."""

@@ -53,7 +53,7 @@ def judge_lag(
     behind = {tp: _behind(positions.get(tp), at) for tp, at in bounds.items() if _age(positions.get(tp)) > _STALE}
     unread = sorted(behind, key=lambda tp: (-behind[tp], tp))
     if gone:
-        do = "the topics keep records too briefly, or were made anew: find out which before anything is read again"
+        do = "`dunning offsets show` has the numbers, docs/operations.md#records-are-gone the ways on"
         return problem(LAG, f"{service}: records that it has not read are gone in {_named(gone)}", do)
     if unread:
         waiting = sum(behind.values())

@@ -14,7 +14,7 @@ from dunning.runtime.instance import outbox_writer
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.read_through import Horizon
 from dunning.runtime.settings import Settings, load_settings
-from dunning.runtime.store import TopicPartition
+from dunning.runtime.store import ReadUpTo, TopicPartition
 from dunning.runtime.timers import Timers
 from dunning.testing.hand_clock import HandClock
 from dunning.testing.memory import MemoryStore
@@ -59,7 +59,7 @@ async def test_timers_and_errands_wait_while_the_clocks_disagree(host_ahead_seco
         count_up(accounts["acc-1"], "inv-1", due_at=NOON)
         await tx.save(accounts.values())
         await tx.give_errands([Errand("errand-1", "acc-1", "inv-1", "toy", NOON, {})])
-    await store.note_read_through({TP: (epoch, NOON)})
+    await store.note_read_through({TP: ReadUpTo(epoch, NOON)})
 
     await timers.fire()
     leased = await errands.lease()

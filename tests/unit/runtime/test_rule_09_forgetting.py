@@ -18,7 +18,7 @@ from dunning.runtime.postgres.forgetting import is_empty
 from dunning.runtime.read_through import Horizon
 from dunning.runtime.repository import StateRepository
 from dunning.runtime.settings import Settings, load_settings
-from dunning.runtime.store import TopicPartition
+from dunning.runtime.store import ReadUpTo, TopicPartition
 from dunning.testing.hand_clock import HandClock
 from dunning.testing.memory import MemoryStore
 from dunning.testing.toy import RECOVERED, ToyAccount, ToyCase, case_id_of, toy_service
@@ -80,7 +80,7 @@ class Remembering:
         self.clock.now = NOON
         self.database_clock.read(NOON)
         epoch = (await self.store.take_over([TP]))[TP].epoch
-        await self.store.note_read_through({TP: (epoch, NOON)})
+        await self.store.note_read_through({TP: ReadUpTo(epoch, NOON)})
 
     def forgotten(self) -> dict[str, int]:
         words = ("cases", "invoices", "accounts", "first_sightings")

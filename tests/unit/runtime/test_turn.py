@@ -67,7 +67,7 @@ class Taken:
     async def take(self, *bodies: bytes, first_offset: int = 0) -> None:
         epoch = (await self.store.take_over([TP]))[TP].epoch
         records = [a_record(body, first_offset + n) for n, body in enumerate(bodies)]
-        await self.turn.take(Batch({TP: epoch}, records, {TP: first_offset + len(bodies)}))
+        await self.turn.take(Batch({TP: epoch}, records, {TP: first_offset + len(bodies)}, {TP: first_offset}))
 
     async def pending(self) -> list[str]:
         return [pending.row.topic for pending in await self.store.pending(0, 100)]
@@ -112,6 +112,19 @@ async def test_whoever_was_replaced_stores_nothing() -> None:
         await taken.turn.take(Batch({TP: stale}, [a_record(failure("acc-1"), 0)], {TP: 1}))
 
     assert await taken.pending() == []
+
+
+async def test_records_that_begin_behind_what_is_stored_are_not_taken_for_those_between_would_be_lost() -> None:
+    """The database was restored while the instance ran."""
+    taken = Taken(MoodyStore())
+    await taken.take(failure("acc-1", "pay-1"))
+    epoch = (await taken.store.take_over([TP]))[TP].epoch
+    ahead = Batch({TP: epoch}, [a_record(failure("acc-1", "pay-3"), 2)], {TP: 3}, begins={TP: 2})
+
+    with pytest.raises(Fenced, match=r"payment.failed\[0\] was stored up to 2, but the database has 1"):
+        await taken.turn.take(ahead)
+
+    assert await taken.pending() == ["dunning.stage.changed"]
 
 
 async def test_what_was_rejected_had_no_effect_so_it_is_no_duplicate_when_it_is_sent_again() -> None:

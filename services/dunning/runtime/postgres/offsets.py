@@ -5,7 +5,7 @@ from datetime import datetime
 
 from dunning.runtime.postgres.connections import Connection
 from dunning.runtime.postgres.queries import QUERIES
-from dunning.runtime.store import Fenced, Owned, TopicPartition
+from dunning.runtime.store import Fenced, Owned, ReadUpTo, TopicPartition
 
 
 async def lock_offsets(connection: Connection, owned: Mapping[TopicPartition, int]) -> dict[TopicPartition, int | None]:
@@ -29,10 +29,16 @@ async def take_over(connection: Connection, partitions: Collection[TopicPartitio
     }
 
 
-async def note_read_through(connection: Connection, read: Mapping[TopicPartition, tuple[int, datetime]]) -> None:
-    epochs = [epoch for epoch, _ in read.values()]
-    instants = [instant for _, instant in read.values()]
-    await connection.execute(QUERIES["note_read_through"], *_columns(read), epochs, instants)
+async def note_read_through(connection: Connection, read: Mapping[TopicPartition, ReadUpTo]) -> set[TopicPartition]:
+    given = list(read.values())
+    rows = await connection.fetch(
+        QUERIES["note_read_through"],
+        *_columns(read),
+        [each.epoch for each in given],
+        [each.instant for each in given],
+        [each.stored for each in given],
+    )
+    return {TopicPartition(row["topic"], row["partition"]) for row in rows}
 
 
 async def horizon(connection: Connection, partitions: Collection[TopicPartition]) -> datetime | None:

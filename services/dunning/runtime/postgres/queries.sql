@@ -61,21 +61,46 @@ order by given.topic, given.partition
 on conflict (topic, partition) do update set epoch = o.epoch + 1, read_through = null
 returning o.topic, o.partition, o.epoch, o.next_offset;
 
+-- name: lock_offset
+-- Waits for a turn that has it in hand.
+select next_offset from offsets where topic = $1 and partition = $2 for update;
+
+-- name: move_offset
+-- The epoch rises: whoever reads the partition now writes nothing any more and begins again, at the new offset. What was
+-- read through is forgotten: nothing due is done before the news is read from there on (rule 40).
+with moved as (
+    insert into offsets as o (topic, partition, epoch, next_offset) values ($1, $2, 1, $3)
+    on conflict (topic, partition) do update set epoch = o.epoch + 1, next_offset = $3, read_through = null
+)
+insert into offset_moves (topic, partition, from_offset, to_offset, by_name, reason)
+values ($1, $2, $4, $3, $5, $6)
+returning at, topic, partition, from_offset, to_offset, by_name, reason;
+
+-- name: offset_moves
+-- Newest first.
+select at, topic, partition, from_offset, to_offset, by_name, reason from offset_moves order by id desc limit $1;
+
+-- name: offsets
+-- All of them.
+select topic, partition, next_offset, read_through, clock_timestamp() as now from offsets;
+
 -- name: note_read_through
--- Never backwards, and only where the epoch is still ours. Locked in order first: a turn may hold several rows.
+-- Never backwards, and only where the epoch is still ours and what we stored is stored: a database that was restored, or a
+-- standby that took over too early, knows less. Locked in order first: a turn may hold several rows.
 with mine as (
     select o.topic, o.partition, given.instant
     from offsets o
-    join unnest($1::text[], $2::integer[], $3::bigint[], $4::timestamptz[]) as given (topic, partition, epoch, instant)
-        using (topic, partition)
-    where o.epoch = given.epoch
+    join unnest($1::text[], $2::integer[], $3::bigint[], $4::timestamptz[], $5::bigint[])
+        as given (topic, partition, epoch, instant, stored) using (topic, partition)
+    where o.epoch = given.epoch and (given.stored is null or o.next_offset >= given.stored)
     order by o.topic, o.partition
     for update of o
 )
 update offsets o
 set read_through = greatest(o.read_through, mine.instant)
 from mine
-where o.topic = mine.topic and o.partition = mine.partition;
+where o.topic = mine.topic and o.partition = mine.partition
+returning o.topic, o.partition;
 
 -- name: horizon
 -- One row per partition that was read through since its owner took it over.
@@ -237,11 +262,13 @@ order by id
 limit $3;
 
 -- name: finish
--- Exactly the rows that were acknowledged. Rows of no case and no account (dead letters) have no story to tell.
+-- Exactly the rows that were acknowledged; of those that only their numbers tell, none that was recorded later ($4): a
+-- database that was restored gives the numbers again. Rows of no case and no account (dead letters) have no story to tell.
 with done as (
     delete from outbox o
     using unnest($1::smallint[], $2::bigint[]) as acknowledged (shard, id)
     where o.shard = acknowledged.shard and o.id = acknowledged.id
+        and ($4::timestamptz is null or o.recorded_at <= $4::timestamptz)
     returning o.id, o.topic, o.key, o.headers, o.value, o.case_id, o.account_id, o.recorded_at
 )
 insert into journal (id, topic, key, headers, value, case_id, account_id, recorded_at, published_at)

@@ -9,7 +9,7 @@ from dunning.runtime.store import TopicPartition
 NOT_COPIED = frozenset(
     {
         "migrations", "facts", "policies",  # of the schema itself, or the same for both
-        "present_mode", "mode_switches", "brake", "brake_record", "restrictions", "restriction_days",
+        "present_mode", "mode_switches", "offset_moves", "brake", "brake_record", "restrictions", "restriction_days",
         "dead_letter_orders",
         "outbox", "journal",  # what the service said; the shadow's own journal is what was observed
         "offsets", "errands",  # copied in their own way

@@ -26,6 +26,7 @@ from dunning.runtime.store import (
     LeasedErrand,
     Owned,
     PendingRow,
+    ReadUpTo,
     TopicKey,
     TopicPartition,
     Walked,
@@ -106,9 +107,9 @@ class PostgresStore(Generic[A]):
         async with self.connection() as connection:
             return await offsets.take_over(connection, partitions)
 
-    async def note_read_through(self, read: Mapping[TopicPartition, tuple[int, datetime]]) -> None:
+    async def note_read_through(self, read: Mapping[TopicPartition, ReadUpTo]) -> set[TopicPartition]:
         async with self.connection() as connection:
-            await offsets.note_read_through(connection, read)
+            return await offsets.note_read_through(connection, read)
 
     async def horizon(self, all_partitions: Collection[TopicPartition]) -> datetime | None:
         async with self.connection() as connection:
@@ -127,9 +128,11 @@ class PostgresStore(Generic[A]):
         async with self.connection() as connection:
             await outbox.finish(connection, rows, self._shards, self._given_now())
 
-    async def finish_numbers(self, shard: int, row_ids: Collection[int]) -> None:
+    async def finish_numbers(
+        self, shard: int, row_ids: Collection[int], recorded_until: datetime | None = None
+    ) -> None:
         async with self.connection() as connection:
-            await outbox.finish_numbers(connection, shard, row_ids, self._given_now())
+            await outbox.finish_numbers(connection, shard, row_ids, recorded_until, self._given_now())
 
     async def lease_errands(self, limit: int, lease_seconds: float) -> list[LeasedErrand]:
         async with self.connection() as connection:
