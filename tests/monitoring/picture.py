@@ -1,7 +1,7 @@
 """Draws the dashboard's queries as a Prometheus answers them.
 
-`python -m tests.monitoring.picture --prometheus URL FILE.svg`. It is not Grafana: a plain picture of the same panels, in
-the same places, with the same queries, for the documentation and for whoever has no Grafana at hand.
+`python -m tests.monitoring.picture --prometheus URL FILE.svg`. It is not Grafana: a plain picture of the same panels,
+in the same places, with the same queries, for the documentation and for whoever has no Grafana at hand.
 """
 
 import argparse

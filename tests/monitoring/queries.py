@@ -19,13 +19,12 @@ def wrong_with(query: str, series: Mapping[str, frozenset[str]]) -> list[str]:
         return [f"{query}: {error}"]
     found = []
     for node, labels in _named(tree, frozenset()):
-        if node.name not in series:
-            found.append(f"{query}: there is no metric {node.name}")
+        name = node.name or ""
+        if name not in series:
+            found.append(f"{query}: there is no metric {name}")
             continue
         matched = {matcher.name for matcher in node.matchers.matchers}
-        found += [
-            f"{query}: {node.name} has no label {label}" for label in sorted((matched | labels) - series[node.name])
-        ]
+        found += [f"{query}: {name} has no label {label}" for label in sorted((matched | labels) - series[name])]
     return found
 
 
