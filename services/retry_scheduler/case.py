@@ -40,6 +40,11 @@ class Request:
     kind: RetryKind
     revoked: bool = False  # by a pause or a dispute; kept, for the charge may have been made before that was read
 
+    @property
+    def method_key(self) -> str:
+        """Identity of what is to be charged; empty where that is not known."""
+        return self.method.key if self.method else ""
+
 
 @dataclass(slots=True)
 class Mark:
@@ -62,11 +67,12 @@ class Asked:
     method_key: str
     gave_back: RetryKind | None = None  # what it had used up, when it was revoked; until it turns out to be charged
     void_from: datetime | None = None  # where it was revoked, when it would have run out
+    method_at: datetime | None = None  # as of when the method was known that we asked to charge
 
 
 @dataclass(slots=True)
 class Tried:
-    """A payment method that a case was charged with, and when last."""
+    """A payment method and as of when it is known: charged, or entered by the customer."""
 
     method: PaymentMethod
     at: datetime
@@ -86,7 +92,13 @@ class RetryCase(Case):
     tried: list[Tried] = field(default_factory=list)  # newest first
     merchant: Known | None = None  # who charges, as failures said last; networks count per merchant and card
     processor: Known | None = None
-    urged: bool = False  # a new method or an order came: charge at once, as soon as no request is open (rule 18)
+    others_tried_at: datetime | None = None  # when somebody else tried to charge last: no answer to a request of ours
+    answered_at: datetime | None = None  # when the last request ended: answered, in part too, or timed out; none open
+    given_up: bool = False  # a charge that was due found no time or no budget left; finished until urged on
+    ordered_at: datetime | None = None  # the newest `retry.now`, also where its failure was not read yet
+    order_spent: datetime | None = None  # orders up to here were carried out
+    update_spent: datetime | None = None  # new methods up to here were charged
+    owed_since: datetime | None = None  # when a charge at once was asked for that a pause revoked
 
     @property
     def open_request(self) -> Request | None:
@@ -109,5 +121,7 @@ class RetryAccount(Account[RetryCase]):
     """An account on the retry track."""
 
     barred: list[str] = field(default_factory=list)  # methods that were declined hard (rule 18)
-    new_method: PaymentMethod | None = None  # of the newest `payment_method.updated` that counted
+    barred_at: dict[str, datetime] = field(default_factory=dict)  # the first of these declines, by method
+    updates: list[Tried] = field(default_factory=list)  # what `payment_method.updated` said, as it was read
+    new_method: PaymentMethod | None = None  # of the newest of them that counts
     new_method_at: datetime | None = None

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from dunning.domain import ids
 from dunning.domain.book import Attempt
+from dunning.domain.declines import is_overdue
 from dunning.domain.events import (
     ErrandReport,
     NoticeResult,
@@ -20,21 +21,21 @@ from dunning.domain.track import Closing, Track, Turn
 from dunning.domain.words import AccountStage, DeclineClass, Reason, RetryStage
 from dunning.domain.words import Track as TrackName
 from retry_scheduler.allowed import first_allowed
-from retry_scheduler.case import Asked, Mark, Plan, Request, RetryAccount, RetryCase, RetryKind
+from retry_scheduler.case import Asked, Mark, Plan, Request, RetryAccount, RetryCase, RetryKind, Tried
 from retry_scheduler.counting import count_payment, count_request, note_origin
+from retry_scheduler.finished import step_now
 from retry_scheduler.limits import over_limit
-from retry_scheduler.methods import asked_of, charged_at, note_tried, present_method
+from retry_scheduler.methods import asked_of, charged_at, note_tried, present, tried_since
 from retry_scheduler.next_step import (
     GiveUp,
     RetryAt,
     WaitForCustomer,
-    is_barred,
     last_attempt,
-    next_step,
     not_after,
     window_end,
 )
-from retry_scheduler.pausing import answered, charged_after_all, revoke, revoking_reason
+from retry_scheduler.pausing import answered, charged_after_all, revoke, revoking_reason, use
+from retry_scheduler.urging import bar, enter_method, inherit_urging, later_of, order, spend
 
 RETRY_REQUESTED = "dunning.retry.requested.v1"
 RetryTurn = Turn[RetryAccount]
@@ -69,9 +70,12 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
     def carry(self, former: RetryCase, case: RetryCase) -> None:
         """Who charges an invoice stays the same from one of its cases to the next."""
         case.merchant, case.processor = former.merchant, former.processor
+        inherit_urging(former, case)
 
-    def _note_method(self, case: RetryCase, event: PaymentFailed) -> None:
+    def _note_charge(self, case: RetryCase, event: PaymentFailed) -> None:
         note_origin(case, event)
+        if asked_of(case, event) is None and not is_overdue(event.failure):
+            case.others_tried_at = later_of(case.others_tried_at, event.failed_at)
         if event.payment_method:
             note_tried(case, event.payment_method, charged_at(case, event, event.failed_at))
 
@@ -80,32 +84,37 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
     def opened(self, turn: RetryTurn, case: RetryCase) -> None:
         """The first failure gives the plan, unless there is nothing to charge (rule 21)."""
         assert isinstance(turn.cause, PaymentFailed), "only a failure opens a case"
-        attempt, new_method_at = case.book.first, turn.account.new_method_at
-        case.urged = new_method_at is not None and new_method_at >= attempt.failed_at
-        self._note_method(case, turn.cause)
-        self._bar(turn, attempt)
+        attempt = case.book.first
+        self._note_charge(case, turn.cause)
+        self._bar(turn, attempt, but_not=case)
         self._plan(turn, case, attempt.decline_class)
 
     def failed_again(self, turn: RetryTurn, case: RetryCase, attempt: Attempt, event: PaymentFailed) -> None:
         """An answer to our request, one that came too late, or somebody else's attempt (rule 15)."""
         request = case.request
-        if request and event.failed_at >= request.not_after and event.failed_at > request.not_before:
+        if request and not attempt.overdue and request.not_after <= event.failed_at > request.not_before:
             if not request.revoked:
                 self._time_out(turn, case, request)
             request = None
-        self._note_method(case, event)
+        self._note_charge(case, event)
         asked = asked_of(case, event)
         if request and asked and asked.retry_id == request.retry_id:
-            answered(case, request)
+            answered(case, request, event.failed_at)
         elif asked:
             self._answered_late(case, asked, attempt)
-        self._bar(turn, attempt)
+        self._bar(turn, attempt, but_not=case)
         if case.open_request is None:
             self._plan(turn, case, attempt.decline_class)
 
     def came_late(self, turn: RetryTurn, case: RetryCase, event: PaymentFailed) -> None:
         """What is settled changes no case, but a hard refusal bars its method, in whatever order the two are read."""
         self._bar(turn, Attempt.of(event, self.method_key_of(case, event)))
+
+    def ignored(self, turn: RetryTurn, case: RetryCase, event: PaymentFailed) -> None:
+        """It is a fact all the same: its attempt number was seen (rule 15), and a hard refusal bars its method (18)."""
+        case.book.highest_attempt = max(case.book.highest_attempt, event.attempt_number)
+        turn.touch(case)
+        self.came_late(turn, case, event)
 
     @staticmethod
     def _answered_late(case: RetryCase, asked: Asked, attempt: Attempt) -> None:
@@ -115,35 +124,33 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         if case.mark and case.mark.retry_id == asked.retry_id:
             case.mark.decline_class, case.mark.method_key = attempt.decline_class, attempt.method_key
 
-    def _bar(self, turn: RetryTurn, attempt: Attempt) -> None:
+    def _bar(self, turn: RetryTurn, attempt: Attempt, *, but_not: RetryCase | None = None) -> None:
         """A method that was declined hard is charged in no case of the account any more (rule 18)."""
-        account, key = turn.account, attempt.method_key
-        if attempt.decline_class is not DeclineClass.HARD or not key or key in account.barred:
-            return
-        account.barred.append(key)
-        account.changed = True
-        for other in list(account.open_cases()):
-            if other.stage in (RetryStage.SCHEDULED, RetryStage.EXHAUSTED):
-                self._plan(turn, other, Reason.HARD_DECLINED)
+        key = attempt.method_key
+        if attempt.decline_class is DeclineClass.HARD and key and bar(turn.account, key, attempt.failed_at):
+            self._plan_all(turn, Reason.HARD_DECLINED, but_not=but_not)
+
+    def _plan_all(self, turn: RetryTurn, reason: str, *, but_not: RetryCase | None = None) -> None:
+        """Something became known of the account that the next charges of its cases depend on."""
+        for case in list(turn.account.open_cases()):
+            if case.stage != RetryStage.NONE and case is not but_not:
+                self._plan(turn, case, reason)
 
     def _plan(self, turn: RetryTurn, case: RetryCase, reason: str) -> None:
-        """Bring the stage in line with what follows now. A finished track stays finished unless it is urged on.
-
-        Until something was asked for, the failures alone decide, in whatever order they are read (rule 8).
-        """
+        """Bring the stage in line with what follows now, from all that is known, in whatever order it was read (8)."""
         policy = self.policy_of(case)
         if policy.retries is None or case.open_request is not None or last_attempt(case) is None:
             return
-        if case.is_finished and case.requested and not case.urged:
+        step = step_now(turn.account, case, policy, turn.now)
+        if step is None:
             return
-        step = next_step(turn.account, case, policy, turn.now)
         turn.touch(case)
         pause = None if isinstance(step, GiveUp) else pause_of(case, turn.now)
         if isinstance(step, RetryAt) and pause is None:
             case.plan = Plan(step.at, step.kind)
             self._enter(turn, case, RetryStage.SCHEDULED, reason, Upcoming(RetryStage.REQUESTED, step.at))
             return
-        case.plan, case.urged = None, case.urged and isinstance(step, RetryAt)
+        case.plan = None
         if pause is not None:
             self._enter(turn, case, RetryStage.PAUSED, pause.why)
         elif not isinstance(step, RetryAt):
@@ -182,9 +189,8 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
 
     def _time_out(self, turn: RetryTurn, case: RetryCase, request: Request) -> None:
         """Unanswered when its time has passed: a technical failure at that instant (rule 14)."""
-        case.request = None
-        key = request.method.key if request.method else ""
-        case.mark = Mark(request.not_after, DeclineClass.TECHNICAL, request.retry_id, key)
+        case.request, case.answered_at = None, request.not_after
+        case.mark = Mark(request.not_after, DeclineClass.TECHNICAL, request.retry_id, request.method_key)
         turn.count("request_timed_out")
 
     def _charge_if_allowed(self, turn: RetryTurn, case: RetryCase, plan: Plan) -> None:
@@ -194,17 +200,22 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         if plan.kind is not RetryKind.EXTRA:
             at, end = first_allowed(turn.now, case, retries), window_end(case, retries, turn.now)
             if end is not None and at > end:
-                case.plan = None
-                self._enter(turn, case, RetryStage.EXHAUSTED, Reason.RETRIES_EXHAUSTED)
+                self._give_up(turn, case, Reason.RETRIES_EXHAUSTED)
                 return
             if at > turn.now:
                 case.plan = Plan(at, plan.kind)
                 return
-        method = present_method(turn.account, case)
+        chosen = present(turn.account, case)
+        method = chosen.method if chosen else None
         if self._waits_for_limit(turn, case, plan, method):
             return
         until = not_after(case, retries, plan.kind, method.type if method else None, turn.now)
-        self._request(turn, case, plan.kind, method, until)
+        self._request(turn, case, plan.kind, chosen, until)
+
+    def _give_up(self, turn: RetryTurn, case: RetryCase, reason: Reason) -> None:
+        """A charge that was due cannot be made any more. Where one was made before, that is the end (rule 17)."""
+        case.plan, case.given_up = None, bool(case.requested)
+        self._enter(turn, case, RetryStage.EXHAUSTED, reason)
 
     def _waits_for_limit(self, turn: RetryTurn, case: RetryCase, plan: Plan, method: PaymentMethod | None) -> bool:
         """A charge over a network's limit waits for the first instant that is allowed; the window holds (rule 18)."""
@@ -218,31 +229,30 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
             return False
         turn.count("charge_over_network_limit")
         if over.until is None or (end is not None and over.until > end):
-            case.plan, case.urged = None, False
-            self._enter(turn, case, RetryStage.EXHAUSTED, Reason.BUDGET_EXHAUSTED)
+            spend(turn.account, case)
+            self._give_up(turn, case, Reason.BUDGET_EXHAUSTED)
         else:
             case.plan = Plan(over.until, plan.kind, waits_for=str(over.limit))
         return True
 
     def _request(
-        self, turn: RetryTurn, case: RetryCase, kind: RetryKind, method: PaymentMethod | None, until: datetime
+        self, turn: RetryTurn, case: RetryCase, kind: RetryKind, chosen: Tried | None, until: datetime
     ) -> None:
-        account, book = turn.account, case.book
+        account, book, method = turn.account, case.book, chosen.method if chosen else None
         number = book.highest_attempt + 1
         payment_id = book.attempts[-1].payment_id
         reference = ids.retry_id(case.case_id, number)
         case.request = Request(reference, number, payment_id, turn.now, until, method, kind)
         count_request(account, case, case.request, turn.now)
-        case.plan = None
+        case.plan = case.answered_at = None
         book.highest_attempt = number
-        case.requested.append(Asked(reference, payment_id, number, turn.now, method.key if method else ""))
-        match kind:
-            case RetryKind.PLANNED:
-                case.planned_used += 1
-            case RetryKind.TECHNICAL:
-                case.technical_used += 1
-            case RetryKind.EXTRA:
-                case.urged = False
+        asked = Asked(reference, payment_id, number, turn.now, case.request.method_key)
+        if chosen:
+            asked.method_at = chosen.at
+            note_tried(case, chosen.method, chosen.at)
+        case.requested.append(asked)
+        use(case, kind, 1)
+        spend(account, case)
         self.move(turn, case, RetryStage.REQUESTED, kind, upcoming=None, retry_id=reference)
         case.requests += 1
         last = last_attempt(case)
@@ -275,21 +285,21 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         request = case.request
         asked = asked_of(case, event) if isinstance(event, PaymentSucceeded) else None
         if request and asked and asked.retry_id == request.retry_id and isinstance(event, PaymentSucceeded):
-            answered(case, request)
-            key = request.method.key if request.method else ""
-            case.mark = Mark(event.succeeded_at, DeclineClass.SOFT, request.retry_id, key)
+            answered(case, request, event.succeeded_at)
+            case.mark = Mark(event.succeeded_at, DeclineClass.SOFT, request.retry_id, request.method_key)
             self._plan(turn, case, "partially_paid")
 
     def closed(self, turn: RetryTurn, case: RetryCase, closing: Closing) -> None:
         """Money moves every stage but `none` to `recovered`; other endings cancel what is unfinished (rule 22)."""
         event = closing.event
-        ours = isinstance(event, PaymentSucceeded) and asked_of(case, event) is not None
-        if not closing.handed_over:
+        asked = asked_of(case, event) if isinstance(event, PaymentSucceeded) else None
+        is_answered = asked is not None and case.request is not None and asked.retry_id == case.request.retry_id
+        if is_answered or not closing.handed_over:
             case.request = None
         case.plan = None
         kept = case.open_request.retry_id if case.open_request else None
         if closing.by_money and case.stage != RetryStage.NONE:
-            reason = Reason.PAID if ours else Reason.PAID_ELSEWHERE
+            reason = Reason.PAID if asked else Reason.PAID_ELSEWHERE
             self.move(turn, case, RetryStage.RECOVERED, reason, amount_minor=closing.amount_minor, handed_over=kept)
         elif not closing.by_money and case.stage != RetryStage.NONE and not case.is_finished:
             self.move(turn, case, RetryStage.CANCELLED, closing.reason, amount_minor=closing.amount_minor)
@@ -297,15 +307,18 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
     def handed_over(self, turn: RetryTurn, old: RetryCase, new: RetryCase, *, inherits: bool) -> None:
         """The next case goes on with the later failures and the open request, which is not made twice (rule 7)."""
         new.request, old.request = old.request, None
-        new.urged = old.urged
-        new.requested = list(old.requested)
-        settled_until = new.book.closed_until
-        new.tried = [tried for tried in old.tried if settled_until is None or tried.at > settled_until]
-        if old.mark and old.mark.at >= new.book.first.failed_at:
-            new.mark = old.mark
+        new.owed_since = old.owed_since
+        new.requested, new.tried = list(old.requested), list(old.tried)
         if inherits:
+            new.mark = old.mark
             new.planned_used, new.technical_used = old.planned_used, old.technical_used
-        elif new.open_request is not None:
+            new.answered_at, new.given_up = old.answered_at, old.given_up
+        else:  # what was asked for in the old case and ended there is no part of this one
+            new.requested = [asked for asked in old.requested if new.request and asked.retry_id == new.request.retry_id]
+            new.tried = tried_since(old, new)
+            for attempt in new.book.attempts:
+                attempt.late = False
+        if new.open_request is not None and not inherits:
             new.planned_used = int(new.open_request.kind is RetryKind.PLANNED)
             new.technical_used = int(new.open_request.kind is RetryKind.TECHNICAL)
         if new.open_request is None:
@@ -325,32 +338,26 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
                 account.changed |= account.facts.learn_customer(event.customer, event.at, self.facts_kept)
             case "payment_method.updated" if event.payment_method is not None:
                 self._method_updated(turn, event.payment_method, event.at)
-            case "retry.now":
-                named = account.cases.get(event.invoice_id or "")
-                if named is not None and named.open and not is_barred(account, named):
-                    self._urge(turn, named, "retry_now")
+            case "retry.now" if event.invoice_id is not None:
+                self._ordered(turn, event.invoice_id, event.at)
             case _:
                 turn.count("signal_without_effect")
 
     def _method_updated(self, turn: RetryTurn, method: PaymentMethod, at: datetime) -> None:
         """It replaces what was charged before it, and is charged at once where it is news (rules 12 and 18)."""
-        account = turn.account
-        if method.key in account.barred or (account.new_method_at is not None and account.new_method_at > at):
+        if not enter_method(turn.account, method, at):
             turn.count("method_without_effect")
             return
-        account.facts.learn_method(method, at)
-        account.new_method, account.new_method_at = method, at
-        account.changed = True
-        for case in list(account.open_cases()):
-            if case.book.first.failed_at <= at and all(tried.at <= at for tried in case.tried):
-                self._urge(turn, case, "payment_method_updated")
+        turn.account.facts.learn_method(method, at)
+        self._plan_all(turn, "payment_method_updated")
 
-    def _urge(self, turn: RetryTurn, case: RetryCase, reason: str) -> None:
-        if case.stage == RetryStage.NONE:  # nothing was ever charged: `payment_overdue`, or no retries in the policy
-            return
+    def _ordered(self, turn: RetryTurn, invoice_id: str, at: datetime) -> None:
+        """Kept with the invoice, for its failure may not have been read yet (rule 8)."""
+        case = self._case_of(turn.account, invoice_id)
+        order(case, at)
         turn.touch(case)
-        case.urged = True
-        self._plan(turn, case, reason)
+        if case.open and case.stage != RetryStage.NONE:
+            self._plan(turn, case, "retry_now")
 
     def heard(self, turn: RetryTurn, event: StageChanged | NoticeResult | ErrandReport) -> None:
         """Account enforcement terminated a case: what is unfinished here is cancelled (rule 37)."""

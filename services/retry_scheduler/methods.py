@@ -12,14 +12,21 @@ from retry_scheduler.case import Asked, RetryAccount, RetryCase, Tried
 TRIED_MAX = 8  # methods of one case; the oldest are forgotten
 
 
-def present_method(account: RetryAccount, case: RetryCase) -> PaymentMethod | None:
-    """The newest method that was not declined hard; None while none is known, or none is left.
+def present(account: RetryAccount, case: RetryCase) -> Tried | None:
+    """The newest method that was not declined hard, as known; None while none is known, or none is left.
 
     Where neither the case nor a signal names one, the account's newest is the best that is known.
     """
-    newest = [account.facts.method] if account.facts.method else []
-    candidates = _candidates(account, case) or newest
-    return next((method for method in candidates if method.key not in account.barred), None)
+    candidates = _candidates(account, case)
+    if not candidates and account.facts.method and account.facts.method_at:
+        candidates = [Tried(account.facts.method, account.facts.method_at)]
+    return next((each for each in candidates if each.method.key not in account.barred), None)
+
+
+def present_method(account: RetryAccount, case: RetryCase) -> PaymentMethod | None:
+    """The method of `present`."""
+    found = present(account, case)
+    return found.method if found else None
 
 
 def present_key(account: RetryAccount, case: RetryCase) -> str:
@@ -36,17 +43,18 @@ def knows_method(account: RetryAccount, case: RetryCase) -> bool:
 def all_barred(account: RetryAccount, case: RetryCase) -> bool:
     """Whether the case's methods are known and every one of them was declined hard."""
     candidates = _candidates(account, case)
-    return bool(candidates) and all(method.key in account.barred for method in candidates)
+    return bool(candidates) and all(each.method.key in account.barred for each in candidates)
 
 
-def _candidates(account: RetryAccount, case: RetryCase) -> list[PaymentMethod]:
+def _candidates(account: RetryAccount, case: RetryCase) -> list[Tried]:
     """Newest first: what the case was charged with since the last `payment_method.updated`, then that method.
 
     What was charged before it is replaced by it.
     """
-    since = account.new_method_at
-    found = [tried.method for tried in case.tried if since is None or tried.at > since]
-    return [*found, account.new_method] if account.new_method else found
+    method, since = account.new_method, account.new_method_at
+    if method is None or since is None:
+        return case.tried
+    return [*(tried for tried in case.tried if tried.at > since), Tried(method, since)]
 
 
 def note_tried(case: RetryCase, method: PaymentMethod, at: datetime) -> None:
@@ -57,12 +65,28 @@ def note_tried(case: RetryCase, method: PaymentMethod, at: datetime) -> None:
     case.tried = list(newest.values())[:TRIED_MAX]
 
 
+def tried_since(old: RetryCase, new: RetryCase) -> list[Tried]:
+    """What the next case was charged with, of what the case before it was: what its own failures name, as of these, and
+    what was asked for and is still open (rule 7)."""
+    settled_until, request = new.book.closed_until, new.open_request
+    named = {attempt.method_key: attempt.failed_at for attempt in new.book.attempts}
+    found: list[Tried] = []
+    for tried in old.tried:
+        key = tried.method.key
+        if settled_until is None or tried.at > settled_until or (request and request.method_key == key):
+            found.append(tried)
+        elif key in named:
+            found.append(Tried(tried.method, named[key]))
+    return sorted(found, key=lambda each: (each.at, each.method.key), reverse=True)
+
+
 def charged_at(case: RetryCase, event: PaymentFailed | PaymentSucceeded, at: datetime) -> datetime:
-    """As of when a payment says what was charged: an echo of what we asked for is as old as our request."""
+    """As of when a payment says what was charged. An echo of what we asked for is no news: it is as old as what we knew
+    when we asked, so a method that the customer entered meanwhile is newer, whenever that is read."""
     asked = asked_of(case, event)
     if asked is None or event.payment_method is None or event.payment_method.key != asked.method_key:
         return at
-    return min(at, asked.at)
+    return min(at, asked.method_at or asked.at)
 
 
 def asked_of(case: RetryCase, event: PaymentFailed | PaymentSucceeded) -> Asked | None:

@@ -9,6 +9,7 @@ from retry_scheduler.allowed import planned_at
 from retry_scheduler.case import RetryAccount, RetryCase, RetryKind
 from retry_scheduler.limits import is_forbidden_for_good
 from retry_scheduler.methods import all_barred, knows_method, present_key
+from retry_scheduler.urging import is_urged
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,16 @@ def waits_for_customer(account: RetryAccount, case: RetryCase) -> str | None:
     return None
 
 
+def charges_at_once(account: RetryAccount, case: RetryCase) -> bool:
+    """Whether a charge at once is asked for and there is a method to charge (rule 18)."""
+    return is_urged(account, case) and not is_barred(account, case)
+
+
 def next_step(account: RetryAccount, case: RetryCase, policy: Policy, now: datetime) -> NextStep:
     """What to do about a case with no open request."""
     retries = policy.retries
     assert retries is not None, "only policies with retries have a retry track"
-    urged = case.urged and not is_barred(account, case)
+    urged = charges_at_once(account, case)
     reason = None if urged else waits_for_customer(account, case)
     if reason is not None:
         return WaitForCustomer(reason)

@@ -21,15 +21,17 @@ def revoking_reason(case: RetryCase, request: Request, now: datetime) -> Reason 
 def revoke(case: RetryCase, request: Request) -> None:
     """It uses up nothing."""
     request.revoked = True
-    _use(case, request.kind, -1)
+    if request.kind is RetryKind.EXTRA:
+        case.owed_since = request.not_before
+    use(case, request.kind, -1)
     for asked in case.requested:
         if asked.retry_id == request.retry_id:
             asked.gave_back, asked.void_from = request.kind, request.not_after
 
 
-def answered(case: RetryCase, request: Request) -> None:
-    """The request is over; one that was charged although it was revoked counts after all."""
-    case.request = None
+def answered(case: RetryCase, request: Request, at: datetime) -> None:
+    """The request is over since an instant; one that was charged although it was revoked counts after all."""
+    case.request, case.answered_at = None, at
     for asked in case.requested:
         if asked.retry_id == request.retry_id:
             charged_after_all(case, asked, request.not_before)
@@ -38,15 +40,18 @@ def answered(case: RetryCase, request: Request) -> None:
 def charged_after_all(case: RetryCase, asked: Asked, at: datetime) -> None:
     """A request that was revoked was charged at an instant, also where another one was made since: it is used up."""
     if asked.gave_back is not None and asked.void_from is not None and at < asked.void_from:
-        _use(case, asked.gave_back, 1)
+        if asked.gave_back is RetryKind.EXTRA:
+            case.owed_since = None
+        use(case, asked.gave_back, 1)
         asked.gave_back = None
 
 
-def _use(case: RetryCase, kind: RetryKind, number: int) -> None:
+def use(case: RetryCase, kind: RetryKind, number: int) -> None:
+    """Use up so many retries of a kind, or give them back."""
     match kind:
         case RetryKind.PLANNED:
             case.planned_used += number
         case RetryKind.TECHNICAL:
             case.technical_used += number
         case RetryKind.EXTRA:
-            case.urged = number < 0
+            pass  # uses up nothing

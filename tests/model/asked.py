@@ -16,6 +16,7 @@ class Request:
     method: dict[str, Any] | None
     asked_at: datetime
     not_after: datetime
+    method_at: datetime | None = None  # as of when it was known
     state: str = "open"
 
 

@@ -21,6 +21,8 @@ class Attempt:
     failure: Data
     timed_out: str | None = None  # the request that nobody answered
     late: bool = False  # an answer after its time
+    foreign: bool = False  # answers no request of ours
+    fact: Fact | None = None  # that reports it
 
     @property
     def at(self) -> datetime:
@@ -63,8 +65,9 @@ class Case:
     requests: list[Request] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     plan: Plan | None = None
-    ordered: bool = False  # `retry.now` waits to be done
-    spent_update: Fact | None = None  # the new method that was charged at once
+    answered_at: datetime | None = None  # when the last request ended; none while one is open
+    spent_order: datetime | None = None  # orders up to here were carried out
+    spent_update: datetime | None = None  # new methods up to here were charged
     used_after: int = 0
     used_technical: int = 0
 

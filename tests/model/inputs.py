@@ -23,12 +23,12 @@ def read(story: Story, topic: str, data: Data, now: datetime) -> None:
         settle(story, fact.invoice, fact, now)
     match fact.kind:
         case "payment_method.updated":
-            for one in story.open_cases():
-                retries.method_updated(story, one, now)
+            for one in story.open_cases() if retries.effective_update(story) is fact else ():
+                retries.urged(story, one, now)
         case "retry.now":
             named = story.open_case(fact.data["invoice_id"])
             if named is not None:
-                retries.ordered(story, named, now)
+                retries.urged(story, named, now)
         case "customer.updated" | "payment.failed" | "payment.succeeded" if "customer" in fact.data:
             notices.address_changed(story)
         case "consent.changed":
@@ -37,9 +37,9 @@ def read(story: Story, topic: str, data: Data, now: datetime) -> None:
             notice_bounced(story, fact.data, now)
         case "account.reinstated":
             reinstate(story, fact, now)
-    if retries.is_hard(fact):  # rule 18: barred in all the account's cases
+    if retries.is_hard(fact) and retries.is_first_refusal(story, fact):  # rule 18: barred in all the account's cases
         for one in story.open_cases():
-            if one.invoice != fact.invoice and one.retry_stage in ("scheduled", "exhausted"):
+            if one.invoice != fact.invoice and one.retry_stage != "none":
                 retries.go_on(story, one, now)
     notices.unmark(story)
     accounts.write_status(story, now)
@@ -125,6 +125,8 @@ def open_new(story: Story, invoice: str, number: int, live: list[Fact], fact: Fa
         fact.ignored = True
         return
     case = new_case(story, invoice, number, live, policy)
+    for former in [one for one in story.cases if one.invoice == invoice and one is not case][-1:]:
+        case.spent_order, case.spent_update = former.spent_order, former.spent_update
     for one in live:
         retries.failure_read(story, case, one, now)
 
@@ -164,19 +166,26 @@ def open_next(
     first = min(live, key=failure_order)
     policy = old.policy if carried else policies.taken_over(story.policies, old.policy, first.own_at)
     case = new_case(story, old.invoice, number, live, policy)
-    case.requests = was.requests
-    case.ordered, case.spent_update = was.ordered, was.spent_update
+    case.requests = was.requests if carried else [request] if request is not None else []
+    case.spent_order, case.spent_update = was.spent_order, was.spent_update
     if carried:
         carry(case, was)
         old.entered, old.sendings = [], []
     else:
-        case.attempts = [one for one in was.attempts if one.at >= case.first.own_at]
+        kept = [one.fact for one in was.attempts if one.fact is not None and one.fact in live]
+        case.attempts = [retries.attempt_of(replace(one, request=open_only(one, request))) for one in kept]
         case.used_after = 1 if request is not None and request.kind == "after" else 0
         case.used_technical = 1 if request is not None and request.kind == "technical" else 0
     publish_stages(story, case, was, carried, now)
 
 
+def open_only(fact: Fact, request: Request | None) -> Request | None:
+    """What was asked for in the former case and ended there is no part of the next one."""
+    return fact.request if fact.request is request else None
+
+
 def carry(case: Case, was: Case) -> None:
+    case.answered_at = was.answered_at
     case.zone, case.country = was.zone, was.country
     case.attempts, case.plan = was.attempts, was.plan
     case.used_after, case.used_technical = was.used_after, was.used_technical

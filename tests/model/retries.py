@@ -15,7 +15,7 @@ UNFINISHED = ("scheduled", "requested", "waiting_for_customer", "paused")
 NO_CURE = ("hard", "needs_customer")
 
 
-def attempt_of(case: Case, failure: Fact) -> Attempt:
+def attempt_of(failure: Fact) -> Attempt:
     """0003, rule 18: a decline that does not say what was charged is of the method of the request that it answers, and
     an answer with our request's own method is no newer word on the method than the request."""
     data, request = failure.data, failure.request
@@ -23,10 +23,12 @@ def attempt_of(case: Case, failure: Fact) -> Attempt:
     if method is None and request is not None:
         method = request.method
     if request is not None and method_key(method) == method_key(request.method):
-        method_at = min(method_at, request.asked_at)
+        method_at = min(method_at, request.method_at or request.asked_at)
     named = data.get("payment_method") is not None
     order = (failure.own_at, 0, data["attempt_number"], data["payment_id"])
-    return Attempt(order, decline_class(data["failure"]), method, method_at if named else None, data["failure"])
+    found = Attempt(order, decline_class(data["failure"]), method, method_at if named else None, data["failure"])
+    found.fact, found.foreign = failure, request is None
+    return found
 
 
 def failure_read(story: Story, case: Case, fact: Fact, now: datetime) -> None:
@@ -36,7 +38,7 @@ def failure_read(story: Story, case: Case, fact: Fact, now: datetime) -> None:
     request = case.open_request
     if request is not None and fact.own_at >= request.not_after and fact.own_at > request.asked_at:
         time_out(case, request)
-    attempt = attempt_of(case, fact)
+    attempt = attempt_of(fact)
     answered = fact.request
     if answered is not None and answered.state != "open":
         attempt.late = True
@@ -44,7 +46,7 @@ def failure_read(story: Story, case: Case, fact: Fact, now: datetime) -> None:
             if other.timed_out == answered.retry_id:
                 other.decline_class, other.method = attempt.decline_class, attempt.method
     elif answered is not None:
-        answered.state = "answered"
+        answered.state, case.answered_at = "answered", fact.own_at
     case.attempts.append(attempt)
     go_on(story, case, now)
 
@@ -54,14 +56,14 @@ def part_paid(story: Story, case: Case, fact: Fact, now: datetime) -> None:
     request = fact.request
     if request is None or request.state != "open":
         return
-    request.state = "answered"
+    request.state, case.answered_at = "answered", fact.own_at
     case.attempts.append(Attempt((fact.own_at, 1, 0, ""), "soft", request.method, None, {}))
     go_on(story, case, now)
 
 
 def time_out(case: Case, request: Request) -> None:
     """Rule 14: unanswered by then, it counts as a technical failure at that instant."""
-    request.state = "timed out"
+    request.state, case.answered_at = "timed out", request.not_after
     order = (request.not_after, 1, 0, "")
     case.attempts.append(Attempt(order, "technical", request.method, None, {}, request.retry_id))
 
@@ -76,13 +78,28 @@ def is_hard(fact: Fact) -> bool:
     return fact.kind == "payment.failed" and decline_class(fact.data["failure"]) == "hard"
 
 
+def is_first_refusal(story: Story, fact: Fact) -> bool:
+    """Whether it says something new of its method: refused, or refused earlier than known."""
+    return refused_method(fact) not in {
+        refused_method(one) for one in story.history.facts if was_refused_before(one, fact)
+    }
+
+
+def was_refused_before(other: Fact, fact: Fact) -> bool:
+    return other is not fact and is_hard(other) and other.own_at <= fact.own_at
+
+
+def refused_method(fact: Fact) -> str | None:
+    asked = fact.request.method if fact.request is not None else None
+    return method_key(fact.data.get("payment_method") or asked)
+
+
 def barred(story: Story, before: datetime | None = None) -> set[str]:
     """Rule 18: declined hard anywhere in the account, `before` then."""
     found: set[str | None] = set()
     for fact in story.history.facts:
         if is_hard(fact) and (before is None or fact.own_at < before):
-            asked = fact.request.method if fact.request is not None else None
-            found.add(method_key(fact.data.get("payment_method") or asked))
+            found.add(refused_method(fact))
     return {one for one in found if one is not None}
 
 
@@ -97,33 +114,35 @@ def effective_update(story: Story) -> Fact | None:
     return max(enumerate(updates), key=lambda one: (one[1].own_at, one[0]))[1] if updates else None
 
 
-def candidates(story: Story, case: Case) -> list[Data]:
+def candidates(story: Story, case: Case) -> list[tuple[datetime, Data]]:
     """0003, rule 18: what the case was charged with, newest first, unless a `payment_method.updated` came since."""
     update = effective_update(story)
-    tried = sorted(
-        (
-            (one.method_at, method_key(one.method) or "", one.method)
-            for one in case.attempts
-            if one.method_at is not None
-        ),
-        key=lambda one: one[:2],
-        reverse=True,
-    )
-    found = [method for at, _, method in tried if method and (update is None or (at and at > update.own_at))]
-    return [*found, update.data["payment_method"]] if update is not None else found
+    charged = [(one.method_at, one.method) for one in case.attempts]
+    charged += [(one.method_at, one.method) for one in case.requests]
+    tried = [(at, method) for at, method in charged if at is not None and method is not None]
+    tried.sort(key=lambda one: (one[0], method_key(one[1]) or ""), reverse=True)
+    found = [(at, method) for at, method in tried if update is None or at > update.own_at]
+    if update is not None:
+        found.append((update.own_at, update.data["payment_method"]))
+    return found
 
 
-def present_method(story: Story, case: Case) -> Data | None:
+def present(story: Story, case: Case) -> tuple[datetime, Data] | None:
     """The newest that was not declined hard; where neither the case nor a signal names one, the account's newest."""
     known = candidates(story, case)
     if not known:
         newest = account_method(story)
         known = [newest] if newest else []
     barred_now = barred(story)
-    return next((one for one in known if method_key(one) not in barred_now), None)
+    return next((one for one in known if method_key(one[1]) not in barred_now), None)
 
 
-def account_method(story: Story) -> Data | None:
+def present_method(story: Story, case: Case) -> Data | None:
+    found = present(story, case)
+    return found[1] if found else None
+
+
+def account_method(story: Story) -> tuple[datetime, Data] | None:
     """Rule 12: the newest that any input named, whatever the invoice."""
     found = []
     for place, fact in enumerate(story.history.facts):
@@ -134,10 +153,12 @@ def account_method(story: Story) -> Data | None:
             continue
         request = fact.request
         if request is not None and method_key(method) == method_key(request.method):
-            at = min(at, request.asked_at)
+            at = min(at, request.method_at or request.asked_at)
         found.append((at, method_key(method) or "", place, method))
-    newest: Data | None = max(found, key=lambda one: one[:3])[3] if found else None
-    return newest
+    if not found:
+        return None
+    at, _, _, newest = max(found, key=lambda one: one[:3])
+    return at, newest
 
 
 def all_barred(story: Story, case: Case) -> bool:
@@ -147,7 +168,7 @@ def all_barred(story: Story, case: Case) -> bool:
     unnamed = last.decline_class == "hard" and (last.method is None or not known)
     if unnamed and (update is None or update.own_at < last.at):
         return True
-    return bool(known) and all(method_key(one) in barred_now for one in known)
+    return bool(known) and all(method_key(one) in barred_now for _, one in known)
 
 
 def must_wait(story: Story, case: Case) -> bool:
@@ -162,9 +183,24 @@ def must_wait(story: Story, case: Case) -> bool:
 def pending_update(story: Story, case: Case) -> bool:
     """0003, rule 12: news for a case unless dated before its first failure or before what was charged since."""
     update = effective_update(story)
-    if update is None or update is case.spent_update or case.first.own_at > update.own_at:
+    if update is None or case.first.own_at > update.own_at:
+        return False
+    if case.spent_update is not None and update.own_at <= case.spent_update:
         return False
     return all(one.method_at is None or one.method_at <= update.own_at for one in case.attempts)
+
+
+def newest_order(story: Story, case: Case) -> datetime | None:
+    """Of `retry.now` for this invoice, read before or after its failures."""
+    return max((one.own_at for one in story.history.of(case.invoice, "retry.now")), default=None)
+
+
+def pending_order(story: Story, case: Case) -> bool:
+    """0003, rule 18: as a new method, but any try of somebody else since counts."""
+    at = newest_order(story, case)
+    if at is None or case.first.own_at > at or (case.spent_order is not None and at <= case.spent_order):
+        return False
+    return all(one.at <= at for one in case.attempts if one.foreign)
 
 
 def window_end(case: Case) -> datetime | None:
@@ -226,35 +262,43 @@ def go_on(story: Story, case: Case, now: datetime) -> None:
     """What follows now, with no request open."""
     if case.open_request is not None or not case.attempts or not case.policy.has_retries:
         return
-    urged = case.ordered or pending_update(story, case)
-    if case.retry_stage == "exhausted" and case.requests and not urged:  # 0003, rule 8: finished
-        return
-    case.plan = None
-    if urged and not all_barred(story, case):  # rule 18: charged at once
-        case.plan = Plan(now, "extra")
+    if (pending_order(story, case) or pending_update(story, case)) and not all_barred(story, case):
+        case.plan = Plan(now, "extra")  # rule 18: charged at once
         story.transition(now, case, "retry", "scheduled")
         return
-    case.ordered = False
-    if must_wait(story, case):
+    finished = is_finished(story, case)
+    case.plan = None
+    if not finished and must_wait(story, case):
         story.transition(now, case, "retry", "waiting_for_customer", "hard_declined")
         return
-    case.plan = next_plan(story, case, now)
+    case.plan = None if finished else next_plan(story, case, now)
     if case.plan is None:
         story.transition(now, case, "retry", "exhausted", "retries_exhausted")
     else:
         story.transition(now, case, "retry", "scheduled")
 
 
-def method_updated(story: Story, case: Case, now: datetime) -> None:
+def is_finished(story: Story, case: Case) -> bool:
+    """0003, rule 8: once something was asked for, a plan that was full when that was answered stays so, whatever is
+    dated later and whenever that is read."""
+    at = case.answered_at
+    if at is None:
+        return False
+    known = replace(
+        story, history=replace(story.history, facts=[one for one in story.history.facts if one.own_at <= at])
+    )
+    then = replace(case, attempts=[one for one in case.attempts if one.at <= at])
+    if not [one for one in then.attempts if not one.late]:
+        return False
+    urged = pending_order(known, then) or pending_update(known, then)
+    if (urged and not all_barred(known, then)) or must_wait(known, then):
+        return False
+    return next_plan(known, then, at) is None
+
+
+def urged(story: Story, case: Case, now: datetime) -> None:
     """Rule 18: from `waiting_for_customer`, `exhausted` or `scheduled`; while `requested` it is kept."""
-    if case.retry_stage != "none" and pending_update(story, case):
-        go_on(story, case, now)
-
-
-def ordered(story: Story, case: Case, now: datetime) -> None:
-    """Rule 18: `retry.now` does the same with the present method unless it is barred."""
-    if case.attempts and case.retry_stage != "none" and not all_barred(story, case):
-        case.ordered = True
+    if case.retry_stage != "none":
         go_on(story, case, now)
 
 
@@ -286,9 +330,10 @@ def ask(story: Story, case: Case, now: datetime) -> Request:
         case.used_after += 1
     elif plan.kind == "technical":
         case.used_technical += 1
-    else:
-        case.ordered, case.spent_update = False, effective_update(story)
-    method = present_method(story, case)
+    update, found = effective_update(story), present(story, case)
+    case.spent_order = newest_order(story, case)
+    case.spent_update = max((at for at in (case.spent_update, update and update.own_at) if at), default=None)
+    method = found[1] if found else None
     end = window_end(case)
     not_after = later(now, timeout(case, method), case.zone)
     if end is not None and plan.kind != "extra":
@@ -297,7 +342,9 @@ def ask(story: Story, case: Case, now: datetime) -> Request:
     last = case.in_order()[-1]
     retry_id = f"{case.id}:{attempt_number}"
     request = Request(retry_id, attempt_number, last.data["payment_id"], plan.kind, method, now, not_after)
+    request.method_at = found[0] if found else None
     case.requests.append(request)
+    case.answered_at = None
     story.transition(now, case, "retry", "requested")
     data = {
         "retry_id": request.retry_id,

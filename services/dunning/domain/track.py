@@ -112,6 +112,9 @@ class Track(Generic[A, C]):
     def came_late(self, turn: Turn[A], case: C, event: PaymentFailed) -> None:
         """A failure that was paid, voided or terminated before it was read, or before the start: it changes no case."""
 
+    def ignored(self, turn: Turn[A], case: C, event: PaymentFailed) -> None:
+        """A failure that a policy wants to be ignored; `case` is not open."""
+
     def amount_changed(self, turn: Turn[A], case: C, event: PaymentSucceeded | Signal) -> None:
         """A partial payment or an adjustment of an open case; what is owed may have changed."""
 
@@ -228,6 +231,7 @@ class Track(Generic[A, C]):
         self.learn(turn, event, event.failed_at)
         if policy is not None and policy.ignore:
             turn.count("ignored_by_policy")
+            self.ignored(turn, case, event)
             return
         book.currency = event.currency
         turn.touch(case)

@@ -3,7 +3,7 @@
 import pytest
 
 from dunning.domain import ids
-from dunning.domain.events import Failure, RetryRequested, StageChanged
+from dunning.domain.events import Failure, PaymentFailed, PaymentSucceeded, RetryRequested, Signal, StageChanged
 from tests.builders import (
     HARD,
     NEEDS_CUSTOMER,
@@ -325,3 +325,93 @@ def test_a_new_method_of_the_failures_own_instant_is_charged_at_once_in_either_o
 
     assert before.until("03-02 10:00").lines("charge") == charged
     assert after.until("03-02 10:00").lines("charge") == charged
+
+
+def test_a_try_after_a_kept_method_makes_it_old_news_in_whatever_order_the_two_are_read() -> None:
+    kept, tried = new_card("03-03 12:00"), failed("03-03 12:30", payment_id="pay_2", initiated_by="customer")
+
+    def charged(*order: PaymentFailed | Signal) -> list[str]:
+        story = Story(only_retries()).reads(failed("03-02 10:00")).at("03-03 12:30", *order)
+        story.reads(failed("03-03 13:00", attempt_number=2, retry_id=FIRST_RETRY))
+        return story.until("03-06 13:00").lines("charge")[1:]
+
+    assert charged(kept, tried) == charged(tried, kept) == ["03-06 13:00 charge in_1 #3 4900 EUR"]
+
+
+def test_a_method_entered_before_a_request_that_is_read_after_its_answer_is_charged_at_once() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00")).until("03-03 10:00")
+    story.reads(failed("03-03 10:01", attempt_number=2, retry_id=FIRST_RETRY))
+
+    story.at("03-03 10:05", new_card("03-03 09:59")).until("03-03 10:05")
+
+    assert story.lines("charge")[1:] == ["03-03 10:05 charge in_1 #3 4900 EUR"]
+    assert [each.payment_method_id for each in story.outputs(RetryRequested)] == ["pm_1", "pm_2"]
+
+
+def test_a_new_method_and_a_decline_that_needs_the_customer_act_by_their_own_times() -> None:
+    def ends(method_at: str, *, method_first: bool) -> str:
+        declined = failed("03-02 11:00", attempt_number=2, failure=NEEDS_CUSTOMER)
+        order = (new_card(method_at), declined) if method_first else (declined, new_card(method_at))
+        story = Story(only_retries()).reads(failed("03-02 10:00")).at("03-02 12:00", *order)
+        return story.until("03-02 12:00").lines("retry")[-1].split(">")[1]
+
+    assert ends("03-02 10:30", method_first=True) == "waiting_for_customer"
+    assert ends("03-02 10:30", method_first=False) == "waiting_for_customer"
+    assert ends("03-02 11:30", method_first=True) == "requested"
+    assert ends("03-02 11:30", method_first=False) == "requested"
+
+
+def test_a_method_that_was_declined_hard_before_it_was_entered_is_ignored_also_where_that_is_read_later() -> None:
+    refused = failed("03-02 10:30", invoice_id="in_2", payment_id="pay_2", failure=HARD, payment_method=OTHER_VISA)
+
+    def stages(*order: PaymentFailed | Signal) -> list[str]:
+        story = Story(only_retries()).reads(failed("03-02 10:00")).at("03-02 12:00", *order)
+        return story.until("03-03 10:00").lines("charge")
+
+    entered = new_card("03-02 11:00")
+    assert stages(refused, entered) == stages(entered, refused) == ["03-03 10:00 charge in_1 #2 4900 EUR"]
+
+
+def test_an_order_to_retry_now_counts_by_its_time_also_where_its_failure_is_read_later() -> None:
+    def charged(ordered_at: str, *, order_first: bool) -> list[str]:
+        failure, order = failed("03-02 10:00"), signal("retry.now", ordered_at)
+        story = Story(only_retries()).at("03-02 12:00", *((order, failure) if order_first else (failure, order)))
+        return story.until("03-02 12:00").lines("charge")
+
+    at_once = ["03-02 12:00 charge in_1 #2 4900 EUR"]
+    assert charged("03-02 11:00", order_first=True) == charged("03-02 11:00", order_first=False) == at_once
+    assert charged("03-02 09:00", order_first=True) == charged("03-02 09:00", order_first=False) == []
+
+
+def test_a_plan_that_was_full_when_its_request_was_answered_is_finished_whatever_else_is_read_before_that() -> None:
+    part = paid("03-03 11:00", remaining=900, retry_id=FIRST_RETRY)
+    tried = failed("03-03 12:00", payment_id="pay_2", initiated_by="customer", failure=NEEDS_CUSTOMER)
+
+    def ends(*order: PaymentFailed | PaymentSucceeded) -> list[str]:
+        story = Story(only_retries(after=["1d"])).reads(failed("03-02 10:00")).at("03-03 12:00", *order)
+        return story.until("03-03 12:00").since("03-03 12", "retry")
+
+    assert ends(part, tried) == ends(tried, part) == ["03-03 12:00 retry in_1 requested>exhausted"]
+
+
+def test_a_request_that_the_money_answers_is_not_handed_over_to_the_next_case() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00"))
+    story.reads(failed("03-03 12:00", payment_id="pay_2", initiated_by="customer"))
+
+    story.at("03-03 12:30", paid("03-03 11:00", retry_id=FIRST_RETRY)).until("03-03 12:30")
+
+    assert story.since("03-03 12:30", "retry") == [
+        "03-03 12:30 retry in_1 requested>recovered",
+        "03-03 12:30 retry in_1 none>scheduled",
+    ]
+
+
+def test_an_ignored_failure_is_a_fact_all_the_same_its_number_was_seen_and_its_hard_refusal_bars() -> None:
+    def then(failure: Failure) -> list[str]:
+        ignoring = {"id": "nothing", "version": 1, "priority": 5, "ignore": True, "match": {"segments": ["test"]}}
+        story = Story(only_retries(), ignoring)
+        story.reads(failed("03-02 10:00", attempt_number=3, segment="test", failure=failure))
+        return story.reads(failed("03-03 10:00", attempt_number=2)).until("03-04 10:00").lines("retry", "charge")
+
+    assert then(SOFT)[-1] == "03-04 10:00 charge in_1 #4 4900 EUR"
+    assert then(HARD) == ["03-03 10:00 retry in_1 none>waiting_for_customer"]

@@ -1,0 +1,63 @@
+"""When a plan is finished for good (rules 8 and 17).
+
+A plan that was full, or whose window was over, when its last request was answered is `exhausted` from that answer on.
+What is dated later changes nothing, unless it urges a charge at once; and that must not depend on which of the two was
+read first. So what follows is asked twice: as of the answer, and with all that is known.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from dunning.domain.policy import Policy
+from retry_scheduler.case import RetryAccount, RetryCase
+from retry_scheduler.next_step import GiveUp, NextStep, charges_at_once, last_attempt, next_step
+from retry_scheduler.urging import newest_update
+
+
+def step_now(account: RetryAccount, case: RetryCase, policy: Policy, now: datetime) -> NextStep | None:
+    """What to do about a case with no open request; None where it stays finished.
+
+    Until something was asked for, all failures decide (rule 8).
+    """
+    if charges_at_once(account, case):
+        case.given_up = False
+        return next_step(account, case, policy, now)
+    if case.given_up:
+        return None
+    step, at = next_step(account, case, policy, now), case.answered_at
+    if isinstance(step, GiveUp) or at is None or not _knows_later(account, case, at):
+        return step
+    case_then = _case_as_of(case, at)
+    if last_attempt(case_then) is None:
+        return step
+    then = next_step(_account_as_of(account, at), case_then, policy, at)
+    return then if isinstance(then, GiveUp) else step
+
+
+def _knows_later(account: RetryAccount, case: RetryCase, at: datetime) -> bool:
+    """Whether anything that could change the step is dated after an instant."""
+    last = last_attempt(case)
+    return (
+        (last is not None and last.at > at)
+        or any(barred_at > at for barred_at in account.barred_at.values())
+        or any(mark.at > at for mark in case.book.marks)
+        or (account.new_method_at is not None and account.new_method_at > at)
+    )
+
+
+def _account_as_of(account: RetryAccount, at: datetime) -> RetryAccount:
+    barred = [key for key in account.barred if key not in account.barred_at or account.barred_at[key] <= at]
+    updates = [each for each in account.updates if each.at <= at]
+    then = replace(account, barred=barred, updates=updates, new_method=None, new_method_at=None)
+    newest = newest_update(then)
+    then.new_method, then.new_method_at = (newest.method, newest.at) if newest else (None, None)
+    return then
+
+
+def _case_as_of(case: RetryCase, at: datetime) -> RetryCase:
+    """What was charged since with a method that had been charged before leaves only the later instant: that will do."""
+    attempts = [attempt for attempt in case.book.attempts if attempt.failed_at <= at]
+    named = {attempt.method_key for attempt in attempts}
+    book = replace(case.book, attempts=attempts, marks=[mark for mark in case.book.marks if mark.at <= at])
+    tried = [each for each in case.tried if each.at <= at or each.method.key in named]
+    return replace(case, book=book, tried=tried)
