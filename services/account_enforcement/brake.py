@@ -143,24 +143,25 @@ class Brake:
     # --- beside the work --------------------------------------------------------------------------------------------
 
     async def standing(self, connection: Connection) -> Standing:
-        """How it stands, for those who look."""
+        """How it stands, for those who look. Without a limit of its own: by the limit of the services that run."""
         now = await connection.fetchval("select clock_timestamp()")
         row = await connection.fetchrow(QUERIES["brake"])
         assert row is not None, "there is one row"
         reckoned = default_limit(row["accounts_known"], row["busiest_day"])
-        limit = self._limit if self._limit is not None else reckoned
+        said = self._limit if self._limit is not None else row["limit_set"]
         return Standing(
             row["shut_at"],
             await connection.fetchval(QUERIES["counted_since"], _window(row["opened_at"], now)),
-            limit,
+            said if said is not None else reckoned,
             await connection.fetchval(QUERIES["count_held"], HELD_COUNTED_MAX),
         )
 
     async def watch(self, connect: Connect, health: Health) -> None:
-        """Raise the alarm while it is shut, and tell the metrics, for ever."""
+        """Raise the alarm while it is shut, tell the metrics, and our limit to those who look, for ever."""
         while True:
             try:
                 async with connect() as connection:
+                    await connection.execute(QUERIES["tell_limit"], self._limit)
                     found = await self.standing(connection)
             except StoreUnavailable:
                 health.metrics.retries.labels("brake").inc()

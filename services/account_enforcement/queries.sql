@@ -6,7 +6,11 @@ select shut_at, opened_at, accounts_known, busiest_day, counted_at from brake fo
 
 -- name: brake
 -- As it stands, for those who only look.
-select shut_at, opened_at, accounts_known, busiest_day, counted_at from brake;
+select shut_at, opened_at, accounts_known, busiest_day, counted_at, limit_set from brake;
+
+-- name: tell_limit
+-- What the settings of a running service say, for those who look from elsewhere.
+update brake set limit_set = $1 where limit_set is distinct from $1;
 
 -- name: count_days
 -- Days in UTC that ended 24 hours ago or earlier, for what happens now must not raise its own limit; each once, so that 60

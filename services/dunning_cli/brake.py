@@ -17,7 +17,6 @@ app = typer.Typer(help="See and open the brake against mass restriction.", no_ar
 
 RECORDS_SHOWN = 10
 _SERVICE = "account_enforcement"
-_LIMIT = "DUNNING_MAX_RESTRICTIONS_PER_DAY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +66,8 @@ async def _shown(place: "Place") -> _Shown:
     from dunning_cli.stack.reach import require_database
 
     require_database(place.settings.database_url.get_secret_value())
-    limit = place.named.get(_LIMIT)
     async with service_schema(place.settings, _SERVICE) as connection:
-        standing = await Brake(int(limit) if limit else None).standing(connection)
+        standing = await Brake(None).standing(connection)
         rows = await connection.fetch(QUERIES["brake_record"], RECORDS_SHOWN)
     return _Shown(standing, [dict(row) for row in rows])
 

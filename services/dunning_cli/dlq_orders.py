@@ -29,11 +29,14 @@ if TYPE_CHECKING:
 def replay(
     letter_id: LetterIds = None,
     body: Annotated[
-        Path | None, typer.Option("--body", metavar="FILE", help="Read this body instead: the corrected event. One id.")
+        Path | None,
+        typer.Option("--body", metavar="FILE", help="Read this body instead: the corrected event. Ids of one message."),
     ] = None,
     header: Annotated[
         list[str] | None,
-        typer.Option("--header", metavar="NAME=VALUE", help="Correct a header; an empty value drops it. One id."),
+        typer.Option(
+            "--header", metavar="NAME=VALUE", help="Correct a header; an empty value drops it. Ids of one message."
+        ),
     ] = None,
     topic: Topic = None,
     service: Service = None,
@@ -53,6 +56,8 @@ def replay(
     masked, a corrected body is needed. What was applied is not applied again; what fails again may be replayed again.
     The event's own time decides what it does: a failure that was paid in the meantime does nothing.
 
+    What several services set aside has an id for each of them; all are named with the one corrected body.
+
     Example: dunning dlq replay retry_scheduler:payment.failed:0:12 --body event.json --why "currency was missing"
 
     Example: dunning dlq replay --reason no_policy --since 24h --yes
@@ -62,8 +67,9 @@ def replay(
     from dunning_cli.dead_letters.orders import signed
 
     correction = Correction(_content(body), tuple(_header(text) for text in header or ()))
-    if correction.is_given and len(letter_id or ()) != 1:
-        raise CommandError(WRONG_QUESTION, "--body and --header correct one dead letter: name its id", exit_code=2)
+    if correction.is_given and not letter_id:
+        message = "--body and --header correct one message: name its id, one for each service that set it aside"
+        raise CommandError(WRONG_QUESTION, message, exit_code=2)
     asked = _asked(letter_id, topic, service, reason, since, until, limit, yes=yes)
     report = ask(replayed(find_place(data_dir).settings, asked, correction, signed(by, why), wait))
     print("\n".join(report.lines))

@@ -11,6 +11,7 @@ from dunning.runtime.problem import TEMPLATES_UNUSABLE
 from dunning_cli.errors import CommandError
 from dunning_cli.listing import Format, Output
 from dunning_cli.policy_diff import diff
+from dunning_cli.policy_mail import mail
 from dunning_cli.preview import preview
 from dunning_cli.templates import known_templates, own_templates
 
@@ -23,6 +24,7 @@ app = typer.Typer(help="Check policy files and see what they would do.", no_args
 
 app.command("preview", short_help="Print the dated timeline of a case that nobody pays.")(preview)
 app.command("diff", short_help="Say in words what changes for a customer between two policy files.")(diff)
+app.command("mail", short_help="Print the mail of a template as a customer would read it.")(mail)
 
 
 @app.command("lint", short_help="Say everything that is wrong with policy files.")

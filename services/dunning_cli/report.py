@@ -1,5 +1,6 @@
 """`dunning report`: what happened, or would have, in numbers by day."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -75,7 +76,7 @@ def _lines(found: "DryRun") -> list[str]:
         return ["no service has observed yet: `dunning mode set all observe`"]
     lines = [f"{service} observed since {rfc3339(at)}" for service, at in found.since.items()]
     lines += ["", "notices that would have been sent, and those that would not"]
-    lines += columns(
+    lines += _table(
         ("day", "rung", "channel", "outcome", "number"),
         [
             (each["day"], visible(each["rung"]), each["channel"], _outcome(each), str(each["number"]))
@@ -83,16 +84,21 @@ def _lines(found: "DryRun") -> list[str]:
         ],
     )
     lines += ["", "charges that would have been asked for"]
-    lines += columns(
+    lines += _table(
         ("day", "number", "amount"),
         [(each["day"], str(each["number"]), money(each["amount_minor"], each["currency"])) for each in found.charges],
     )
     lines += ["", "accounts that would have become"]
-    lines += columns(
+    lines += _table(
         ("day", "status", "accounts"),
         [(each["day"], each["status"], str(each["accounts"])) for each in found.restrictions],
     )
     return lines
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Aligned columns; a table without rows says so."""
+    return columns(titles, rows) if rows else ["none"]
 
 
 def _outcome(each: Any) -> str:

@@ -1,6 +1,7 @@
 """`dunning simulate`: what all three services would do with a file of events, on a simulated clock."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,9 +9,12 @@ import typer
 
 from dunning_cli.errors import CommandError
 from dunning_cli.listing import Format, format_option
+from dunning_cli.run import ServiceName
 from dunning_cli.templates import known_templates
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from dunning.domain.policy import Policies
     from dunning_cli.simulation.processor import Processor
 
@@ -29,6 +33,14 @@ def simulate(
     test_mode: Annotated[
         bool, typer.Option("--test-mode", help="Let events with livemode: false act, as DUNNING_TEST_MODE does.")
     ] = False,
+    start: Annotated[
+        str | None,
+        typer.Option("--start", metavar="TIME", help="What failed before it opens no case, as with DUNNING_START."),
+    ] = None,
+    without: Annotated[
+        list[ServiceName] | None,
+        typer.Option("--without", help="Leave out a service, as if it were down. Repeatable.", show_default=False),
+    ] = None,
     processes: Annotated[
         int | None,
         typer.Option("--processes", min=1, metavar="N", help="How many share the work; left out: one a core at most."),
@@ -43,24 +55,39 @@ def simulate(
     Example: dunning simulate --policy deploy/policies/standard.yaml --events events.ndjson --until 2026-05-01T00:00:00Z
     --charges fail
     """
-    from dunning.domain.calendar import parse_rfc3339
+    from dunning.domain.track import BEFORE_EVERYTHING
     from dunning_cli.simulation.lines import BadLine, read_inputs
+    from dunning_cli.simulation.simulate import Simulation
     from dunning_cli.simulation.whole import simulate as simulate_all
 
-    stop_at = parse_rfc3339(until)
-    if stop_at is None:
-        raise _unusable(f'--until: "{until}" is not an RFC 3339 time with an offset, such as 2026-05-01T00:00:00Z')
+    stop_at = _time("--until", until)
+    begins = BEFORE_EVERYTHING if start is None else _time("--start", start)
+    down = frozenset(service.value for service in without or ())
     try:
         lines = read_inputs(str(events), _content(events))
         processor = _processor(charges)
     except BadLine as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from None
-    told = simulate_all(lines, stop_at, _policies(policy), processor, test_mode=test_mode, processes=processes)
+    told = simulate_all(
+        lines,
+        stop_at,
+        partial(Simulation, _policies(policy), processor, test_mode=test_mode, start=begins, down=down),
+        processes=processes,
+    )
     for remark in told.remarks:
         print(f"{events}:{remark.number}: {remark.what}", file=sys.stderr)
     sys.stdout.buffer.writelines(line.text + b"\n" for line in told.lines)
     sys.stdout.buffer.flush()
+
+
+def _time(option: str, text: str) -> "datetime":
+    from dunning.domain.calendar import parse_rfc3339
+
+    time = parse_rfc3339(text)
+    if time is None:
+        raise _unusable(f'{option}: "{text}" is not an RFC 3339 time with an offset, such as 2026-05-01T00:00:00Z')
+    return time
 
 
 def _policies(paths: list[Path]) -> "Policies":

@@ -144,14 +144,13 @@ async def test_what_was_set_aside_is_replayed_corrected_by_each_service_and_acts
         listed = json.loads((await dlq(platform, "list", "--topic", FAILED, "--format", "json"))[1])
         ids = [each["id"] for each in listed if each["original"]["offset"] == str(offset)]
         assert {letter_id.partition(":")[0] for letter_id in ids} == set(READERS[FAILED])
-        for letter_id in ids:
-            given = "replay", letter_id, "--body", str(corrected), "--by", "anna"
-            exit_code, said = await dlq(platform, *given, "--wait", "60")
-            assert exit_code == 0, said
-            assert said.strip().endswith(": applied"), said
-            exit_code, said = await dlq(platform, *given)
-            assert exit_code == 1, said
-            assert "is replayed once: replayed, corrected by anna at" in said
+        given = "replay", *ids, "--body", str(corrected), "--by", "anna"
+        exit_code, said = await dlq(platform, *given, "--wait", "60")
+        assert exit_code == 0, said
+        assert [line.rpartition(": ")[2] for line in said.splitlines()] == ["applied"] * len(ids), said
+        exit_code, said = await dlq(platform, *given)
+        assert exit_code == 1, said
+        assert "is replayed once: replayed, corrected by anna at" in said
         for each in (invoice, behind):
             await seen.stage(each.account_id, "retry", "scheduled")
             await seen.status(each.account_id, "past_due")

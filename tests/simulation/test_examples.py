@@ -1,4 +1,4 @@
-"""The runnable examples of docs/examples: what `dunning simulate` prints is what their `expected.txt` says."""
+"""The runnable examples of docs/examples: what comes out is what they say."""
 
 import json
 import shlex
@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dunning_cli.main import app
+from tests.sessions import carry_out
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
@@ -29,16 +30,37 @@ def line(event: dict[str, Any]) -> str | None:
     return None
 
 
-def told_by(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def test_every_example_can_be_run() -> None:
+    """With events for the simulator, or as a session; sessions that need servers are run in tests/integration."""
+    kinds = ("expected.txt", "session.txt", "live.txt")
+
+    assert set(folders()) == {name for kind in kinds for name in examples_with(kind)}
+
+
+def folders() -> list[str]:
+    return sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_dir())
+
+
+def examples_with(name: str) -> list[str]:
+    return sorted(file.parent.name for file in EXAMPLES.glob(f"*/{name}"))
+
+
+@pytest.mark.parametrize("name", examples_with("expected.txt"))
+def test_an_example_tells_what_it_says(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is set aside is said in `errors.txt`; without that file nothing is."""
+    folder = EXAMPLES / name
     monkeypatch.chdir(folder)
     options = shlex.split((folder / "options").read_text())
+
     done = CliRunner().invoke(app, ["simulate", "--policy", "policy.yaml", "--events", "events.ndjson", *options])
+
     assert done.exit_code == 0, done.output
-    return sorted(text for row in done.stdout.splitlines() if (text := line(json.loads(row))) is not None)
+    told = sorted(text for row in done.stdout.splitlines() if (text := line(json.loads(row))) is not None)
+    errors = folder / "errors.txt"
+    assert told == sorted((folder / "expected.txt").read_text().splitlines())
+    assert done.stderr == (errors.read_text() if errors.exists() else "")
 
 
-@pytest.mark.parametrize("name", sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_dir()))
-def test_an_example_tells_what_it_says(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = EXAMPLES / name
-
-    assert told_by(folder, monkeypatch) == sorted((folder / "expected.txt").read_text().splitlines())
+@pytest.mark.parametrize("name", examples_with("session.txt"))
+def test_a_session_goes_as_it_says(name: str) -> None:
+    carry_out(EXAMPLES / name, (EXAMPLES / name / "session.txt").read_text())

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dunning.runtime.problem import SETTING_WRONG, Problem
 
-S = TypeVar("S", bound="Settings")
+S = TypeVar("S", bound=BaseSettings)
 
 
 class Settings(BaseSettings):

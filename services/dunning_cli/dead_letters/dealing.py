@@ -86,6 +86,8 @@ async def replayed(settings: Settings, asked: Asked, correction: Correction, by:
     require_broker(settings)
     async with Orders.open(settings) as orders, DeadLetters.open(settings) as letters:
         found = await _found(asked, orders, letters)
+        if correction.is_given:
+            require_one_message([letter for letter, _ in found])
         may = [letter for letter, standing in found if _why_no_replay(letter, standing, correction) is None]
         if asked.places:
             _refuse(_why_no_replay(letter, standing, correction) for letter, standing in found)
@@ -126,6 +128,14 @@ async def _found(asked: Asked, orders: Orders, letters: DeadLetters) -> Found:
         there = (await letters.newest(asked.wanted, asked.limit, orders.in_states(TO_DO)))[::-1]
     standings = await orders.of([letter.place for letter in there])
     return [(letter, standings[letter.place]) for letter in there]
+
+
+def require_one_message(found: Sequence[DeadLetter]) -> None:
+    """A correction is of one message, which several services may have set aside. Raises CommandError."""
+    messages = {letter.came_from for letter in found}
+    if len(messages) > 1:
+        said = f"--body and --header correct one message, and these ids are of {len(messages)}; nothing was ordered"
+        raise CommandError(NOT_TO_BE_DONE, said)
 
 
 def _why_no_replay(letter: DeadLetter, standing: Standing, correction: Correction) -> str | None:

@@ -52,6 +52,11 @@ class DeadLetter:
         return self.told.get("detail", "")
 
     @property
+    def came_from(self) -> tuple[str, str, str]:
+        """Topic, partition and offset of the message, the same for all services that set it aside."""
+        return self.told.get("topic", ""), self.told.get("partition", ""), self.told.get("offset", "")
+
+    @property
     def is_masked(self) -> bool:
         """Whether the body is not as it came, because a card number in it was masked (rule 5)."""
         return MASKED in self.told or self.reason == UnreadableReason.CARD_NUMBER

@@ -9,11 +9,10 @@ from dunning.contracts.decoded import PassedOver, Sighting, Unreadable
 from dunning.domain.events import Input
 from dunning.domain.livemode import acts_here
 from dunning.domain.policy import Policies
+from dunning.domain.track import BEFORE_EVERYTHING
 from dunning_cli.simulation.lines import InputLine, OutputLine, line_of
 from dunning_cli.simulation.processor import Processor
 from dunning_cli.simulation.world import World
-
-SERVICES = 3
 
 
 class Remark(NamedTuple):
@@ -35,9 +34,17 @@ class Told:
 class Simulation:
     """A world that is fed from lines, with an inbox of its own (rule 1)."""
 
-    def __init__(self, policies: Policies, processor: Processor, *, test_mode: bool = False) -> None:
-        """In test mode `livemode: false` acts (rule 4)."""
-        self._world = World(policies, processor)
+    def __init__(
+        self,
+        policies: Policies,
+        processor: Processor,
+        *,
+        test_mode: bool = False,
+        start: datetime = BEFORE_EVERYTHING,
+        down: frozenset[str] = frozenset(),
+    ) -> None:
+        """In test mode `livemode: false` acts (rule 4); `start` and `down` are those of the world."""
+        self._world = World(policies, processor, start, down)
         self._test_mode = test_mode
         self._seen: dict[int, int] = {}
         self._told = Told()
@@ -84,7 +91,7 @@ class Simulation:
 
     def _apply(self, line: InputLine, event: Input, sightings: tuple[Sighting, ...]) -> None:
         refused = self._world.read(event, line.at)
-        if len(refused) == SERVICES:  # it had no effect anywhere: sent again, it may
+        if len(refused) == len(self._world.running):  # it had no effect anywhere: sent again, it may
             for sighting in sightings:
                 self._seen.pop(sighting.key, None)
         for reason in sorted(set(refused.values())):

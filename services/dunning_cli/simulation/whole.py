@@ -1,16 +1,14 @@
 """All lines through the simulator, on as many cores as are worth it: the same bytes on one as on many."""
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain
 from operator import attrgetter
 
-from dunning.domain.policy import Policies
 from dunning_cli.simulation.apart import set_apart
 from dunning_cli.simulation.lines import InputLine
-from dunning_cli.simulation.processor import Processor
 from dunning_cli.simulation.simulate import Simulation, Told
 from dunning_cli.simulation.workers import cores, in_processes
 
@@ -21,10 +19,8 @@ _COLLECT_AFTER = 100_000  # objects more than before
 def simulate(
     lines: Sequence[InputLine],
     until: datetime,
-    policies: Policies,
-    processor: Processor,
+    new_simulation: Callable[[], Simulation],
     *,
-    test_mode: bool = False,
     processes: int | None = None,
 ) -> Told:
     """What the services publish. Where nobody says how many `processes`, the length of the input does."""
@@ -32,7 +28,7 @@ def simulate(
     wanted = processes if processes is not None else min(cores(), len(heard) // LINES_WORTH_A_PROCESS)
 
     def told(part: Sequence[InputLine]) -> Told:
-        return Simulation(policies, processor, test_mode=test_mode).run(part, until)
+        return new_simulation().run(part, until)
 
     with _little_to_collect():
         parts = set_apart(heard, wanted) if wanted > 1 else []

@@ -68,8 +68,13 @@ class World:
     """All three services; every channel is configured, and a notice counts as delivered when it is sent."""
 
     def __init__(
-        self, policies: Policies, processor: Processor | None = None, start: datetime = BEFORE_EVERYTHING
+        self,
+        policies: Policies,
+        processor: Processor | None = None,
+        start: datetime = BEFORE_EVERYTHING,
+        down: frozenset[str] = frozenset(),
     ) -> None:
+        """`start` is DUNNING_START (rule 43); the services of `down` read nothing and do nothing (rule 39)."""
         self.processor: Processor = processor or Silent()
         self.rooms = (
             Room("retry_scheduler", RetryTrack(lambda: policies, lambda: start), RetryAccount, {}, CARD_LEDGERS),
@@ -81,6 +86,7 @@ class World:
             ),
             Room("account_enforcement", AccountTrack(lambda: policies, lambda: start), EnforcedAccount, {}),
         )
+        self.running = tuple(number for number, room in enumerate(self.rooms) if room.name not in down)
         self.published: list[Published] = []
         self._timers: list[tuple[datetime, int, str, str]] = []
         self._last_failures: dict[tuple[str, str], PaymentFailed] = {}
@@ -90,10 +96,10 @@ class World:
     def read(self, event: Input, now: datetime) -> dict[str, str]:
         """Every service reads an input; returns the reasons of those that set it aside, by service."""
         refused = {}
-        for number, room in enumerate(self.rooms):
+        for number in self.running:
             decision = self._decide(number, event, now)
             if decision.rejected is not None:
-                refused[room.name] = decision.rejected
+                refused[self.rooms[number].name] = decision.rejected
         if isinstance(event, PaymentFailed) and self.rooms[RETRY].name not in refused:
             self._remember(event)
         self._settle(now)
@@ -158,7 +164,8 @@ class World:
         while self._news or self._requests:
             while self._news:
                 number, event = self._news.popleft()
-                self._decide(number, event, now)
+                if number in self.running:
+                    self._decide(number, event, now)
             if self._requests:
                 self._answer(self._requests.popleft(), now)
 
@@ -171,7 +178,7 @@ class World:
             return
         if isinstance(answer, PaymentFailed):
             self._remember(answer)
-        for number in range(len(self.rooms)):
+        for number in self.running:
             self._decide(number, answer, now)
 
 

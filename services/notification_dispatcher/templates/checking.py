@@ -45,6 +45,11 @@ class BrokenTemplate:
         return f"{self.file}:{self.line}: {self.message}"
 
 
+def example_order(template: str, locale: str) -> NoticeOrder:
+    """A notice about which everything is known, to see a template in words."""
+    return replace(_FULL, template=template, locale=locale)
+
+
 def broken_templates(wording: Wording) -> list[BrokenTemplate]:
     """Everything that keeps a notice from being written: all templates in all languages, with much and with little
     known of the case. Own files can break shipped ones as well: layouts and phrases are shared."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dunning.runtime.letter_orders import By, LetterPlace, OrderKind, OrderOnFile, OrderOutcome
-from dunning_cli.dead_letters.dealing import Correction
+from dunning_cli.dead_letters.dealing import Correction, require_one_message
 from dunning_cli.dead_letters.letters import DeadLetter, Place
 from dunning_cli.dead_letters.orders import Standing, story_of
 from dunning_cli.errors import CommandError
@@ -95,14 +95,21 @@ def test_a_correction_that_could_not_be_read_is_not_even_put_on_file(body: bytes
     assert str(refused.value).endswith("[DUN-C025]")
 
 
+def test_a_correction_is_of_one_message_which_several_services_set_aside() -> None:
+    here = [a_letter(topic="payment.failed", partition="3", offset=offset) for offset in ("7", "7", "8")]
+
+    require_one_message(here[:2])
+    with pytest.raises(CommandError, match="correct one message, and these ids are of 2; nothing was ordered"):
+        require_one_message(here)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("replay",), "name dead letters by their ids, or by --topic"),
         (("replay", "--yes"), "name dead letters by their ids, or by --topic"),
         (("replay", ID, "--reason", "no_policy"), "by their ids or by filters, not by both"),
-        (("replay", "--reason", "no_policy", "--header", "a=b"), "correct one dead letter"),
-        (("replay", ID, ID, "--header", "a=b"), "correct one dead letter"),
+        (("replay", "--reason", "no_policy", "--header", "a=b"), "correct one message: name its id"),
         (("replay", ID, "--header", "a"), "is not NAME=VALUE"),
         (("replay", ID, "--body", "no/such/file"), "cannot read no/such/file"),
         (("replay", "nonsense"), "is no dead letter"),
