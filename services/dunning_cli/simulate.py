@@ -1,7 +1,6 @@
 """`dunning simulate`: what all three services would do with a file of events, on a simulated clock."""
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,7 +56,6 @@ def simulate(
     """
     from dunning.domain.track import BEFORE_EVERYTHING
     from dunning_cli.simulation.lines import BadLine, read_inputs
-    from dunning_cli.simulation.simulate import Simulation
     from dunning_cli.simulation.whole import simulate as simulate_all
 
     stop_at = _time("--until", until)
@@ -72,7 +70,11 @@ def simulate(
     told = simulate_all(
         lines,
         stop_at,
-        partial(Simulation, _policies(policy), processor, test_mode=test_mode, start=begins, down=down),
+        _policies(policy),
+        processor,
+        test_mode=test_mode,
+        start=begins,
+        down=down,
         processes=processes,
     )
     for remark in told.remarks:

@@ -258,7 +258,7 @@ async def test_the_alarm_and_the_command_tell_of_it(database_url: str, tmp_path:
     assert health.troubles == {}
     assert health.metrics.alarms.labels("DUN-R031")._value.get() == 1
     assert shown.lines[0].startswith("the brake is shut since 2026-03-02T12:00:00Z")
-    assert shown.lines[1] == "newly restricted, suspended or terminated: 1 accounts of 1 within 24 hours"
+    assert shown.lines[1] == "newly restricted, suspended or terminated: 0 accounts of 1 within 24 hours"
     assert shown.lines[2] == "waiting: 2 accounts"
     assert opened.lines == ["open: 2 accounts go on"]
     assert [(each["what"], each["by"]) for each in after.json["record"]] == [

@@ -1,14 +1,17 @@
 """All lines through the simulator, on as many cores as are worth it: the same bytes on one as on many."""
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain
 from operator import attrgetter
 
+from dunning.domain.policy import Policies
+from dunning.domain.track import BEFORE_EVERYTHING
 from dunning_cli.simulation.apart import set_apart
 from dunning_cli.simulation.lines import InputLine
+from dunning_cli.simulation.processor import Processor
 from dunning_cli.simulation.simulate import Simulation, Told
 from dunning_cli.simulation.workers import cores, in_processes
 
@@ -19,8 +22,12 @@ _COLLECT_AFTER = 100_000  # objects more than before
 def simulate(
     lines: Sequence[InputLine],
     until: datetime,
-    new_simulation: Callable[[], Simulation],
+    policies: Policies,
+    processor: Processor,
     *,
+    test_mode: bool = False,
+    start: datetime = BEFORE_EVERYTHING,
+    down: frozenset[str] = frozenset(),
     processes: int | None = None,
 ) -> Told:
     """What the services publish. Where nobody says how many `processes`, the length of the input does."""
@@ -28,7 +35,7 @@ def simulate(
     wanted = processes if processes is not None else min(cores(), len(heard) // LINES_WORTH_A_PROCESS)
 
     def told(part: Sequence[InputLine]) -> Told:
-        return new_simulation().run(part, until)
+        return Simulation(policies, processor, test_mode=test_mode, start=start, down=down).run(part, until)
 
     with _little_to_collect():
         parts = set_apart(heard, wanted) if wanted > 1 else []
