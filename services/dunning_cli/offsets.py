@@ -45,7 +45,7 @@ class Place:
     def state(self) -> str:
         """In two words or less; `gone` stops the partition (DUN-R008)."""
         if self.stored is None:
-            return "not read yet"
+            return "ok" if self.read_through else "not read yet"  # nothing came, so nothing was stored
         if self.stored < self.begin:
             return f"gone: {self.begin - self.stored} records"
         if self.stored > self.end:

@@ -37,9 +37,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prometheus", default="http://127.0.0.1:9090", metavar="URL")
     parser.add_argument("--minutes", type=float, default=15)
+    parser.add_argument("--until", type=float, default=time(), metavar="UNIX_TIME", help="[default: now]")
     parser.add_argument("file", type=Path)
     options = parser.parse_args()
-    until = time()
+    until = options.until
     since = until - 60 * options.minutes
     panels = json.loads(DASHBOARD.read_text())["panels"]
     drawn = [_drawn(panel, options.prometheus, since, until) for panel in panels]
@@ -60,7 +61,10 @@ def _drawn(panel: Any, url: str, since: float, until: float) -> str:
     if panel["type"] == "row":
         return _text(x + 8, y + 18, 15, panel["title"], bold=True)
     found = [each for target in panel["targets"] for each in _asked(target, url, since, until)]
-    inner = _stat(found, width, height) if panel["type"] == "stat" else _lines(found, width, height, since, until)
+    if panel["type"] == "stat":  # asked for the instant: what ended before is not there
+        inner = _stat([each for each in found if until - each.points[-1][0] < 10])
+    else:
+        inner = _lines(found, width, height, since, until)
     frame = f'<rect width="{width}" height="{height}" rx="3" fill="#fff" stroke="#dcdfe4"/>'
     return f'<g transform="translate({x},{y})">{frame}{_text(8, 17, 12, panel["title"], bold=True)}{inner}</g>'
 
@@ -80,7 +84,7 @@ def _asked(target: Any, url: str, since: float, until: float) -> list[Series]:
     return found
 
 
-def _stat(found: Sequence[Series], width: int, height: int) -> str:
+def _stat(found: Sequence[Series]) -> str:
     lines = [
         _text(8, 40 + 19 * n, 13, f"{each.name}: {_number(each.points[-1][1])}") for n, each in enumerate(found[:5])
     ]
@@ -103,8 +107,9 @@ def _lines(found: Sequence[Series], width: int, height: int, since: float, until
     drawn = [f'<path d="M{left},{bottom}H{width - 8}M{left},{top}H{width - 8}" stroke="#e6e8eb"/>']
     drawn += [_text(4, top + 4, 10, _number(high), color="#666"), _text(4, bottom + 3, 10, _number(low), color="#666")]
     for n, each in enumerate(found):
-        points = " ".join(place(*point) for point in each.points)
-        drawn.append(f'<polyline points="{points}" fill="none" stroke="{_COLORS[n % 10]}" stroke-width="1.4"/>')
+        for stretch in _stretches(each.points, (until - since) / 60):
+            points = " ".join(place(*point) for point in stretch)
+            drawn.append(f'<polyline points="{points}" fill="none" stroke="{_COLORS[n % 10]}" stroke-width="1.4"/>')
     for n, each in enumerate(legend):
         more = f" (+{len(found) - _LEGEND_MAX})" if n == _LEGEND_MAX - 1 and len(found) > _LEGEND_MAX else ""
         across, down = 8 + n % 2 * width // 2, bottom + 15 + 13 * (n // 2)
@@ -113,6 +118,16 @@ def _lines(found: Sequence[Series], width: int, height: int, since: float, until
         )
         drawn.append(_text(across, down, 10, f"{name[:34]}{more}", color=_COLORS[n % 10]))
     return "".join(drawn)
+
+
+def _stretches(points: Sequence[tuple[float, float]], gap: float) -> list[list[tuple[float, float]]]:
+    """Without a line over the time in which there was nothing."""
+    found: list[list[tuple[float, float]]] = []
+    for point in points:
+        if not found or point[0] - found[-1][-1][0] > gap:
+            found.append([])
+        found[-1].append(point)
+    return found
 
 
 def _number(value: float) -> str:

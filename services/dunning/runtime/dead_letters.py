@@ -8,11 +8,15 @@ from datetime import UTC, datetime
 
 from aiokafka import ConsumerRecord
 
+from dunning.contracts.decoded import UnreadableReason
 from dunning.contracts.topics import dead_letter_topic
 from dunning.runtime.store import OutboxRow
 
 DECISION_FAILED = "decision_failed"
 CONFLICTING_DUPLICATE = "conflicting_duplicate"
+OF_DECISIONS = ("no_policy", "other_currency")
+REASONS = (*(reason.value for reason in UnreadableReason), *OF_DECISIONS, DECISION_FAILED, CONFLICTING_DUPLICATE)
+"""All there are."""
 
 HEADER_PREFIX = "dlq-"
 _KEY_BYTES = "dlq-key-hex"  # the key where it is not text; empty: there was none

@@ -12,6 +12,7 @@ from dunning.domain.events import AccountStatus, NoticeResult, Output
 from dunning.runtime.broker_log import BrokerLog
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.consumer import Intake
+from dunning.runtime.dead_letters import REASONS
 from dunning.runtime.errands import Errands
 from dunning.runtime.fold import Outcome
 from dunning.runtime.forgetting import Forgetting
@@ -78,6 +79,7 @@ class Instance(Generic[A]):
         prefix = settings.topic_prefix
         inputs = inputs or Inputs(prefix, tuple(prefix + topic for topic in service.topics), decode)
         topics, decode = list(inputs.topics), inputs.decode
+        self.metrics.begin_at_zero(topics, REASONS)
         common: dict[str, Any] = {
             "settings": settings,
             "clock": self.clock,

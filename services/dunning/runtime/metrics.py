@@ -4,7 +4,7 @@ Counters in the hot path are added to once a batch. There are no ids in labels, 
 stage are few.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -95,6 +95,16 @@ class Metrics:
             "retries_total", "What had to be tried again, by what could not be reached.", "what"
         )
         self.build = self._gauge("build_info", "Always 1.", "service", "version")
+
+    def begin_at_zero(self, topics: Iterable[str], reasons: Collection[str]) -> None:
+        """What somebody is alerted to is there before it happens: Prometheus sees no increase in a series that appears
+        with its first event."""
+        for topic in topics:
+            self.conflicts.labels(topic)
+            for reason in reasons:
+                self.dead_letters.labels(topic, reason)
+        for what in ("partition", "shard", "errand"):
+            self.fenced.labels(what)
 
     def anew(self) -> "Metrics":
         """An empty set of the same kind."""

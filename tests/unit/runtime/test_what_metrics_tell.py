@@ -1,5 +1,6 @@
 """What an operator is told of troubles and policies, and by gauges that nobody sets any more."""
 
+import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from dunning.domain.policy import Policies
 from dunning.domain.policy_file import load_policy
 from dunning.runtime.clock import DatabaseClock
+from dunning.runtime.dead_letters import REASONS
 from dunning.runtime.health import Health
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.policies import PolicyShelf
@@ -55,6 +57,29 @@ def test_a_trouble_is_seen_by_its_code_while_it_lasts() -> None:
     assert told(metrics, "troubles", code="DUN-R031") == 1
     health.calm("brake")
     assert told(metrics, "troubles", code="DUN-R031") == 0
+
+
+def test_what_somebody_is_alerted_to_is_there_before_it_happens() -> None:
+    """Prometheus sees no increase in a series that appears with its first event."""
+    metrics = Metrics("toy")
+
+    metrics.begin_at_zero(["payment.failed"], REASONS)
+
+    assert told(metrics, "dead_letters_total", topic="payment.failed", reason="no_policy") == 0
+    assert told(metrics, "conflicts_total", topic="payment.failed") == 0
+    assert told(metrics, "fenced_total", what="shard") == 0
+
+
+def test_every_reason_to_set_a_message_aside_is_known() -> None:
+    services = Path(__file__).parents[3] / "services"
+    given = {
+        reason
+        for file in (services / "dunning/domain").rglob("*.py")
+        for reason in re.findall(r'\.rejected = "(\w+)"', file.read_text())
+    }
+
+    assert given == {"no_policy", "other_currency"}
+    assert given < set(REASONS)
 
 
 class Shelf(PolicyShelf):
