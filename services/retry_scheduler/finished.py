@@ -40,6 +40,7 @@ def _knows_later(account: RetryAccount, case: RetryCase, at: datetime) -> bool:
     return (
         (last is not None and last.at > at)
         or any(barred_at > at for barred_at in account.barred_at.values())
+        or any(tried.at > at for tried in case.tried)
         or any(mark.at > at for mark in case.book.marks)
         or (account.new_method_at is not None and account.new_method_at > at)
     )

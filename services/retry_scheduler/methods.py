@@ -60,9 +60,14 @@ def _candidates(account: RetryAccount, case: RetryCase) -> list[Tried]:
 def note_tried(case: RetryCase, method: PaymentMethod, at: datetime) -> None:
     """Remember what a case was charged with, newest first."""
     newest: dict[str, Tried] = {}
-    for tried in sorted([*case.tried, Tried(method, at)], key=lambda each: (each.at, each.method.key), reverse=True):
+    for tried in sorted([*case.tried, Tried(method, at)], key=_age, reverse=True):
         newest.setdefault(tried.method.key, tried)
     case.tried = list(newest.values())[:TRIED_MAX]
+
+
+def _age(tried: Tried) -> tuple[datetime, str, str]:
+    """Of one instant, any one order that does not depend on that of reading."""
+    return tried.at, tried.method.key, tried.method.id or ""
 
 
 def tried_since(old: RetryCase, new: RetryCase) -> list[Tried]:
@@ -77,7 +82,7 @@ def tried_since(old: RetryCase, new: RetryCase) -> list[Tried]:
             found.append(tried)
         elif key in named:
             found.append(Tried(tried.method, named[key]))
-    return sorted(found, key=lambda each: (each.at, each.method.key), reverse=True)
+    return sorted(found, key=_age, reverse=True)
 
 
 def charged_at(case: RetryCase, event: PaymentFailed | PaymentSucceeded, at: datetime) -> datetime:

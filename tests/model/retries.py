@@ -120,7 +120,7 @@ def candidates(story: Story, case: Case) -> list[tuple[datetime, Data]]:
     charged = [(one.method_at, one.method) for one in case.attempts]
     charged += [(one.method_at, one.method) for one in case.requests]
     tried = [(at, method) for at, method in charged if at is not None and method is not None]
-    tried.sort(key=lambda one: (one[0], method_key(one[1]) or ""), reverse=True)
+    tried.sort(key=lambda one: (one[0], method_key(one[1]) or "", one[1].get("id") or ""), reverse=True)
     found = [(at, method) for at, method in tried if update is None or at > update.own_at]
     if update is not None:
         found.append((update.own_at, update.data["payment_method"]))

@@ -174,9 +174,7 @@ def within_reason(facts: Sequence[Event], begun: Retrying) -> list[Event]:
     requests = [case.open_request for case in begun.account.open_cases() if case.open_request]
     ends = {request.retry_id: request.not_after for request in requests}
     is_settled = any(
-        event.kind in MARKING
-        if isinstance(event, Signal)
-        else isinstance(event, PaymentFailed) and event.failed_at < ends.get(event.retry_id or "", START)
+        event.kind in MARKING if isinstance(event, Signal) else own_time(event) < ends.get(event.retry_id or "", START)
         for event in facts
     )
     answered: set[str] = set()
@@ -190,6 +188,10 @@ def within_reason(facts: Sequence[Event], begun: Retrying) -> list[Event]:
         if retry_id is not None:
             answered.add(retry_id)
     return kept
+
+
+def own_time(event: PaymentFailed | PaymentSucceeded) -> datetime:
+    return event.failed_at if isinstance(event, PaymentFailed) else event.succeeded_at
 
 
 def short(event: Event) -> str:

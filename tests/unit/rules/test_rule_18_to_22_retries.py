@@ -415,3 +415,16 @@ def test_an_ignored_failure_is_a_fact_all_the_same_its_number_was_seen_and_its_h
 
     assert then(SOFT)[-1] == "03-04 10:00 charge in_1 #4 4900 EUR"
     assert then(HARD) == ["03-03 10:00 retry in_1 none>waiting_for_customer"]
+
+
+def test_a_finished_plan_stays_so_where_a_late_answer_names_a_method_that_another_case_was_refused_with() -> None:
+    story = Story(only_retries(after=["1d"])).reads(failed("03-02 10:00", payment_method=None))
+    story.reads(failed("03-02 12:00", invoice_id="in_2", payment_id="pay_2", failure=HARD))
+    story.reads(failed("03-03 11:00", attempt_number=2, retry_id=FIRST_RETRY, payment_method=None))
+
+    story.reads(failed("03-05 10:00", payment_id="pay_3", attempt_number=2, retry_id=FIRST_RETRY))
+
+    assert (
+        story.until("03-05 10:00").since("03-03 11", "in_1", "retry")[0] == "03-03 11:00 retry in_1 requested>exhausted"
+    )
+    assert story.since("03-05", "retry") == []
