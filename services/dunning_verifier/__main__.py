@@ -60,6 +60,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--policy-dir", type=Path, action="append", required=True, help="folder or file; repeatable")
     parser.add_argument("--topic-prefix", default="")
     parser.add_argument("--mail-dir", type=Path, help="folder of .eml files; without it no mail is checked")
+    parser.add_argument("--database", metavar="URL", help="the services' tables as a second witness, read only")
     parser.add_argument("--ledger", type=Path, help="the processor's charges as NDJSON; without it none is checked")
     parser.add_argument("--poison", type=Path, help="NDJSON of the records that were made unreadable on purpose")
     parser.add_argument("--replays", type=Path, help="NDJSON of the dead letters that were replayed, with their bodies")
@@ -87,17 +88,22 @@ def _history(options: argparse.Namespace) -> History:
         inputs, outputs = options.ndjson
         return read_simulation(inputs, outputs, policies)
     poison = evidence.read_poison(options.poison, options.topic_prefix) if options.poison else {}
-    records, mails = asyncio.run(reader.read_all(options.bootstrap, options.topic_prefix, options.mail_dir))
+    run = asyncio.run(reader.read_all(options.bootstrap, options.topic_prefix, options.mail_dir, options.database))
+    told = evidence.read_replays(options.replays, options.topic_prefix) if options.replays else []
+    named = {replay.letter for replay in told}
+    on_file = [replay for replay in (run.tables.replays if run.tables else []) if replay.letter not in named]
     return History.of(
-        records,
-        mails=mails,
+        run.log.records,
+        log_ends=run.log.ends,
+        mails=run.mails,
+        tables=run.tables,
         charges=evidence.read_charges(options.ledger) if options.ledger else None,
         policies=policies,
         poison=poison,
-        replays=evidence.read_replays(options.replays, options.topic_prefix) if options.replays else [],
+        replays=told + on_file,
         tolerance=Tolerance(options.skew, options.lag),
         settled=options.settled,
-        starts_at=options.start,
+        starts_at=options.start or (run.tables.starts_at if run.tables else None),
         statuses_compacted=options.statuses_compacted,
     )
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from dunning_verifier.customers import Customers
+from dunning_verifier.databases import Tables
 from dunning_verifier.invoices import Ledger
 from dunning_verifier.pauses import Rests
 from dunning_verifier.policy_file import Policies, Policy
@@ -69,6 +70,9 @@ class History:
     unsure: set[Where] = field(default_factory=set)
     replayed: dict[Where, frozenset[str]] = field(default_factory=dict)  # by origin, the services that did
     ends_at: datetime = _BEFORE_ALL  # the newest timestamp of any record
+    tables: Tables | None = None  # what the services' databases held; None: nobody looked
+    log_ends: dict[tuple[str, int], int] = field(default_factory=dict)  # by topic and partition, the next offset
+    last_offsets: dict[tuple[str, int], int] = field(default_factory=dict)  # the last record that was read
 
     @classmethod
     def of(cls, records: Iterable[Record], **known: Any) -> "History":
@@ -127,7 +131,7 @@ class History:
         ledger = Ledger()
         for event in self.inputs:
             refused = len(self.refused.get(event.where, ()))
-            if refused == len(SERVICES) or self.is_before_start(event):
+            if self.is_before_start(event) or (refused == len(SERVICES) and event.where not in self._without_policy):
                 continue
             if refused or self._is_unsure(event):
                 if isinstance(event, Failure | Success) or (isinstance(event, Signal) and event.invoice_id):
@@ -152,6 +156,13 @@ class History:
         if not event.livemode or event.where in self.unsure or event.where in self.replayed:
             return True
         return self.simulated and (event.doubtful is not None or event.where in self._without_policy)
+
+    def is_doubtful(self, event: Input) -> bool:
+        """Whether it is open, at the end, if this input took effect in all services alike."""
+        refused = len(self.refused.get(event.where, ()))
+        if event.where in self.replayed and event.where not in self.unsure and event.livemode:
+            return refused > 0
+        return 0 < refused < len(SERVICES) or self._is_unsure(event)
 
     @cached_property
     def rests(self) -> Rests:

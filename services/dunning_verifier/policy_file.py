@@ -67,6 +67,7 @@ class Policy:
     roll: Roll | None = None
     retry_roll: Roll | None = None
     retry_hours: Hours | None = None
+    retry_window: Span | None = None
 
     def accepts(self, failure: Failure, country: str | None) -> bool:
         """Whether a failure is this policy's."""
@@ -157,6 +158,7 @@ def _policy(document: Mapping[str, Any]) -> Policy:
             caps=_caps(document.get("contact")),
             roll=Roll.parse(document.get("roll")),
             retry_roll=Roll.parse((document.get("retries") or {}).get("roll")),
+            retry_window=_span_or_none((document.get("retries") or {}).get("window")),
             retry_hours=_hours_or_none((document.get("retries") or {}).get("hours")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -235,6 +237,10 @@ def _hours(pair: list[Any]) -> Hours:
 
 def _hours_or_none(pair: list[Any] | None) -> Hours | None:
     return _hours(pair) if pair else None
+
+
+def _span_or_none(text: Any) -> Span | None:
+    return Span.parse(str(text)) if text else None
 
 
 def _time_of_day(value: Any) -> time:

@@ -6,6 +6,7 @@ The only module that knows Kafka. Outputs are read before inputs, so that everyt
 import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from dunning_verifier.databases import Tables, read_tables
 from dunning_verifier.evidence import CannotRead, read_mails
 from dunning_verifier.values import INPUT_TOPICS, OUTPUT_TOPICS, Mail, Record, Where
 
@@ -21,7 +23,24 @@ _STILL_SECONDS_MAX = 15.0
 _POLL_MS = 500
 
 
-async def read_topics(bootstrap_servers: str, prefix: str = "") -> list[Record]:
+@dataclass(slots=True)
+class Log:
+    """Records, and by topic and partition the offset that the next one would have had."""
+
+    records: list[Record] = field(default_factory=list)
+    ends: dict[tuple[str, int], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All that was read of a run; None where it was not asked for."""
+
+    log: Log
+    mails: list[Mail] | None
+    tables: Tables | None
+
+
+async def read_topics(bootstrap_servers: str, prefix: str = "") -> Log:
     """All committed records of the platform's topics and their dead letters. Raises CannotRead."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
@@ -35,10 +54,10 @@ async def read_topics(bootstrap_servers: str, prefix: str = "") -> list[Record]:
         raise CannotRead(f"cannot reach Kafka at {bootstrap_servers}: {error}") from None
     try:
         partitions = await _partitions(bootstrap_servers)
-        records: list[Record] = []
+        log = Log()
         for group in _in_reading_order(partitions, prefix):
-            records.extend(await _read_to_the_end(consumer, group, prefix))
-        return records
+            await _read_to_the_end(consumer, group, prefix, log)
+        return log
     except KafkaError as error:
         raise CannotRead(f"reading from Kafka at {bootstrap_servers} failed: {error}") from None
     finally:
@@ -64,23 +83,23 @@ def _in_reading_order(partitions: list[TopicPartition], prefix: str) -> Iterator
     yield [part for topic, part in named if topic in INPUT_TOPICS]
 
 
-async def _read_to_the_end(consumer: AIOKafkaConsumer, partitions: list[TopicPartition], prefix: str) -> list[Record]:
+async def _read_to_the_end(consumer: AIOKafkaConsumer, partitions: list[TopicPartition], prefix: str, log: Log) -> None:
     if not partitions:
-        return []
+        return
     consumer.assign(partitions)
     await consumer.seek_to_beginning(*partitions)
     ends = await consumer.end_offsets(partitions)
-    records: list[Record] = []
+    log.ends.update({(part.topic.removeprefix(prefix), part.partition): end for part, end in ends.items()})
     moved_at, positions = time.monotonic(), [-1]
     while True:
         batches = await consumer.getmany(*partitions, timeout_ms=_POLL_MS)
         for partition, messages in batches.items():
             wanted = (message for message in messages if message.offset < ends[partition])
-            records.extend(_record(message, prefix) for message in wanted)
+            log.records.extend(_record(message, prefix) for message in wanted)
         now_at = [await consumer.position(partition) for partition in partitions]
         behind = [str(partition) for partition, at in zip(partitions, now_at, strict=True) if at < ends[partition]]
         if not behind:
-            return records
+            return
         if now_at != positions:
             moved_at, positions = time.monotonic(), now_at
         elif time.monotonic() - moved_at > _STILL_SECONDS_MAX:
@@ -98,9 +117,9 @@ def _record(message: Any, prefix: str) -> Record:
     )
 
 
-async def read_all(
-    bootstrap_servers: str, prefix: str, mail_dir: Path | None
-) -> tuple[list[Record], list[Mail] | None]:
-    """Topics, then mails: a result is published after its mail arrived, so every result read has its mail."""
-    records = await read_topics(bootstrap_servers, prefix)
-    return records, await asyncio.to_thread(read_mails, mail_dir) if mail_dir else None
+async def read_all(bootstrap_servers: str, prefix: str, mail_dir: Path | None, database_url: str | None = None) -> Run:
+    """Tables, topics, then mails: what is decided is published later, and a result is published after its mail arrived,
+    so whatever was read has all that must have come before it."""
+    tables = await read_tables(database_url, prefix) if database_url else None
+    log = await read_topics(bootstrap_servers, prefix)
+    return Run(log, await asyncio.to_thread(read_mails, mail_dir) if mail_dir else None, tables)

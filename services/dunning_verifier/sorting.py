@@ -38,6 +38,7 @@ class Sorter:
         """One record of any topic; those of other topics are left out."""
         history = self._history
         history.ends_at = max(history.ends_at, record.logged_at)
+        history.last_offsets[record.where[:2]] = record.where.offset
         if record.where.topic.endswith(_DEAD_LETTERS):
             history.dead_letters.append(_dead_letter(record))
         elif record.where in history.poison:

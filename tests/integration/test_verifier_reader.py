@@ -26,11 +26,12 @@ async def test_a_run_is_read_to_its_end_and_what_was_taken_back_is_not(
 
     await _publish(kafka_bootstrap, topic_prefix, taken_back, commit=False)
     await _publish(kafka_bootstrap, topic_prefix, story, commit=True)
-    records, mails = await read_all(kafka_bootstrap, topic_prefix, tmp_path)
+    run = await read_all(kafka_bootstrap, topic_prefix, tmp_path)
 
-    assert len(records) == len(story.events)
-    assert mails == []
-    history = History.of(records, policies=Policies.of([STANDARD]), settled=True)
+    assert len(run.log.records) == len(story.events)
+    assert run.mails == []
+    assert run.tables is None
+    history = History.of(run.log.records, policies=Policies.of([STANDARD]), settled=True)
     assert [str(violation) for violation in verify(history)] == []
     assert len(history.unreadable) == 1
 

@@ -10,6 +10,7 @@ from dunning_verifier.checks import (
     dated,
     dead_letters,
     exactly_once,
+    final_state,
     nothing_lost,
     notified_once,
     order,
@@ -18,6 +19,7 @@ from dunning_verifier.checks import (
     rests,
     together,
     warned,
+    witness,
 )
 from dunning_verifier.history import History
 from dunning_verifier.values import Violation
@@ -38,6 +40,8 @@ CHECKS: tuple[Callable[[History], Iterator[Violation]], ...] = (
     consented.check,
     dead_letters.check,
     nothing_lost.check,
+    final_state.check,
+    witness.check,
 )
 
 

@@ -38,6 +38,13 @@ def _over(history: History, contacts: Sequence[Contact], number: int, cap: Cap) 
     counted = [
         each
         for each in contacts[: number + 1]
-        if (each.at > since or each is contact) and cap.name in ("all", each.result.channel)
+        if not (history.simulated and _together(each, contact))
+        and (each.at > since or each is contact)
+        and cap.name in ("all", each.result.channel)
     ]
     return len(counted) > cap.most
+
+
+def _together(other: Contact, contact: Contact) -> bool:
+    """A simulation does not tell which of two cases' notices went out first at one instant."""
+    return other.at == contact.at and other.result.case_ids != contact.result.case_ids

@@ -109,31 +109,46 @@ def _problem(
             if not notices.stood(delivery, read_before):
                 nearest = f"{rung.warned_by} bounced after its delivery at {delivery.at.isoformat()}"
                 continue
-            said = _too_near_or_too_old(history, move, policy, rung, delivery)
+            again = any(_was_too_old(history, move, policy, rung, former, delivery) for former in notices.delivered)
+            said = _too_near(history, move, policy, rung, delivery)
+            if said is None and not again:
+                said = _too_old(history, move, policy, rung, delivery)
             if said is None:
                 return None
             nearest = said
     return nearest
 
 
-def _too_near_or_too_old(
-    history: History, move: Transition, policy: Policy, rung: Rung, delivery: Result
-) -> str | None:
+def _too_near(history: History, move: Transition, policy: Policy, rung: Rung, delivery: Result) -> str | None:
     """A business day is waited for also where a `previous` would come before delivered + lead (rule 25)."""
     zones = history.customers.pinned_zones(move.account_id, policy)
     countries = history.customers.pinned_countries(move.account_id)
     roll = policy.roll.never_earlier if policy.roll else None
     met_at = min(possible_dates(rung.lead, [delivery.at], zones, countries, roll))
+    if move.effective_at >= met_at - _GRAIN:
+        return None
     told = f"{rung.warned_by} was delivered at {delivery.at.isoformat()}"
-    if move.effective_at < met_at - _GRAIN:
-        lead = f"its lead time of {rung.lead.days}d {rung.lead.seconds}s"
-        if any(move.effective_at >= rung.lead.after(delivery.at, zone) - _GRAIN for zone in zones):
-            return f"{told}, and {lead} ends on {met_at.isoformat()}, the next business day"
-        return f"{told}, less than {lead} before"
+    lead = f"its lead time of {rung.lead.days}d {rung.lead.seconds}s"
+    if any(move.effective_at >= rung.lead.after(delivery.at, zone) - _GRAIN for zone in zones):
+        return f"{told}, and {lead} ends on {met_at.isoformat()}, the next business day"
+    return f"{told}, less than {lead} before"
+
+
+def _too_old(history: History, move: Transition, policy: Policy, rung: Rung, delivery: Result) -> str | None:
+    zones = history.customers.pinned_zones(move.account_id, policy)
     ends_at = max(_WARNING_LASTS.after(rung.lead.after(delivery.at, zone), zone) for zone in zones)
-    if move.effective_at > ends_at + history.tolerance.lag + _GRAIN:
-        return f"{told}, so long ago that it had to be sent once more"
-    return None
+    if move.effective_at <= ends_at + history.tolerance.lag + _GRAIN:
+        return None
+    return f"{rung.warned_by} was delivered at {delivery.at.isoformat()}, so long ago that it had to be sent once more"
+
+
+def _was_too_old(
+    history: History, move: Transition, policy: Policy, rung: Rung, former: Result, delivery: Result
+) -> bool:
+    """Whether a delivery is of a warning that was sent once more: that one counts for good (decisions/0003)."""
+    zones = history.customers.pinned_zones(move.account_id, policy)
+    ends_at = min(_WARNING_LASTS.after(rung.lead.after(former.at, zone), zone) for zone in zones)
+    return delivery.at >= ends_at
 
 
 def _cases_that_count(history: History, case_id: str) -> list[str]:

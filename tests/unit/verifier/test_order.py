@@ -13,8 +13,10 @@ def three_charges() -> Story:
         story.requested(f"2026-03-0{day}T10:00:00Z", day - 1, f"2026-03-0{day + 1}T09:00:00Z")
         story.failed(f"2026-03-0{day}T10:00:02Z", day - 1)
         story.moved("retry", f"2026-03-0{day}T10:00:03Z", "requested", "scheduled")
-    return story.moved("account", "2026-03-02T10:00:01Z", "active", "past_due").status(
-        "2026-03-02T10:00:01Z", "active", "past_due"
+    return (
+        story.moved("account", "2026-03-02T10:00:01Z", "active", "past_due")
+        .status("2026-03-02T10:00:01Z", "active", "past_due")
+        .moved("notice", "2026-03-02T10:00:01Z", "none", "payment_failed")
     )
 
 

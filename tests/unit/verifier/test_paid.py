@@ -56,6 +56,7 @@ def test_a_charge_for_a_failure_after_the_payment_is_the_next_case_s() -> None:
         .moved("retry", "2026-03-06T12:00:01Z", "none", "scheduled")
         .moved("account", "2026-03-06T12:00:01Z", "active", "past_due")
         .status("2026-03-06T12:00:01Z", "active", "past_due")
+        .moved("notice", "2026-03-06T12:00:01Z", "none", "payment_failed")
         .requested("2026-03-07T12:00:00Z", 4, "2026-03-08T12:00:00Z")
     )
 
@@ -132,5 +133,6 @@ def test_an_adjustment_to_nothing_is_a_payment_in_full() -> None:
 
 def test_a_payment_in_part_closes_nothing() -> None:
     story = a_suspended_case().succeeded("2026-03-12T10:00:00Z", remaining=1900)
+    story.status("2026-03-16T10:00:01Z", "suspended", "suspended", owed=1900)
 
     assert_kept(story)
