@@ -61,4 +61,5 @@ def _case_as_of(case: RetryCase, at: datetime) -> RetryCase:
     named = {attempt.method_key for attempt in attempts}
     book = replace(case.book, attempts=attempts, marks=[mark for mark in case.book.marks if mark.at <= at])
     tried = [each for each in case.tried if each.at <= at or each.method.key in named]
-    return replace(case, book=book, tried=tried)
+    ordered_at = case.ordered_at if case.ordered_at is not None and case.ordered_at <= at else None
+    return replace(case, book=book, tried=tried, ordered_at=ordered_at)

@@ -428,3 +428,12 @@ def test_a_finished_plan_stays_so_where_a_late_answer_names_a_method_that_anothe
         story.until("03-05 10:00").since("03-03 11", "in_1", "retry")[0] == "03-03 11:00 retry in_1 requested>exhausted"
     )
     assert story.since("03-05", "retry") == []
+
+
+def test_an_order_that_cannot_be_carried_out_leaves_a_finished_plan_finished() -> None:
+    story = Story(only_retries(after=["1d"]), charges="fail").reads(failed("03-02 10:00", payment_method=None))
+    story.reads(failed("03-04 10:00", payment_id="pay_2", initiated_by="customer", failure=HARD))
+
+    story.reads(signal("retry.now", "03-05 10:00"))
+
+    assert story.until("03-06 10:00").lines("retry")[-1] == "03-03 10:00 retry in_1 requested>exhausted"
