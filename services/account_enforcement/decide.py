@@ -40,6 +40,7 @@ from dunning.domain.words import Track as TrackName
 
 ACCOUNT_STATUS = "dunning.account.status.v1"
 AccountTurn = Turn[EnforcedAccount]
+_STAGES = {str(stage): stage for stage in AccountStage}
 _SEVERITY = {stage.value: stage.severity for stage in AccountStage}
 
 
@@ -291,14 +292,13 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
             return
         cases = list(account.open_cases())
         worst = max(cases, key=_severity, default=None)
-        status = AccountStage.TERMINATED if account.is_terminated else AccountStage(worst.stage if worst else "active")
-        open_cases = [self._line(case, turn.now) for case in _listed(cases)]
-        total = len(cases) if len(cases) > len(open_cases) else None
-        to_reinstate = self._to_reinstate(cases)
-        same_lines = list(map(_timeless, open_cases)) == list(map(_timeless, last.open_cases))
-        same_cases = same_lines and total == last.open_cases_total
+        status = AccountStage.TERMINATED if account.is_terminated else _STAGES[worst.stage if worst else "active"]
+        listed, to_reinstate = _listed(cases), self._to_reinstate(cases)
+        total = len(cases) if len(cases) > len(listed) else None
+        same_cases = total == last.open_cases_total and _says(last.open_cases, listed)
         if status == last.status and same_cases and to_reinstate == last.to_reinstate:
             return
+        open_cases = [self._line(case, turn.now) for case in listed]
         since = turn.now if status != last.status or last.since is None else last.since
         account.sequence += 1
         account.changed = True
@@ -309,8 +309,8 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
                 sequence=account.sequence,
                 causation_id=turn.cause_id,
                 account_id=account.account_id,
-                status=status.value,
-                previous_status=last.status.value,
+                status=str(status),
+                previous_status=str(last.status),
                 since=since,
                 reason=self._reason(turn),
                 effective_at=turn.now,
@@ -367,6 +367,7 @@ def _listed(cases: list[AccountCase]) -> list[AccountCase]:
     return sorted(worst, key=lambda case: case.invoice_id)
 
 
-def _timeless(line: OpenCase) -> tuple[str, str, int, str]:
-    """A line without what passes by itself: days alone write nothing (rule 35)."""
-    return line.case_id, line.invoice_id, line.amount_minor, line.currency
+def _says(lines: list[OpenCase], cases: list[AccountCase]) -> bool:
+    """Whether the lines say of just these cases what is so, but for the days: they alone write nothing (rule 35)."""
+    said = [(line.case_id, line.invoice_id, line.amount_minor, line.currency) for line in lines]
+    return said == [(case.case_id, case.invoice_id, case.book.amount_minor, case.book.currency) for case in cases]

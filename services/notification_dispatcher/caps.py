@@ -14,7 +14,7 @@ def allowed_at(account: NoticeAccount, policy: Policy, channel: Channel, now: da
     every moment until it is known when it went: two notices of one account never pass a cap together.
     """
     moments = [now]
-    for name in (channel.value, ALL_CHANNELS):
+    for name in (channel, ALL_CHANNELS):
         caps = policy.caps.get(name)
         if not caps:
             continue
@@ -26,7 +26,7 @@ def allowed_at(account: NoticeAccount, policy: Policy, channel: Channel, now: da
 
 def is_shut(policy: Policy, channel: Channel) -> bool:
     """Whether a cap of 0 forbids the channel: waiting would never end, so its fallback takes over."""
-    return any(cap.most == 0 for name in (channel.value, ALL_CHANNELS) for cap in policy.caps.get(name, ()))
+    return any(cap.most == 0 for name in (channel, ALL_CHANNELS) for cap in policy.caps.get(name, ()))
 
 
 def note_ordered(account: NoticeAccount, notice: Notice, widest: Cap | None, now: datetime) -> None:

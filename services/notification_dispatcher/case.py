@@ -101,8 +101,8 @@ class NoticeCase(Case):
     def of_rung(self, rung: str) -> list[Notice]:
         """The notices of a rung's latest round."""
         own = [notice for notice in self.notices if notice.rung == rung]
-        latest = max((notice.round for notice in own), default=1)
-        return [notice for notice in own if notice.round == latest]
+        latest = max([notice.round for notice in own], default=1)
+        return own if latest == 1 else [notice for notice in own if notice.round == latest]
 
 
 @dataclass(slots=True)

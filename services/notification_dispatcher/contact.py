@@ -23,7 +23,7 @@ def address_of(account: NoticeAccount, channel: Channel) -> str | None:
 
 def may_use(account: NoticeAccount, channel: Channel) -> bool:
     """Whether the customer allows the channel. Who never said anything does."""
-    said = account.consent.get(channel.value)
+    said = account.consent.get(channel)
     return said is None or said.allowed
 
 

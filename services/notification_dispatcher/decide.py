@@ -85,7 +85,7 @@ class NoticeTrack(Withholding):
 
     @staticmethod
     def _describe(case: NoticeCase, attempt: Attempt, event: PaymentFailed) -> None:
-        case.decline_class, case.failure_code = attempt.decline_class.value, attempt.code
+        case.decline_class, case.failure_code = str(attempt.decline_class), attempt.code
         case.invoice_number = event.invoice_number or case.invoice_number
 
     def closed(self, turn: NoticeTurn, case: NoticeCase, closing: Closing) -> None:
@@ -177,20 +177,20 @@ class NoticeTrack(Withholding):
 
     def _warn_again(self, turn: NoticeTurn, case: NoticeCase) -> None:
         """A warning older than its lead and 14 days is sent once more and counts anew (rule 25)."""
-        for warning, stale_at in self._stale_dates(turn.account, case):
+        for warning, stale_at in self._stale_dates(turn.account, case, self.policy_of(case)):
             if stale_at <= turn.now:
                 self._speak(turn, case, warning, round_number=ROUNDS_MAX)
 
-    def _stale_dates(self, account: NoticeAccount, case: NoticeCase) -> list[tuple[Rung, datetime]]:
+    @staticmethod
+    def _stale_dates(account: NoticeAccount, case: NoticeCase, policy: Policy) -> list[tuple[Rung, datetime]]:
         """Warnings that were delivered once, with the instant from which they are too old to rely on."""
-        policy, found = self.policy_of(case), []
         if account.is_terminated:
             return []
-        for rung in policy.ladder[first_ahead(account, case, policy) :]:
-            warning = policy.rung(rung.warned_by) if rung.warned_by else None
-            if warning is None or rung.lead is None:
+        found, ahead = [], first_ahead(account, case, policy)
+        for place, rung, warning in policy.warned:
+            known = case.of_rung(warning.name) if place >= ahead else []
+            if not known or rung.lead is None:
                 continue
-            known = case.of_rung(warning.name)
             delivered = [n.delivered_at for n in known if n.state is NoticeState.DELIVERED and n.delivered_at]
             if delivered and known[0].round < ROUNDS_MAX:
                 found.append((warning, (rung.lead + STALE_AFTER).after(min(delivered), case.pinned_zone)))
@@ -206,13 +206,13 @@ class NoticeTrack(Withholding):
         waiting = [notice for notice in case.notices if notice.state is NoticeState.WAITING]
         moments = [self._goes_out_at(case, notice, now) for notice in waiting]
         if case.is_open:
-            moments += [self._receipt_due(notice) for notice in case.notices]
+            moments += [self._receipt_due(notice) for notice in case.notices if notice.state is NoticeState.SENT]
         if case.open:
-            pause = pause_of(case, now)
-            stale = [at for _, at in self._stale_dates(account, case)]
-            moments.append(next_rung_at(account, case, self.policy_of(case), now))
+            policy, pause = self.policy_of(case), pause_of(case, now)
+            stale = [at for _, at in self._stale_dates(account, case, policy)]
+            moments.append(next_rung_at(account, case, policy, now))
             moments += [pause.until] if pause and stale else stale
-        return min((at for at in moments if at is not None), default=None)
+        return min([at for at in moments if at is not None], default=None)
 
     # --- what became of notices -------------------------------------------------------------------------------------
 

@@ -45,8 +45,10 @@ class Outcomes(Track[NoticeAccount, NoticeCase]):
     def _touch(turn: NoticeTurn, case: NoticeCase) -> None:
         """A former case lives in the present one."""
         present = turn.account.cases.get(case.invoice_id)
-        is_former = present is not None and any(each is case for each in present.before)
-        turn.touch(present if present is not None and is_former else case)
+        if present is not None and present.before and any(each is case for each in present.before):
+            turn.touch(present)
+        else:
+            turn.touch(case)
 
     def _call_off(self, turn: NoticeTurn, case: NoticeCase, notice: Notice, state: NoticeState, reason: str) -> None:
         """Nothing is said any more: at once where it waits; where an errand is out, when that comes back undone."""
@@ -76,13 +78,13 @@ class Outcomes(Track[NoticeAccount, NoticeCase]):
         self._touch(turn, case)
         if state in notice.outcomes:
             return
-        notice.outcomes.append(state.value)
+        notice.outcomes.append(str(state))
         case.results += 1
         rung = self.policy_of(case).rung(notice.rung)
         template = rung.notice.template if rung is not None and rung.notice is not None else notice.rung
         turn.decision.events.append(
             NoticeResult(
-                event_id=ids.event_id(NOTICE_RESULT, notice.id, state.value),
+                event_id=ids.event_id(NOTICE_RESULT, notice.id, state),
                 sequence=case.results,
                 causation_id=turn.cause_id,
                 notice_id=notice.id,
@@ -90,10 +92,10 @@ class Outcomes(Track[NoticeAccount, NoticeCase]):
                 account_id=turn.account.account_id,
                 invoice_id=case.invoice_id,
                 rung=notice.rung,
-                channel=notice.channel.value,
+                channel=str(notice.channel),
                 template=template,
                 locale=self.language_of(template, turn.account.facts.get("locale")),
-                outcome=state.value,
+                outcome=str(state),
                 reason=str(reason) if reason is not None else None,
                 provider=provider,
                 provider_message_id=provider_message_id,

@@ -142,7 +142,7 @@ class Receipts(Speaking):
 
     def _miss_receipts(self, turn: NoticeTurn, case: NoticeCase) -> None:
         """Without a receipt in time nobody knows: `unknown`, which a late receipt still resolves (rule 30)."""
-        for notice in list(case.notices):
+        for notice in [known for known in case.notices if known.state is NoticeState.SENT]:
             due = self._receipt_due(notice)
             if due is not None and due <= turn.now:
                 self._result(turn, case, notice, NoticeState.UNKNOWN, Reason.NO_RECEIPT, turn.now)

@@ -29,6 +29,14 @@ SERVICE_OF_TRACK = {
 }
 
 
+_TOPIC_OF: dict[type[Output], str] = {
+    StageChanged: STAGE_CHANGED,
+    RetryRequested: RETRY_REQUESTED,
+    NoticeResult: NOTICE_RESULT,
+    AccountStatus: ACCOUNT_STATUS,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What goes to Kafka. `topic` carries the prefix."""
@@ -75,16 +83,7 @@ def to_json(data: Any) -> bytes:
 
 def topic_of(output: Output) -> str:
     """The topic that this is published to, without the prefix."""
-    match output:
-        case StageChanged():
-            return STAGE_CHANGED
-        case RetryRequested():
-            return RETRY_REQUESTED
-        case NoticeResult():
-            return NOTICE_RESULT
-        case AccountStatus():
-            return ACCOUNT_STATUS
-    assert_never(output)
+    return _TOPIC_OF[type(output)]
 
 
 def service_of(output: Output) -> str:
@@ -191,6 +190,8 @@ def _policy(policy: PolicyRef) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """Details with their instants as every other time is written."""
     match value:
+        case str():
+            return value
         case datetime():
             return rfc3339(value)
         case dict():

@@ -85,9 +85,10 @@ class Book:
         """What is owed on the open case (rule 11), in the currency's minor unit."""
         if not self.attempts:
             return self.remaining.amount_minor if self.remaining else 0
-        if self.remaining and self.remaining.at >= self.first.failed_at:
+        first = self.attempts[0]
+        if self.remaining and self.remaining.at >= first.failed_at:
             return self.remaining.amount_minor
-        return self.first.amount_due_minor
+        return first.amount_due_minor
 
     @property
     def due_at(self) -> datetime | None:
@@ -125,7 +126,10 @@ class Book:
 
     def all_technical(self) -> bool:
         """Whether nothing but technical failures is known of the open case (rule 20)."""
-        return all(attempt.decline_class is DeclineClass.TECHNICAL for attempt in self.attempts)
+        for attempt in self.attempts:  # noqa: SIM110 - asked at every turn, and a generator costs more than the answer
+            if attempt.decline_class is not DeclineClass.TECHNICAL:
+                return False
+        return True
 
     def latest(self) -> Attempt | None:
         """The attempt that the next distance counts from, answers after their time left out."""

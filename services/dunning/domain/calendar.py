@@ -88,10 +88,10 @@ def zone_named(name: str) -> ZoneInfo | None:
 def to_utc(day: date, at: time, zone: ZoneInfo) -> datetime:
     """The instant of a local date and time of day (rule 28)."""
     local = datetime.combine(day, at.replace(fold=0), zone)
-    instant = local.astimezone(UTC)
-    if instant.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
-        return instant
-    return _end_of_gap(local, zone)
+    first, second = local.utcoffset(), local.replace(fold=1).utcoffset()
+    assert first is not None, "a zone has an offset at any time"
+    assert second is not None, "a zone has an offset at any time"
+    return local.replace(tzinfo=UTC) - first if first >= second else _end_of_gap(local, zone)
 
 
 def _end_of_gap(local: datetime, zone: ZoneInfo) -> datetime:
@@ -130,7 +130,7 @@ class DailyHours:
 
     def first_inside(self, instant: datetime, zone: ZoneInfo) -> datetime:
         """The first instant at or after this one that lies inside."""
-        spans = (self._of(day, zone) for day in _days_from_yesterday(instant, zone))
+        spans = (_span(self.start, self.end, day, zone) for day in _days_from_yesterday(instant, zone))
         return next(max(start, instant) for start, end in spans if start < end and instant < end)
 
     def first_outside(self, instant: datetime, zone: ZoneInfo) -> datetime:
@@ -139,13 +139,16 @@ class DailyHours:
         return span[1] if span else instant
 
     def _around(self, instant: datetime, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
-        spans = (self._of(day, zone) for day in islice(_days_from_yesterday(instant, zone), 2))
+        days = islice(_days_from_yesterday(instant, zone), 2)
+        spans = (_span(self.start, self.end, day, zone) for day in days)
         return next(((start, end) for start, end in spans if start <= instant < end), None)
 
-    def _of(self, day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-        """The span that begins on a day. Where the clock jumps over all of it, it is empty."""
-        last_day = day if self.start < self.end else day + timedelta(days=1)
-        return to_utc(day, self.start, zone), to_utc(last_day, self.end, zone)
+
+@lru_cache(maxsize=65536)
+def _span(start: time, end: time, day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The span of hours that begins on a day. Where the clock jumps over all of it, it is empty."""
+    last_day = day if start < end else day + timedelta(days=1)
+    return to_utc(day, start, zone), to_utc(last_day, end, zone)
 
 
 def _days_from_yesterday(instant: datetime, zone: ZoneInfo) -> Iterator[date]:
@@ -159,8 +162,12 @@ def _time_of_day(text: str) -> time:
     return time(int(text[:2]), int(text[3:]))
 
 
+@lru_cache(maxsize=4096)
 def rfc3339(instant: datetime) -> str:
-    """UTC with a Z; whole seconds without a fraction, else microseconds."""
+    """UTC with a Z; whole seconds without a fraction, else microseconds.
+
+    Remembered, because what happens at one instant names it many times.
+    """
     if instant.tzinfo is not UTC:
         instant = instant.astimezone(UTC)
     return instant.isoformat()[: -len("+00:00")] + "Z"

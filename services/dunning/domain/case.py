@@ -75,18 +75,20 @@ class Case:
     def anchor_at(self, policy: Policy) -> datetime:
         """What the ladder's dates count from: the first failure, or the due date where one is known (rule 11)."""
         due = self.book.due_at if policy.anchor is Anchor.DUE_DATE else None
-        return due or self.book.first.failed_at
+        return due or self.book.attempts[0].failed_at
 
     def date_of(self, rung: Rung, policy: Policy) -> datetime:
         """When a rung is planned: moved by a rung before it that came late, then rolled (rule 24); 0d stays on any day.
 
         The rolled date is what pauses move (rule 27), for it is open until then; and that is rolled once more.
         """
-        distance, start, since = rung.at, self.anchor_at(policy), self.book.first.failed_at
-        if self.shift is not None:
+        if self.shift is None:
+            distance, start, since = rung.at, self.anchor_at(policy), self.book.attempts[0].failed_at
+        else:
             distance, start, since = rung.at - self.shift.rung_at, self.shift.at, self.shift.at
         if policy.roll is None or rung.at == AT_ONCE:
-            return self.moved(distance.after(start, self.pinned_zone), since)
+            date = distance.after(start, self.pinned_zone)
+            return self.moved(date, since) if self.book.marks else date
         days = business_days(policy.roll, self.country)
         date = days.after(distance, start, self.pinned_zone)
         moved = self.moved(date, since)
@@ -157,7 +159,10 @@ class Account(Generic[C]):
     @property
     def is_terminated(self) -> bool:
         """Whether a termination stands that no reinstatement has lifted (rule 37)."""
-        return any(case.book.terminated_at is not None for case in self.cases.values())
+        for case in self.cases.values():  # noqa: SIM110 - asked at every turn, and a generator costs more than the answer
+            if case.book.terminated_at is not None:
+                return True
+        return False
 
     def standing(self) -> Standing:
         """How many invoices are unpaid, and what is owed on them. Reckoned once for all cases that ask."""

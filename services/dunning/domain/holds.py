@@ -1,6 +1,6 @@
 """What stops a case's walk up the ladder: one mechanism for everything that may (rules 20, 27, 37 and 38)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -32,33 +32,31 @@ class Hold:
 
 def pause_of(case: Case, now: datetime) -> Hold | None:
     """A pause or a dispute: nothing of the case happens at all, on no track (rule 27)."""
-    span = span_at(case.book.marks, now)
+    span = span_at(case.book.marks, now) if case.book.marks else None
     return Hold(Halt(span.reason), span.end) if span else None
 
 
 def holds_of(account: Account[Any], case: Case, policy: Policy, rung: Rung, now: datetime) -> Sequence[Hold]:
     """Everything that stops the walk before a rung, the strongest first."""
-    return list(_holds(account, case, policy, rung, now))
-
-
-def _holds(account: Account[Any], case: Case, policy: Policy, rung: Rung, now: datetime) -> Iterator[Hold]:
+    found = []
     pause = pause_of(case, now)
     if pause is not None:
-        yield pause
+        found.append(pause)
     technical_until = case.held_until(policy)
     if technical_until is not None and technical_until > now:
-        yield Hold(Halt.TECHNICAL, technical_until)
+        found.append(Hold(Halt.TECHNICAL, technical_until))
     if (rung.account is not None or policy.is_warning(rung)) and account.is_terminated:
-        yield Hold(Halt.TERMINATED)
+        found.append(Hold(Halt.TERMINATED))
     conditions = policy.conditions.get(rung.name)
     if conditions is not None and unmet(account, conditions):
-        yield Hold(Halt.CONDITIONS)
+        found.append(Hold(Halt.CONDITIONS))
+    return found
 
 
 def opens_at(account: Account[Any], case: Case, policy: Policy, rung: Rung, now: datetime) -> datetime | None:
     """From when on a rung may happen: its date, or the end of what stops the walk; None while that is not known."""
     date = _date_in_order(account, case, policy, rung)
-    for hold in _holds(account, case, policy, rung, now):
+    for hold in holds_of(account, case, policy, rung, now):
         if hold.until is None:
             return None
         date = max(date, hold.until)

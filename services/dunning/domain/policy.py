@@ -14,7 +14,7 @@ from dunning.domain.calendar import DailyHours, Duration, zone_named
 from dunning.domain.decision import CannotDecideYet
 from dunning.domain.events import PaymentFailed, PolicyRef
 from dunning.domain.versions import Eras, taking_new_cases
-from dunning.domain.words import AccountStage, Channel
+from dunning.domain.words import RESTRICTING, AccountStage, Channel
 
 ACCOUNT_ZONE = "account"
 LATE = timedelta(minutes=1)  # a restricting rung later than this moves the rungs behind it (rule 24)
@@ -134,7 +134,7 @@ class Rung:
     @property
     def restricts(self) -> bool:
         """Restricts, suspends or terminates: not merely `past_due`."""
-        return self.account is not None and self.account.restricts
+        return self.account in RESTRICTING
 
 
 QUIET_BY_DEFAULT: Mapping[Channel, DailyHours] = {
@@ -166,11 +166,16 @@ class Policy:
     source: str = ""  # the file's name, for messages
     _rungs: Mapping[str, Rung] = field(init=False, repr=False, compare=False)
     _warnings: frozenset[str] = field(init=False, repr=False, compare=False)
+    warned: tuple[tuple[int, Rung, Rung], ...] = field(
+        init=False, repr=False, compare=False
+    )  # place, rung, its warning
 
     def __post_init__(self) -> None:
         """Look-ups that every decision makes several times."""
         object.__setattr__(self, "_rungs", {rung.name: rung for rung in reversed(self.ladder)})
         object.__setattr__(self, "_warnings", frozenset(rung.warned_by for rung in self.ladder if rung.warned_by))
+        warned = ((place, rung, self.rung(rung.warned_by or "")) for place, rung in enumerate(self.ladder))
+        object.__setattr__(self, "warned", tuple((place, rung, by) for place, rung, by in warned if by is not None))
 
     @property
     def ref(self) -> PolicyRef:
@@ -200,8 +205,11 @@ class Policies:
 
     def __init__(self, policies: Mapping[PolicyRef, Policy], current: frozenset[PolicyRef] | None = None) -> None:
         """`current` names the versions of the policy files, by default all; `versions.py` says who takes what."""
-        self._by_ref = dict(policies)
-        self._taking = taking_new_cases(self._by_ref.values(), self._by_ref.keys() if current is None else current)
+        self._versions: dict[str, dict[int, Policy]] = {}
+        for ref, policy in policies.items():
+            self._versions.setdefault(ref.id, {})[ref.version] = policy
+        self._on_file = tuple(policies.values())
+        self._taking = taking_new_cases(self._on_file, policies.keys() if current is None else current)
         self._eras = Eras.of(self._taking)
 
     @classmethod
@@ -211,10 +219,10 @@ class Policies:
 
     def pinned(self, ref: PolicyRef) -> Policy:
         """The version a case started with. Raises PolicyNotOnFile."""
-        policy = self._by_ref.get(ref)
-        if policy is None:
-            raise PolicyNotOnFile(f"policy {ref.id} version {ref.version} is not on file here")
-        return policy
+        try:
+            return self._versions[ref.id][ref.version]
+        except KeyError:
+            raise PolicyNotOnFile(f"policy {ref.id} version {ref.version} is not on file here") from None
 
     def choose(self, failure: PaymentFailed, country: str | None) -> Policy | None:
         """The policy for a case that opens with this failure, in the order of priority, then id (contracts.md).
@@ -249,7 +257,7 @@ class Policies:
         found: dict[Channel, Cap] = {}
         for channel in Channel:
             names = (channel.value, ALL_CHANNELS)
-            caps = [cap for policy in self._by_ref.values() for name in names for cap in policy.caps.get(name, ())]
+            caps = [cap for policy in self._on_file for name in names for cap in policy.caps.get(name, ())]
             if caps:
                 found[channel] = Cap(max(cap.within for cap in caps), max(cap.most for cap in caps))
         return found
@@ -260,4 +268,4 @@ class Policies:
         return iter(sorted(taking.values(), key=lambda policy: (policy.priority, policy.id, policy.version)))
 
     def __len__(self) -> int:
-        return len(self._by_ref)
+        return len(self._on_file)

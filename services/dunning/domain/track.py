@@ -57,9 +57,10 @@ class Turn(Generic[A]):
 
     def touch(self, case: Case) -> None:
         """Mark a case to be saved and reckoned."""
-        self.touched.add(case.invoice_id)
-        self.account.touched.add(case.invoice_id)
-        self.account.cases[case.invoice_id] = case
+        account, invoice_id = self.account, case.invoice_id
+        self.touched.add(invoice_id)
+        account.touched.add(invoice_id)
+        account.cases[invoice_id] = case
 
     def count(self, word: str) -> None:
         """Count something that changed nothing else."""
@@ -196,7 +197,7 @@ class Track(Generic[A, C]):
     def _earliest(self, account: A, case: C, now: datetime) -> datetime | None:
         """When to wake a case: also at the beginning of a pause that was announced for later (rule 27)."""
         at = self.wake_at(account, case, now)
-        pause_at = next_start(case.book.marks, now) if case.open else None
+        pause_at = next_start(case.book.marks, now) if case.open and case.book.marks else None
         return at if pause_at is None or (at is not None and at <= pause_at) else pause_at
 
     def _case_of(self, account: A, invoice_id: str) -> C:
@@ -485,13 +486,13 @@ class Track(Generic[A, C]):
         case.sequence += 1
         turn.decision.events.append(
             StageChanged(
-                event_id=ids.event_id(STAGE_CHANGED, case.case_id, self.name.value, case.sequence),
+                event_id=ids.event_id(STAGE_CHANGED, case.case_id, str(self.name), case.sequence),
                 sequence=case.sequence,
                 causation_id=turn.cause_id,
                 case_id=case.case_id,
                 account_id=turn.account.account_id,
                 invoice_id=case.invoice_id,
-                track=self.name.value,
+                track=str(self.name),
                 from_stage=case.stage,
                 to_stage=str(to_stage),
                 reason=str(reason),
@@ -500,7 +501,7 @@ class Track(Generic[A, C]):
                 next=upcoming,
                 amount_minor=case.book.amount_minor if amount_minor is None else amount_minor,
                 currency=case.book.currency,
-                details={key: value for key, value in details.items() if value is not None},
+                details={key: value for key, value in details.items() if value is not None} if details else details,
                 traceparent=turn.traceparent,
             )
         )

@@ -44,10 +44,11 @@ class AccountStage(StrEnum):
     @property
     def restricts(self) -> bool:
         """Whether entering this stage takes something away (rules 23, 24 and 33 speak of these)."""
-        return _SEVERITY[self] >= _SEVERITY[AccountStage.RESTRICTED]
+        return self in RESTRICTING
 
 
 _SEVERITY = {stage: number for number, stage in enumerate(AccountStage)}
+RESTRICTING = frozenset({AccountStage.RESTRICTED, AccountStage.SUSPENDED, AccountStage.TERMINATED})
 
 NOTICE_NONE = "none"
 NOTICE_RECOVERED = "recovered"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -120,8 +120,8 @@ class OutputLine(NamedTuple):
 def line_of(published: Published) -> OutputLine:
     """The line that tells of an event."""
     output, topic = published.output, topic_of(published.output)
-    at = published.at.astimezone(UTC).isoformat(timespec="microseconds")
-    place = (at, topic, output.account_id, _case_of(output), _track_of(output), f"{output.sequence:010d}")
+    case, track = _case_and_track(output)
+    place = f"{_of_one_length(published.at)}\0{topic}\0{output.account_id}\0{case}\0{track}\0{output.sequence:010d}"
     text = {
         "at": rfc3339(published.at),
         "topic": topic,
@@ -130,18 +130,21 @@ def line_of(published: Published) -> OutputLine:
         "sequence": output.sequence,
         "data": encode_data(output),
     }
-    return OutputLine("\x00".join(place), orjson.dumps(text))
+    return OutputLine(place, orjson.dumps(text))
 
 
-def _case_of(output: Output) -> str:
+@lru_cache(maxsize=4096)
+def _of_one_length(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _case_and_track(output: Output) -> tuple[str, str]:
     match output:
-        case StageChanged() | RetryRequested():
-            return output.case_id
+        case StageChanged():
+            return output.case_id, output.track
         case NoticeResult():
-            return output.case_ids[0]
+            return output.case_ids[0], ""
+        case RetryRequested():
+            return output.case_id, ""
         case AccountStatus():
-            return ""
-
-
-def _track_of(output: Output) -> str:
-    return output.track if isinstance(output, StageChanged) else ""
+            return "", ""

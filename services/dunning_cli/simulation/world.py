@@ -10,7 +10,7 @@ from typing import Any
 from account_enforcement.case import HEARD, EnforcedAccount
 from account_enforcement.decide import AccountTrack
 from dunning.domain.account import SharedState
-from dunning.domain.case import Account
+from dunning.domain.case import Account, Case
 from dunning.domain.decision import Decision, Errand
 from dunning.domain.events import (
     ErrandReport,
@@ -24,7 +24,7 @@ from dunning.domain.events import (
 )
 from dunning.domain.policy import Policies
 from dunning.domain.track import BEFORE_EVERYTHING, Track
-from dunning.domain.words import AccountStage, Channel
+from dunning.domain.words import RESTRICTING, AccountStage, Channel
 from dunning.domain.words import Track as TrackName
 from dunning.runtime.service import SharedRows
 from dunning_cli.simulation.processor import Processor, Silent
@@ -62,6 +62,7 @@ class Room:
 
 
 RETRY, NOTICE, ACCOUNT = 0, 1, 2
+Timer = tuple[datetime, int, str, str]  # due, service, account, invoice: they fire in this order (rule 46)
 
 
 class World:
@@ -88,7 +89,8 @@ class World:
         )
         self.running = tuple(number for number, room in enumerate(self.rooms) if room.name not in down)
         self.published: list[Published] = []
-        self._timers: list[tuple[datetime, int, str, str]] = []
+        self._timers: list[Timer] = []
+        self._set: dict[tuple[int, str, str], datetime] = {}  # the timers among them that were set last, by case
         self._last_failures: dict[tuple[str, str], PaymentFailed] = {}
         self._news: deque[tuple[int, Input]] = deque()
         self._requests: deque[RetryRequested] = deque()
@@ -110,6 +112,8 @@ class World:
         while self._timers and (self._timers[0][0] < until or (inclusive and self._timers[0][0] == until)):
             due, number, account_id, invoice_id = heapq.heappop(self._timers)
             case = self.rooms[number].accounts[account_id].cases[invoice_id]
+            if self._set.get((number, account_id, invoice_id)) == due:
+                del self._set[number, account_id, invoice_id]
             if case.due == due:
                 self._decide(number, TimerDue(f"timer/{case.case_id}", account_id, invoice_id, due), due)
                 self._settle(due)
@@ -138,17 +142,22 @@ class World:
         for errand in decision.errands:
             self._news.append((NOTICE, delivered_at_once(errand, now)))
         for invoice_id in account.touched:
-            due = account.cases[invoice_id].due
-            if due is not None:
-                heapq.heappush(self._timers, (due, number, account.account_id, invoice_id))
+            self._set_timer(number, account.account_id, account.cases[invoice_id])
         account.touched.clear()
         account.changed = False
         return decision
 
+    def _set_timer(self, number: int, account_id: str, case: Case) -> None:
+        """Unless it is set already: most of what touches a case leaves its timer as it is."""
+        key = (number, account_id, case.invoice_id)
+        if case.due is not None and self._set.get(key) != case.due:
+            self._set[key] = case.due
+            heapq.heappush(self._timers, (case.due, *key))
+
     def _route(self, output: Output) -> None:
         """Who reads what (rules.md), and what of it matters to the reader: the services pass over the rest."""
         match output:
-            case StageChanged() if output.track == TrackName.ACCOUNT and AccountStage(output.to_stage).restricts:
+            case StageChanged() if output.track == TrackName.ACCOUNT and output.to_stage in RESTRICTING:
                 if output.to_stage == AccountStage.TERMINATED:
                     self._news.append((RETRY, output))
                 self._news.append((NOTICE, output))
