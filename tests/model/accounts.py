@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from tests.model import conditions, inputs, ladder, notices
+from tests.model import conditions, inputs, ladder, notices, pauses
 from tests.model.case import Case
 from tests.model.dates import later, written
 from tests.model.history import Data
@@ -27,19 +27,28 @@ def next_rung(story: Story, case: Case) -> Rung | None:
     return None
 
 
-def ready_at(case: Case, rung: Rung) -> datetime | None:
+def ready_at(story: Story, case: Case, rung: Rung, now: datetime) -> datetime | None:
     """When a rung may happen; None while its warning was not delivered (rules 25 and 26)."""
-    date = ladder.not_before(case, rung)
+    date = ladder.not_before(story, case, rung)
     if rung.warned_by is None:
         return date
-    delivered_at = notices.delivered_since(case, case.policy.named(rung.warned_by))
+    delivered_at = relied_on(case, rung, now)
     if delivered_at is not None:
-        return max(date, ladder.warning_met(case, rung, delivered_at))
-    given_up_at = unreachable_at(case, rung)
+        return max(date, ladder.warning_met(story, case, rung, delivered_at))
+    given_up_at = unreachable_at(story, case, rung)
     return max(date, given_up_at) if given_up_at is not None else None
 
 
-def unreachable_at(case: Case, rung: Rung) -> datetime | None:
+def relied_on(case: Case, rung: Rung, now: datetime) -> datetime | None:
+    """Rule 25: the first delivery that was not bounced since; once it is older than `lead` + 14d, the one after."""
+    first, *later_ones = [*notices.deliveries(case, case.policy.named(rung.warned_by)), None]
+    if first is None:
+        return None
+    stale = later(first, case.policy.lead(rung) + notices.FORTNIGHT, case.zone)
+    return first if now <= stale else next((one for one in later_ones if one is not None and one >= stale), None)
+
+
+def unreachable_at(story: Story, case: Case, rung: Rung) -> datetime | None:
     """Rule 26: from the later of its date and the end of the last channel tried, never while a notice still waits."""
     warning = case.policy.named(rung.warned_by)
     sendings = notices.of(case, warning)
@@ -51,19 +60,20 @@ def unreachable_at(case: Case, rung: Rung) -> datetime | None:
         if not own:
             return None
         ends.append(max(own))
-    return later(max([ladder.date_of(case, rung), *ends]), rung.unreachable, case.zone)
+    start = max([ladder.date_of(story, case, rung), *ends])
+    return pauses.moved(story, case, later(start, rung.unreachable, case.zone), start)
 
 
 def due(story: Story, case: Case, now: datetime) -> datetime | None:
     rung = next_rung(story, case)
-    ready = ready_at(case, rung) if rung is not None else None
-    return max(ready, now) if ready is not None else None
+    ready = ready_at(story, case, rung, now) if rung is not None else None
+    return pauses.free_at(story, case.invoice, max(ready, now)) if ready is not None else None
 
 
 def fire(story: Story, case: Case, now: datetime) -> None:
     """Rule 23: every account step is a transition of its own."""
     while (rung := next_rung(story, case)) is not None:
-        ready = ready_at(case, rung)
+        ready = ready_at(story, case, rung, now)
         if ready is None or ready > now:
             return
         step(story, case, rung, now)
@@ -73,9 +83,9 @@ def fire(story: Story, case: Case, now: datetime) -> None:
 
 def step(story: Story, case: Case, rung: Rung, now: datetime) -> None:
     """Rule 36: reasons."""
-    ladder.happen(case, rung, now)
+    ladder.happen(story, case, rung, now)
     reason = "payment_failed" if rung.account == "past_due" else "grace_period_expired"
-    if rung.warned_by is not None and notices.delivered_since(case, case.policy.named(rung.warned_by)) is None:
+    if rung.warned_by is not None and relied_on(case, rung, now) is None:
         reason = "customer_unreachable"
     assert rung.account is not None
     story.transition(now, case, "account", rung.account, reason, again=rung.restricts)

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass
 class Request:
-    """A charge request; `state` is open, answered, timed out or revoked."""
+    """A charge request; `state` is open, answered, timed out, revoked, or rested where a pause revoked it."""
 
     retry_id: str
     attempt_number: int

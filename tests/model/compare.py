@@ -31,6 +31,12 @@ NAMED_REASONS = {
     "reinstated",
     "superseded",
     "no_address",
+    "no_consent",
+    "channel_shut",
+    "address_bounced",
+    "erased",
+    "paused",
+    "disputed",
 }
 COMPARED = {
     "dunning.stage.changed": (

@@ -118,8 +118,14 @@ class History:
 
     def newest(self, *path: str) -> Any:
         """Rule 12: of the facts about the account that name `path`, the one whose own time is the newest."""
+        return self.newest_since(None, *path)
+
+    def newest_since(self, start: datetime | None, *path: str) -> Any:
+        """Of those dated after `start`."""
         found: tuple[datetime, Any] | None = None
         for fact in self.facts:
+            if start is not None and fact.own_at <= start:
+                continue
             value: Any = fact.data
             for step in path:
                 value = value.get(step) if isinstance(value, dict) else None
@@ -128,7 +134,16 @@ class History:
         return found[1] if found else None
 
     def customer(self, name: str) -> Any:
-        return self.newest("customer", name)
+        """0003, rule 12: what was said of the customer up to an erasure is forgotten."""
+        return self.newest_since(self.erased_at(), "customer", name)
+
+    def erased_at(self) -> datetime | None:
+        return max((one.own_at for one in self.facts if one.kind == "account.erased"), default=None)
+
+    def is_erased(self) -> bool:
+        """0003, rule 29: there is nobody to write to, until an event dated later names somebody."""
+        erased_at = self.erased_at()
+        return erased_at is not None and self.newest_since(erased_at, "customer") is None
 
     def tags(self) -> set[str]:
         """The newest word on each; at one instant the tag is there (0003, rule 38)."""

@@ -2,17 +2,19 @@
 
 import difflib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.model.compare import Unusable, both, event_text, policies_of, policy_text
-from tests.model.generate import Scenario, policies, scenario
+from tests.model.generate import Scenario, scenario
 from tests.model.history import Data
+from tests.model.random_policies import policies
 
 ACCOUNTS_PER_POLICY = 10
-TELL_EVERY = 1_000
+ACCOUNTS_PER_CHUNK = 250
 
 
 @dataclass(frozen=True)
@@ -57,16 +59,36 @@ def usable_policies(seed: int) -> tuple[list[Data], Any]:
             continue
 
 
-def hunt(seed: int, accounts: int, told: Callable[[int], None] = lambda done: None) -> Found | None:
-    """The first of `accounts` histories from `seed` on that differs; every few share their policies."""
+def hunt(seed: int, accounts: int, told: Callable[[int], None] = lambda done: None, jobs: int = 1) -> Found | None:
+    """The first of `accounts` histories from `seed` on that differs; `told` hears how many were compared."""
+    ends = [*range(seed + ACCOUNTS_PER_CHUNK, seed + accounts, ACCOUNTS_PER_CHUNK), seed + accounts]
+    chunks = list(zip([seed, *ends], ends, strict=False))
+    if jobs == 1:
+        return _first(map(_hunt_chunk, chunks), chunks, seed, told)
+    with ProcessPoolExecutor(jobs) as pool:
+        found = _first(pool.map(_hunt_chunk, chunks), chunks, seed, told)
+        pool.shutdown(cancel_futures=True)
+    return found
+
+
+def _first(
+    results: Iterable[Found | None], chunks: list[tuple[int, int]], seed: int, told: Callable[[int], None]
+) -> Found | None:
+    for (_, end), found in zip(chunks, results, strict=True):
+        if found is not None:
+            return found
+        told(end - seed)
+    return None
+
+
+def _hunt_chunk(chunk: tuple[int, int]) -> Found | None:
+    """Every few histories share their policies."""
     shared: tuple[list[Data], Any] | None = None
-    for number in range(seed, seed + accounts):
+    for number in range(*chunk):
         if shared is None or number % ACCOUNTS_PER_POLICY == 0:
             shared = usable_policies(number // ACCOUNTS_PER_POLICY)
         given = scenario(number, shared[0])
         real, model = both(given, shared[1])
         if real != model:
             return Found(number, given)
-        if (number - seed + 1) % TELL_EVERY == 0:
-            told(number - seed + 1)
     return None

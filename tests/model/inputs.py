@@ -29,10 +29,14 @@ def read(story: Story, topic: str, data: Data, now: datetime) -> None:
             named = story.open_case(fact.data["invoice_id"])
             if named is not None:
                 retries.urged(story, named, now)
-        case "customer.updated" | "payment.failed" | "payment.succeeded" if "customer" in fact.data:
-            notices.address_changed(story)
+        case "case.paused" | "case.resumed" | "case.extended" | "dispute.opened" | "dispute.closed":
+            for one in story.open_cases():
+                if fact.invoice in (one.invoice, None):
+                    retries.dates_moved(story, one, now)
         case "consent.changed":
             notices.withhold(story, fact.data["channel"], now)
+        case "account.erased":
+            notices.erase(story, now)
         case "notice.bounced":
             notice_bounced(story, fact.data, now)
         case "account.reinstated":
@@ -41,6 +45,7 @@ def read(story: Story, topic: str, data: Data, now: datetime) -> None:
         for one in story.open_cases():
             if one.invoice != fact.invoice and one.retry_stage != "none":
                 retries.go_on(story, one, now)
+    notices.address_changed(story)
     notices.unmark(story)
     accounts.write_status(story, now)
 
@@ -108,12 +113,20 @@ def pick(story: Story, live: list[Fact]) -> Policy | None:
     opening = policies.Opening(
         failed_at=first.own_at,
         segment=first.data.get("segment"),
-        country=story.history.customer("country"),
+        country=pinned(story, live, "country"),
         currency=first.data["currency"],
         payment_type=method.get("type"),
         amount_minor=first.data["invoice"]["amount_due_minor"],
     )
     return policies.chosen(story.policies, opening)
+
+
+def pinned(story: Story, live: list[Fact], name: str) -> str | None:
+    """0003, rule 12: where an erasure forgot it, a failure of before still pins its own."""
+    known = story.history.customer(name)
+    own = [(one.data.get("customer") or {}).get(name) for one in live]
+    found = known if known is not None else next((one for one in own if one is not None), None)
+    return None if found is None else str(found)
 
 
 def open_new(story: Story, invoice: str, number: int, live: list[Fact], fact: Fact, now: datetime) -> None:
@@ -133,9 +146,8 @@ def open_new(story: Story, invoice: str, number: int, live: list[Fact], fact: Fa
 
 def new_case(story: Story, invoice: str, number: int, live: list[Fact], policy: Policy) -> Case:
     """Rule 13: zone, country and policy version are pinned."""
-    history = story.history
-    zone = policies.zone_of(policy, history.customer("timezone"))
-    case = Case(story.account, invoice, number, live, policy, zone, history.customer("country"))
+    zone = policies.zone_of(policy, pinned(story, live, "timezone"))
+    case = Case(story.account, invoice, number, live, policy, zone, pinned(story, live, "country"))
     story.cases.append(case)
     return case
 
@@ -185,7 +197,7 @@ def open_only(fact: Fact, request: Request | None) -> Request | None:
 
 
 def carry(case: Case, was: Case) -> None:
-    case.answered_at = was.answered_at
+    case.answered_at, case.owed_since, case.given_up = was.answered_at, was.owed_since, was.given_up
     case.zone, case.country = was.zone, was.country
     case.attempts, case.plan = was.attempts, was.plan
     case.used_after, case.used_technical = was.used_after, was.used_technical
@@ -251,7 +263,10 @@ def reinstate(story: Story, signal: Fact, now: datetime) -> None:
 
 
 def notice_bounced(story: Story, signal: Data, now: datetime) -> None:
-    """The newest case of the invoice that sent the notice; else a permanent one marks the present address."""
+    """The newest case of the invoice that sent the notice; else a permanent one marks the present address. 0003, rule
+    30: not where it names an invoice beside a notice that nobody knows, and histories know no notice's id."""
+    if "notice_id" in signal and "invoice_id" in signal:
+        return
     of_invoice = [case for case in story.cases if case.invoice == signal.get("invoice_id")]
     if of_invoice and notices.meant(of_invoice[-1], signal):
         notices.bounced(story, of_invoice[-1], signal, now)

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from tests.model import conditions, ladder
+from tests.model import conditions, ladder, pauses
 from tests.model.case import Case, Sending
 from tests.model.dates import Span, first_minute, instant, later, span
 from tests.model.history import Data
@@ -10,16 +10,18 @@ from tests.model.policies import Rung, present_zone
 from tests.model.story import Story
 
 FORTNIGHT = Span(14, 0)
-NEEDS_NO_ADDRESS = ("in_app", "push")
+NEEDS_NO_ADDRESS = ("in_app", "push", "webhook")
 ADDRESS_OF = {"email": "email", "sms": "phone", "call": "phone", "letter": "postal_address"}
 
 
 def address(story: Story, channel: str) -> str | None:
     """Rule 29: `in_app` and `push` need no address but the account."""
+    if story.history.is_erased():
+        return None
     if channel in NEEDS_NO_ADDRESS:
         return story.account
     found = story.history.customer(ADDRESS_OF[channel]) if channel in ADDRESS_OF else None
-    return None if found is None else str(found)
+    return str(found) if found else None
 
 
 def allowed_from(story: Story, case: Case, channel: str, now: datetime) -> datetime:
@@ -75,7 +77,7 @@ def due_rungs(story: Story, case: Case, now: datetime) -> list[Rung]:
         if rung.restricts:
             if rung.name not in case.happened:
                 break
-        elif stopped or ladder.not_before(case, rung) > now or not conditions.hold(story, case, rung):
+        elif stopped or ladder.not_before(story, case, rung) > now or not conditions.hold(story, case, rung):
             break
         found.append(rung)
     return found
@@ -93,14 +95,14 @@ def due(story: Story, case: Case, now: datetime) -> datetime | None:
                 if rung.name in case.happened:
                     moments.append(now)
             elif not stopped and conditions.hold(story, case, rung):
-                moments.append(max(now, ladder.not_before(case, rung)))
+                moments.append(max(now, ladder.not_before(story, case, rung)))
             break
         again = [again_at(story, case, rung) for rung in case.policy.ladder]
         moments += [max(now, moment) for moment in again if moment is not None]
     moments += [allowed_from(story, case, one.channel, now) for one in case.sendings if one.state == "waiting"]
-    if case.closed is None and any(needs_fallback(story, case, rung) for rung in case.policy.ladder if rung.has_notice):
+    if any(needs_fallback(story, case, rung) for rung in still_told(story, case)):
         moments.append(now)
-    return min(moments, default=None)
+    return pauses.free_at(story, case.invoice, min(moments, default=None))
 
 
 def fire(story: Story, case: Case, now: datetime) -> None:
@@ -155,19 +157,27 @@ def send_what_waits(story: Story, case: Case, now: datetime) -> None:
         for sending in case.sendings:
             if sending.state == "waiting":
                 send(story, case, sending, now)
-        rung = next((one for one in case.policy.ladder if one.has_notice and needs_fallback(story, case, one)), None)
-        if rung is None or case.closed is not None:
+        rung = next((one for one in still_told(story, case) if needs_fallback(story, case, one)), None)
+        if rung is None:
             return
         open_sendings(case, rung, (untried(case, rung)[0],))
+
+
+def still_told(story: Story, case: Case) -> list[Rung]:
+    """Rule 32: of a terminated case only the terminating rung's own notice still goes out, by its fallback too."""
+    if case.closed is None:
+        return [rung for rung in case.policy.ladder if rung.has_notice]
+    own = case.policy.ladder[-1]
+    return [own] if story.terminated is case and own.has_notice and own.account == "terminated" else []
 
 
 def send(story: Story, case: Case, sending: Sending, now: datetime) -> None:
     """Rule 30, 46: delivered when sent; without an address `suppressed`."""
     where = address(story, sending.channel)
-    forbidden = not story.history.allows(sending.channel)
-    if where is None or forbidden or is_shut(case, sending.channel) or marked(story, sending.channel, where):
+    obstacle = in_the_way(story, case, sending.channel, where)
+    if obstacle is not None:
         sending.state, sending.address, sending.ended_at = "suppressed", where, now
-        story.result(now, case, sending.rung, sending.channel, "suppressed", None if where else "no_address")
+        story.result(now, case, sending.rung, sending.channel, "suppressed", obstacle)
         return
     if allowed_from(story, case, sending.channel, now) > now:
         return
@@ -175,6 +185,19 @@ def send(story: Story, case: Case, sending: Sending, now: datetime) -> None:
     story.went_out.append((now, sending.channel))
     story.result(now, case, sending.rung, sending.channel, "sent")
     story.result(now, case, sending.rung, sending.channel, "delivered")
+
+
+def in_the_way(story: Story, case: Case, channel: str, where: str | None) -> str | None:
+    """0003, rule 29: the first of several."""
+    if story.history.is_erased():
+        return "erased"
+    if where is None:
+        return "no_address"
+    if not story.history.allows(channel):
+        return "no_consent"
+    if is_shut(case, channel):
+        return "channel_shut"
+    return "address_bounced" if marked(story, channel, where) else None
 
 
 def of(case: Case, rung: Rung) -> list[Sending]:
@@ -237,6 +260,12 @@ def delivered_since(case: Case, warning: Rung) -> datetime | None:
     return min(moments, default=None)
 
 
+def deliveries(case: Case, warning: Rung) -> list[datetime]:
+    """All that were not bounced since, of both rounds."""
+    own = [one for one in case.sendings if one.rung == warning.name and one.state == "delivered"]
+    return sorted(one.delivered_at for one in own if one.delivered_at is not None)
+
+
 def address_changed(story: Story) -> None:
     """Rule 31: a new address brings an undelivered warning to it, once."""
     for case in story.open_cases():
@@ -297,5 +326,14 @@ def withhold(story: Story, channel: str, now: datetime) -> None:
     for case in story.cases:
         for sending in case.sendings:
             if sending.state == "waiting" and sending.channel == channel and not story.history.allows(channel):
+                sending.state, sending.address, sending.ended_at = "suppressed", address(story, channel), now
+                story.result(now, case, sending.rung, sending.channel, "suppressed", "no_consent")
+
+
+def erase(story: Story, now: datetime) -> None:
+    """0003, rule 12: what waits is suppressed."""
+    for case in story.cases:
+        for sending in case.sendings:
+            if sending.state == "waiting" and story.history.is_erased():
                 sending.state, sending.ended_at = "suppressed", now
-                story.result(now, case, sending.rung, sending.channel, "suppressed")
+                story.result(now, case, sending.rung, sending.channel, "suppressed", "erased")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from tests.model import ladder, limits, pauses
 from tests.model.asked import Request
 from tests.model.case import Attempt, Case, Plan
 from tests.model.dates import Roll, Span, first_minute, later, later_on_business_day, span, written
@@ -40,7 +41,10 @@ def failure_read(story: Story, case: Case, fact: Fact, now: datetime) -> None:
         time_out(case, request)
     attempt = attempt_of(fact)
     answered = fact.request
-    if answered is not None and answered.state != "open":
+    if answered is not None and answered.state == "rested":
+        attempt.late = fact.own_at >= answered.not_after
+        charged_after_all(case, answered, fact.own_at)
+    elif answered is not None and answered.state != "open":
         attempt.late = True
         for other in case.attempts:
             if other.timed_out == answered.retry_id:
@@ -59,6 +63,33 @@ def part_paid(story: Story, case: Case, fact: Fact, now: datetime) -> None:
     request.state, case.answered_at = "answered", fact.own_at
     case.attempts.append(Attempt((fact.own_at, 1, 0, ""), "soft", request.method, None, {}))
     go_on(story, case, now)
+
+
+def revoked(story: Story, case: Case, request: Request, now: datetime) -> bool:
+    """By a rest at any time at which it was open, also by one that was read afterwards (12)."""
+    for one in pauses.rests(story, case.invoice):
+        begun = one.start <= now and one.start < request.not_after
+        if begun and (one.end is None or one.end > request.asked_at):
+            request.state = "rested"
+            count(case, request, -1)
+            return True
+    return False
+
+
+def count(case: Case, request: Request, by: int) -> None:
+    """A request uses up its distance, its order or the new method; `by` -1 gives it back."""
+    if request.kind == "after":
+        case.used_after += by
+    elif request.kind == "technical":
+        case.used_technical += by
+    else:
+        case.owed_since = request.asked_at if by < 0 else None
+
+
+def charged_after_all(case: Case, request: Request, at: datetime) -> None:
+    """0003, rule 27: it had been charged before the pause revoked it, and uses up what it had used up."""
+    request.state, case.answered_at = "answered", at
+    count(case, request, 1)
 
 
 def time_out(case: Case, request: Request) -> None:
@@ -203,11 +234,12 @@ def pending_order(story: Story, case: Case) -> bool:
     return all(one.at <= at for one in case.attempts if one.foreign)
 
 
-def window_end(case: Case) -> datetime | None:
+def window_end(story: Story, case: Case, now: datetime) -> datetime | None:
     """Rule 16: without `window` there is no end. Rule 17: after the first failure."""
     if case.policy.window is None:
         return None
-    return later(case.first.own_at, case.policy.window, case.zone)
+    end = later(case.first.own_at, case.policy.window, case.zone)
+    return pauses.moved(story, case, end, case.first.own_at, now)
 
 
 def next_plan(story: Story, case: Case, now: datetime) -> Plan | None:
@@ -219,16 +251,27 @@ def next_plan(story: Story, case: Case, now: datetime) -> Plan | None:
         kind, distance = "after", policy.after[min(case.used_after, len(policy.after) - 1)]
     else:
         return None
-    earliest = max([later(last.at, distance, case.zone), *advised(story, case)])
+    advice = max(advised(story, case), default=last.at)
+    earliest = max(open_date(story, case, later(last.at, distance, case.zone), now), advice)
     due_at = allowed(case, earliest, policy.retries_roll)
-    if due_at <= last.at or any(due_at < advice for advice in advised(story, case)):  # 0003, rule 16
+    if due_at <= last.at or due_at < advice:  # 0003, rule 16
         due_at = allowed(case, earliest, onward(policy.retries_roll))
     if due_at < now:
         due_at = allowed(case, now, onward(policy.retries_roll))
-    end = window_end(case)
+    end = window_end(story, case, now)
     if end is not None and due_at > end:
         return None
     return Plan(due_at, kind)
+
+
+def open_date(story: Story, case: Case, date: datetime, now: datetime) -> datetime:
+    """0003, rule 27: pauses move the rolled date; `hours` come afterwards, and a network's advice does not move."""
+    start = latest(case).at
+    rolled = ladder.rolled(case, date, case.policy.retries_roll)
+    if rolled <= start:
+        rolled = ladder.rolled(case, date, onward(case.policy.retries_roll))
+    found = pauses.moved(story, case, rolled, start, now)
+    return date if found == rolled else found
 
 
 def advised(story: Story, case: Case) -> list[datetime]:
@@ -262,20 +305,43 @@ def go_on(story: Story, case: Case, now: datetime) -> None:
     """What follows now, with no request open."""
     if case.open_request is not None or not case.attempts or not case.policy.has_retries:
         return
-    if (pending_order(story, case) or pending_update(story, case)) and not all_barred(story, case):
-        case.plan = Plan(now, "extra")  # rule 18: charged at once
-        story.transition(now, case, "retry", "scheduled")
+    stage, reason, case.plan = what_follows(story, case, now)
+    if stage == "exhausted" or not pauses.resting(story, case.invoice, now):
+        story.transition(now, case, "retry", stage, reason)
         return
-    finished = is_finished(story, case)
-    case.plan = None
-    if not finished and must_wait(story, case):
-        story.transition(now, case, "retry", "waiting_for_customer", "hard_declined")
-        return
-    case.plan = None if finished else next_plan(story, case, now)
-    if case.plan is None:
-        story.transition(now, case, "retry", "exhausted", "retries_exhausted")
-    else:
-        story.transition(now, case, "retry", "scheduled")
+    case.plan = None  # 0003, rule 27: what urges it on waits too
+    story.transition(now, case, "retry", "paused", pauses.reason(story, case.invoice, now))
+
+
+def what_follows(story: Story, case: Case, now: datetime) -> tuple[str, str | None, Plan | None]:
+    """Stage, reason and plan, whatever rests."""
+    urged = is_urged(story, case) and not all_barred(story, case)
+    case.given_up = case.given_up and not urged
+    finished = case.given_up or (not urged and is_finished(story, case))
+    if not urged and not finished and must_wait(story, case):
+        return "waiting_for_customer", "hard_declined", None
+    if not finished and limits.india_forbids(case, present_method(story, case)):
+        return "exhausted", "budget_exhausted", None
+    if urged:  # rule 18: charged at once
+        return "scheduled", None, Plan(now, "extra")
+    plan = None if finished else next_plan(story, case, now)
+    return ("scheduled", None, plan) if plan is not None else ("exhausted", "retries_exhausted", None)
+
+
+def is_urged(story: Story, case: Case) -> bool:
+    """By an order, a new method, or because a pause revoked such a charge."""
+    owed = case.owed_since is not None and not any(
+        one.foreign and one.at > case.owed_since for one in case.attempts if case.owed_since
+    )
+    return owed or pending_order(story, case) or pending_update(story, case)
+
+
+def dates_moved(story: Story, case: Case, now: datetime) -> None:
+    """Rule 27: a pause, a dispute or an extension came or went. Rule 14: `paused` revokes an open request."""
+    if case.open_request is not None and revoked(story, case, case.open_request, now):
+        story.transition(now, case, "retry", "paused", pauses.reason(story, case.invoice, now))
+    if case.retry_stage != "none":
+        go_on(story, case, now)
 
 
 def is_finished(story: Story, case: Case) -> bool:
@@ -290,8 +356,7 @@ def is_finished(story: Story, case: Case) -> bool:
     then = replace(case, attempts=[one for one in case.attempts if one.at <= at])
     if not [one for one in then.attempts if not one.late]:
         return False
-    urged = pending_order(known, then) or pending_update(known, then)
-    if (urged and not all_barred(known, then)) or must_wait(known, then):
+    if (is_urged(known, then) and not all_barred(known, then)) or must_wait(known, then):
         return False
     return next_plan(known, then, at) is None
 
@@ -302,24 +367,53 @@ def urged(story: Story, case: Case, now: datetime) -> None:
         go_on(story, case, now)
 
 
-def due(case: Case) -> datetime | None:
-    """When the retry track's timer fires: the next charge, or the end of an unanswered request."""
-    if case.closed is not None:
+def due(story: Story, case: Case, now: datetime) -> datetime | None:
+    """When the retry track's timer fires: the next charge, the end of an unanswered request, a rest that begins or
+    ends."""
+    if case.closed is not None or case.retry_stage not in UNFINISHED:
         return None
-    if case.retry_stage == "scheduled" and case.plan is not None:
-        return case.plan.due_at
+    if case.retry_stage == "paused":
+        return pauses.free_at(story, case.invoice, now)
+    moments = [pauses.next_begin(story, case.invoice, now)]
     request = case.open_request
-    return request.not_after if case.retry_stage == "requested" and request is not None else None
+    if case.retry_stage == "scheduled" and case.plan is not None:
+        moments.append(case.plan.due_at)
+    elif case.retry_stage == "requested" and request is not None:
+        moments.append(request.not_after)
+    return min((one for one in moments if one is not None), default=None)
 
 
 def fire(story: Story, case: Case, now: datetime) -> Request | None:
     """The request that goes out, or None where one timed out."""
     request = case.open_request
-    if request is not None:
+    if request is not None and request.not_after <= now:
         time_out(case, request)
         go_on(story, case, now)
         return None
-    return ask(story, case, now)
+    if case.plan is not None and case.plan.due_at <= now and not pauses.resting(story, case.invoice, now):
+        return ask(story, case, now) if within_limits(story, case, case.plan, now) else None
+    dates_moved(story, case, now)
+    return None
+
+
+def within_limits(story: Story, case: Case, plan: Plan, now: datetime) -> bool:
+    """Rule 18: over a network's limit it waits for the first instant that is allowed, a planned one within `hours`;
+    beyond the window it is `exhausted`."""
+
+    def open_from(moment: datetime) -> datetime:
+        return moment if plan.kind == "extra" else allowed(case, moment, onward(case.policy.retries_roll))
+
+    allowed_at = limits.wait_for(story, case, present_method(story, case), now, open_from)
+    if allowed_at == now:
+        return True
+    end = window_end(story, case, now)
+    if allowed_at is None or (end is not None and allowed_at > end):
+        case.plan, case.given_up = None, bool(case.requests)
+        spend(story, case)
+        story.transition(now, case, "retry", "exhausted", "budget_exhausted")
+    else:
+        case.plan = Plan(allowed_at, plan.kind)
+    return False
 
 
 def ask(story: Story, case: Case, now: datetime) -> Request:
@@ -330,11 +424,10 @@ def ask(story: Story, case: Case, now: datetime) -> Request:
         case.used_after += 1
     elif plan.kind == "technical":
         case.used_technical += 1
-    update, found = effective_update(story), present(story, case)
-    case.spent_order = newest_order(story, case)
-    case.spent_update = max((at for at in (case.spent_update, update and update.own_at) if at), default=None)
+    found = present(story, case)
+    spend(story, case)
     method = found[1] if found else None
-    end = window_end(case)
+    end = window_end(story, case, now)
     not_after = later(now, timeout(case, method), case.zone)
     if end is not None and plan.kind != "extra":
         not_after = min(not_after, end)
@@ -362,6 +455,13 @@ def ask(story: Story, case: Case, now: datetime) -> Request:
     }
     story.publish(now, REQUEST, data, story.number(case, REQUEST))
     return request
+
+
+def spend(story: Story, case: Case) -> None:
+    """Whatever asked for a charge at once has it."""
+    update = effective_update(story)
+    case.spent_order, case.owed_since = newest_order(story, case), None
+    case.spent_update = max((at for at in (case.spent_update, update and update.own_at) if at), default=None)
 
 
 def timeout(case: Case, method: Data | None) -> Span:

@@ -41,7 +41,7 @@ def timers_of(story: Story, now: datetime) -> list[tuple[datetime, int, str, int
     """Instant, service, invoice and place of every timer; a service's timers are retry, notice, account."""
     found = []
     for place, case in enumerate(story.cases):
-        moments = (retries.due(case), notices.due(story, case, now), accounts.due(story, case, now))
+        moments = (retries.due(story, case, now), notices.due(story, case, now), accounts.due(story, case, now))
         for service, moment in enumerate(moments):
             if moment is not None:
                 found.append((moment, service, case.invoice, place))

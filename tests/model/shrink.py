@@ -11,7 +11,8 @@ from tests.model.history import Data
 
 REQUIRED = (
     "account_id payment_id attempt_number invoice id amount_minor currency kind at amount_due_minor code reason "
-    "amount_remaining_minor failed_at succeeded_at failure invoice_id rung channel payment_method customer"
+    "amount_remaining_minor failed_at succeeded_at failure invoice_id rung channel payment_method customer "
+    "by tag allowed pay_by installments"
 )
 KEPT = set(REQUIRED.split())
 

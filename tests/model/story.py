@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from tests.model.case import Case
 from tests.model.dates import written
@@ -32,6 +33,9 @@ class Story:
     status_shown: Data | None = None
     statuses: int = 0
     reinstated: dict[str, list[datetime]] = field(default_factory=dict)  # of invoices that had been terminated
+    rests: dict[tuple[str | int, ...], list[Any]] = field(
+        default_factory=dict
+    )  # reckoned before, by invoice and signals
 
     def open_cases(self) -> list[Case]:
         return [case for case in self.cases if case.closed is None]

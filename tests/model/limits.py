@@ -1,0 +1,123 @@
+"""How often networks let a card be tried: Visa's cap and Stripe's rule for India (rule 18)."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from tests.model.case import Case
+from tests.model.history import FAILED, SUCCEEDED, Data, Fact, method_key
+from tests.model.story import Story
+
+REATTEMPTS_MAX, WITHIN = 20, timedelta(days=30)
+BEFORE, REATTEMPTS_MAX_BEFORE = datetime.fromisoformat("2025-05-24T00:00:00Z"), 15
+
+
+class Tried(NamedTuple):
+    """An attempt on a card. One that we asked for and that nobody answered lies at the end of its time."""
+
+    at: datetime
+    open: bool
+    succeeded: bool
+    merchant: str | None
+    network: str | None
+
+
+def wait_for(
+    story: Story, case: Case, method: Data | None, now: datetime, open_from: Callable[[datetime], datetime]
+) -> datetime | None:
+    """The first instant from `now` on at which a charge with the method is allowed; None: never."""
+    key = method_key(method)
+    if method is None or key is None:
+        return now
+    tried = on_card(story, case, key)
+    if is_stripe_in_india(case, method) and any(not one.succeeded for one in tried):
+        return None
+    if "visa" in {method.get("brand"), *(one.network for one in tried)}:
+        while is_full(tried, now):
+            now = open_from(min(one.at for one in tried if one.at > now - WITHIN) + WITHIN)
+    return now
+
+
+def is_stripe_in_india(case: Case, method: Data) -> bool:
+    return method.get("country") == "IN" and (newest(case, "name") or "").lower() == "stripe"
+
+
+def india_forbids(case: Case, method: Data | None) -> bool:
+    """0003: what the case itself tells counts at once: one attempt that did not succeed is the last with that card."""
+    tried = {method_key(one.method) for one in case.attempts if one.method is not None}
+    return method is not None and is_stripe_in_india(case, method) and method_key(method) in tried
+
+
+def is_full(tried: list[Tried], now: datetime) -> bool:
+    """Whether one more would be one too many. What happened exactly 30 days ago counts no more."""
+    if not any(one.at > now - WITHIN for one in tried):
+        return False
+    ordered = sorted(tried, key=lambda one: one.at)
+    reattempts = [
+        one
+        for place, one in enumerate(ordered)
+        if one.open or (place > 0 and ordered[place - 1].at > one.at - WITHIN)  # ours always follow a decline
+    ]
+    most = REATTEMPTS_MAX_BEFORE if now < BEFORE else REATTEMPTS_MAX
+    return sum(one.at > now - WITHIN for one in reattempts) >= most
+
+
+def on_card(story: Story, case: Case, key: str) -> list[Tried]:
+    """Every attempt known, each once, at the case's merchant or where one of the two is not known."""
+    found: dict[tuple[object, ...], Tried] = {}
+    for one in story.cases:
+        for request in one.requests:
+            if method_key(request.method) == key:
+                merchant = newest(one, "merchant_id")
+                network = (request.method or {}).get("brand")
+                found[(request.retry_id,)] = Tried(request.not_after, True, False, merchant, network)
+    for fact in story.history.facts:
+        if fact.topic in (FAILED, SUCCEEDED) and key in charged(fact) and not is_overdue(fact):
+            name, told = name_of(fact), reported(story, fact)
+            known = found.get(name)
+            if known is None or known.open or (known.at, known.succeeded) <= (told.at, told.succeeded):
+                found[name] = told._replace(
+                    merchant=told.merchant or (known.merchant if known else None),
+                    network=told.network or (known.network if known else None),
+                )
+    own = newest(case, "merchant_id")
+    return [one for one in found.values() if own is None or one.merchant in (None, own)]
+
+
+def charged(fact: Fact) -> set[str | None]:
+    """What the event names, and what our request named that it answers: it may have been either."""
+    asked = fact.request.method if fact.request is not None else None
+    return {method_key(fact.data.get("payment_method")), method_key(asked)}
+
+
+def is_overdue(fact: Fact) -> bool:
+    return bool(fact.topic == FAILED and fact.data["failure"]["code"] == "payment_overdue")
+
+
+def name_of(fact: Fact) -> tuple[object, ...]:
+    if fact.request is not None:
+        return (fact.request.retry_id,)
+    if fact.data.get("retry_id") is not None:
+        return (fact.data["retry_id"],)
+    return fact.invoice, fact.data["payment_id"], fact.data.get("attempt_number") or fact.own_at
+
+
+def reported(story: Story, fact: Fact) -> Tried:
+    failure = fact.data.get("failure") or {}
+    method = fact.data.get("payment_method") or {}
+    merchant = (fact.data.get("processor") or {}).get("merchant_id")
+    if merchant is None:
+        case = next((one for one in reversed(story.cases) if one.invoice == fact.invoice), None)
+        merchant = newest(case, "merchant_id") if case is not None else None
+    network = failure.get("network") or method.get("brand")
+    return Tried(fact.own_at, False, fact.topic == SUCCEEDED, merchant, network)
+
+
+def newest(case: Case, name: str) -> str | None:
+    """Who charges this invoice: the newest word of its failures."""
+    said = [
+        (one.own_at, place, one.data["processor"][name])
+        for place, one in enumerate(case.failures)
+        if (one.data.get("processor") or {}).get(name) is not None
+    ]
+    return str(max(said)[2]) if said else None
