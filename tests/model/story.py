@@ -33,9 +33,7 @@ class Story:
     status_shown: Data | None = None
     statuses: int = 0
     reinstated: dict[str, list[datetime]] = field(default_factory=dict)  # of invoices that had been terminated
-    rests: dict[tuple[str | int, ...], list[Any]] = field(
-        default_factory=dict
-    )  # reckoned before, by invoice and signals
+    rests: dict[tuple[object, ...], list[Any]] = field(default_factory=dict)  # reckoned before, by invoice and signals
 
     def open_cases(self) -> list[Case]:
         return [case for case in self.cases if case.closed is None]

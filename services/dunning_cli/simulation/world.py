@@ -124,7 +124,11 @@ class World:
         return iter(published)
 
     def _remember(self, event: PaymentFailed) -> None:
+        """Failures of a case, for `--charges fail` repeats its last one: not what a policy ignores or was settled."""
         key = (event.account_id, event.invoice_id)
+        case = self.rooms[RETRY].accounts[event.account_id].cases.get(event.invoice_id)
+        if case is None or not case.open:
+            return
         last = self._last_failures.get(key)
         if last is None or last.failed_at <= event.failed_at:
             self._last_failures[key] = event

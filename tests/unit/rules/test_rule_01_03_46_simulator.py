@@ -245,6 +245,18 @@ def test_a_file_that_is_not_there_or_a_time_that_is_none_ends_with_2(files: File
     assert "tomorrow" in str(result.exception)
 
 
+def test_an_answer_that_fails_repeats_the_last_failure_of_the_case_not_one_that_a_policy_ignores(files: Files) -> None:
+    ignoring = files.folder / "ignoring.yaml"
+    ignoring.write_text("{id: nothing, version: 1, priority: 1, ignore: true, match: {segments: [free]}}")
+    later, ignored = "2026-03-02T11:00:00Z", {"segment": "free", "failure": {"code": "expired_card"}}
+    second = line(later, {**FAILURE, **ignored, "failed_at": later, "attempt_number": 2})
+    opening = line("2026-03-02T12:00:00Z", FAILURE)
+
+    result = files.simulate(second, opening, options=("--charges", "fail", "--policy", str(ignoring)))
+
+    assert stages(result, "retry") == ["scheduled", "requested", "scheduled", "requested", "exhausted"]
+
+
 def test_charges_are_answered_at_the_instant_they_are_asked_for(files: Files) -> None:
     charges = files.folder / "charges.ndjson"
     told = {"invoice_id": "in_1", "attempt_number": 3, "answer": "succeed"}
