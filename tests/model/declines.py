@@ -37,10 +37,15 @@ def processor_class(code: str) -> str | None:
     return next((name for name, codes in STRIPE.items() if code in codes.split()), None)
 
 
-def decline_class(failure: dict[str, Any]) -> str:
+def network_of(failure: dict[str, Any], method: dict[str, Any] | None) -> str | None:
+    """Whose codes they are: as the failure says, else as the card's brand does."""
+    return failure.get("network") or (method or {}).get("brand")
+
+
+def decline_class(failure: dict[str, Any], method: dict[str, Any] | None = None) -> str:
     """Rule 19: hard from any source wins; else advice, network code, processor code; `class` where none is mapped."""
     advice = failure.get("network_advice_code")
-    network = failure.get("network")
+    network = network_of(failure, method)
     code = failure.get("network_decline_code")
     sources = [
         "hard" if network == "mastercard" and advice in ADVICE_HARD else None,
@@ -55,8 +60,8 @@ def decline_class(failure: dict[str, Any]) -> str:
     return str(failure.get("class") or "unknown")
 
 
-def delay(failure: dict[str, Any]) -> timedelta:
+def delay(failure: dict[str, Any], method: dict[str, Any] | None = None) -> timedelta:
     """Advice 24 to 30 is a *not before*, counted from the failure."""
-    if failure.get("network") != "mastercard":
+    if network_of(failure, method) != "mastercard":
         return timedelta(0)
     return timedelta(hours=ADVICE_DELAYS.get(str(failure.get("network_advice_code")), 0))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.model.happenings import something
 from tests.model.history import Data
-from tests.model.random_account import CODES, Account
+from tests.model.random_account import CODES, PROCESSORS, Account
 from tests.model.random_policies import policies
 from tests.model.run import Charges
 
@@ -33,6 +33,7 @@ def scenario(seed: int, given: list[Data] | None = None) -> Scenario:
     invoices = [f"in_{number}" for number in range(1, rng.choice([1, 1, 2, 3]) + 1)]
     account = Account(rng, chosen[0], day, answers(rng, invoices))
     account.overdue = rng.random() < 0.1
+    account.processor = rng.choice(PROCESSORS) if rng.random() < 0.25 else None
     for invoice in invoices:
         for _ in range(rng.choice([1, 1, 2, 3])):
             account.failure(invoice, day if rng.random() < 0.5 else account.moment())

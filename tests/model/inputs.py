@@ -45,7 +45,7 @@ def read(story: Story, topic: str, data: Data, now: datetime) -> None:
         for one in story.open_cases():
             if one.invoice != fact.invoice and one.retry_stage != "none":
                 retries.go_on(story, one, now)
-    notices.address_changed(story)
+    notices.address_changed(story, named="customer" in fact.data)
     notices.unmark(story)
     accounts.write_status(story, now)
 

@@ -37,7 +37,7 @@ def not_before(story: Story, case: Case, rung: Rung) -> datetime:
     stay."""
     date = date_of(story, case, rung)
     if not case.policy.has_retries or not all(
-        decline_class(one.data["failure"]) == "technical" for one in case.failures
+        decline_class(one.data["failure"], one.data.get("payment_method")) == "technical" for one in case.failures
     ):
         return date
     hold = case.first.own_at

@@ -266,14 +266,15 @@ def deliveries(case: Case, warning: Rung) -> list[datetime]:
     return sorted(one.delivered_at for one in own if one.delivered_at is not None)
 
 
-def address_changed(story: Story) -> None:
-    """Rule 31: a new address brings an undelivered warning to it, once."""
+def address_changed(story: Story, *, named: bool) -> None:
+    """Rule 31: a new address brings an undelivered warning to it, once. Where no customer is `named` now, because the
+    warning bounced after the address was said, what is left of the fallback goes first (29)."""
     for case in story.open_cases():
         for rung in case.policy.ladder:
             sendings = of(case, rung) if rung.has_notice and case.policy.is_warning(rung) else []
             if not sendings or any(one.state in ("waiting", "delivered") for one in sendings):
                 continue
-            if not rung_still_counts(story, case, rung):
+            if not rung_still_counts(story, case, rung) or (untried(case, rung) and not named):
                 continue
             for channels in (rung.channels, rung.fallback):
                 new = tuple(one for one in channels if is_new(story, sendings, one))

@@ -71,6 +71,7 @@ class Account:
     told: set[tuple[str, str, int]] = field(default_factory=set)
     customers: int = 0
     overdue: bool = False
+    processor: Data | None = None
 
     def moment(self) -> datetime:
         """Often on a date of the ladder or of a retry, sometimes anywhere."""
@@ -163,8 +164,8 @@ class Account:
     def dress(self, data: Data) -> None:
         """What an event may say besides, mostly read by nobody."""
         rng = self.rng
-        if rng.random() < 0.25:
-            data["processor"] = rng.choice(PROCESSORS)
+        if self.processor is not None:
+            data["processor"] = self.processor
         if rng.random() < 0.02:
             data["livemode"] = rng.random() < 0.3
         if rng.random() < 0.05:

@@ -27,7 +27,7 @@ def attempt_of(failure: Fact) -> Attempt:
         method_at = min(method_at, request.method_at or request.asked_at)
     named = data.get("payment_method") is not None
     order = (failure.own_at, 0, data["attempt_number"], data["payment_id"])
-    found = Attempt(order, decline_class(data["failure"]), method, method_at if named else None, data["failure"])
+    found = Attempt(order, class_of(failure), method, method_at if named else None, data["failure"])
     found.fact, found.foreign = failure, request is None
     return found
 
@@ -105,8 +105,12 @@ def latest(case: Case) -> Attempt:
     return max(counting or case.attempts, key=lambda one: one.order)
 
 
+def class_of(fact: Fact) -> str:
+    return decline_class(fact.data["failure"], fact.data.get("payment_method"))
+
+
 def is_hard(fact: Fact) -> bool:
-    return fact.kind == "payment.failed" and decline_class(fact.data["failure"]) == "hard"
+    return fact.kind == "payment.failed" and class_of(fact) == "hard"
 
 
 def is_first_refusal(story: Story, fact: Fact) -> bool:
@@ -277,11 +281,12 @@ def open_date(story: Story, case: Case, date: datetime, now: datetime) -> dateti
 def advised(story: Story, case: Case) -> list[datetime]:
     """Rule 19: a network's *not before* for the present method."""
     present = method_key(present_method(story, case))
-    return [
-        one.at + delay(one.failure)
-        for one in case.attempts
-        if delay(one.failure) and (one.method is None or method_key(one.method) == present)
-    ]
+    found = []
+    for one in case.attempts:
+        wait = delay(one.failure, one.method if one.method_at is not None else None)
+        if wait and (one.method is None or method_key(one.method) == present):
+            found.append(one.at + wait)
+    return found
 
 
 def onward(roll: Roll | None) -> Roll | None:
@@ -320,7 +325,7 @@ def what_follows(story: Story, case: Case, now: datetime) -> tuple[str, str | No
     finished = case.given_up or (not urged and is_finished(story, case))
     if not urged and not finished and must_wait(story, case):
         return "waiting_for_customer", "hard_declined", None
-    if not finished and limits.india_forbids(case, present_method(story, case)):
+    if not case.given_up and limits.india_forbids(case, present_method(story, case)):
         return "exhausted", "budget_exhausted", None
     if urged:  # rule 18: charged at once
         return "scheduled", None, Plan(now, "extra")
