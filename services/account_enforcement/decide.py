@@ -81,8 +81,11 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
 
     def opened(self, turn: AccountTurn, case: AccountCase) -> None:
         """Where its warnings will go, as far as the failure that opens it says so."""
-        if isinstance(turn.cause, PaymentFailed) and turn.cause.customer is not None:
-            note_addresses(case, self.policy_of(case), turn.cause.customer, turn.cause.failed_at)
+        cause = turn.cause
+        if not isinstance(cause, PaymentFailed) or turn.account.facts.is_forgotten(cause.failed_at):
+            return
+        if cause.customer is not None:
+            note_addresses(case, self.policy_of(case), cause.customer, cause.failed_at)
 
     # --- the ladder -------------------------------------------------------------------------------------------------
 
@@ -279,8 +282,10 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         return any(warning.name == rung for warning in warnings_of(self.policy_of(case)))
 
     def _note_addresses(self, turn: AccountTurn, customer: Customer | None, at: datetime) -> None:
-        for case in list(turn.account.open_cases()) if customer is not None else ():
-            if customer is not None and note_addresses(case, self.policy_of(case), customer, at):
+        if customer is None or turn.account.facts.is_forgotten(at):
+            return
+        for case in list(turn.account.open_cases()):
+            if note_addresses(case, self.policy_of(case), customer, at):
                 turn.touch(case)
 
     # --- the account as a whole -------------------------------------------------------------------------------------

@@ -196,6 +196,17 @@ def test_an_erased_address_is_waited_for_no_more() -> None:
     assert due_after(first, erased, nobody, channels=("email",)) == instant("03-26 10:00")
 
 
+def test_an_address_of_before_an_erasure_is_not_waited_for_whenever_it_is_read() -> None:
+    first = failed("03-02 10:00", customer=Customer(email="old@example.com"))
+    nobody = result("suppressed", "03-13 11:00", notice_id=to(""))
+    erased = signal("account.erased", "03-05 10:00")
+    older, newer = moved("03-04 10:00", email="older@example.com"), moved("03-06 10:00", email="new@example.com")
+
+    assert due_after(erased, first, nobody, channels=("email",)) == instant("03-26 10:00")
+    assert due_after(first, erased, older, nobody, channels=("email",)) == instant("03-26 10:00")
+    assert due_after(first, erased, newer, nobody, channels=("email",)) is None
+
+
 def test_no_address_is_kept() -> None:
     shelf = policies(a_policy(ladder=[PAST_DUE, a_warning("email", "sms", "letter"), SUSPENDED], retries=None))
     track, account = AccountTrack(lambda: shelf), EnforcedAccount("acc_1")
