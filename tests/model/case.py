@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from tests.model.asked import Request
@@ -50,6 +51,11 @@ class Sending:
     round: int = 1
 
 
+@lru_cache(maxsize=100)
+def case_id(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
+
+
 @dataclass
 class Case:
     account: str
@@ -89,7 +95,7 @@ class Case:
     @property
     def id(self) -> str:
         """Rule 8."""
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.account}/{self.invoice}/{self.number}"))
+        return case_id(f"{self.account}/{self.invoice}/{self.number}")
 
     @property
     def first(self) -> Fact:

@@ -166,7 +166,8 @@ def send_what_waits(story: Story, case: Case, now: datetime) -> None:
 def still_told(story: Story, case: Case) -> list[Rung]:
     """Rule 32: of a terminated case only the terminating rung's own notice still goes out, by its fallback too."""
     if case.closed is None:
-        return [rung for rung in case.policy.ladder if rung.has_notice]
+        begun = {one.rung for one in case.sendings}
+        return [rung for rung in case.policy.ladder if rung.name in begun]
     own = case.policy.ladder[-1]
     return [own] if story.terminated is case and own.has_notice and own.account == "terminated" else []
 
@@ -292,7 +293,7 @@ def is_new(story: Story, sendings: list[Sending], channel: str) -> bool:
 
 def again_at(story: Story, case: Case, warning: Rung) -> datetime | None:
     """Rule 25: older than `lead` + 14d, it is sent once more; 0003: as soon as it is, while its rung is to come."""
-    if case.rounds.get(warning.name, 1) > 1 or story.terminated is not None:
+    if not case.policy.is_warning(warning) or case.rounds.get(warning.name, 1) > 1 or story.terminated is not None:
         return None
     delivered_at = delivered_since(case, warning)
     to_come = [

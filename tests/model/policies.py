@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, time
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -64,7 +65,11 @@ class Policy:
 
     def is_warning(self, rung: Rung) -> bool:
         """Rule 23: a rung that another names in `warned_by`."""
-        return any(other.warned_by == rung.name for other in self.ladder)
+        return rung.name in self.warnings
+
+    @cached_property
+    def warnings(self) -> frozenset[str]:
+        return frozenset(rung.warned_by for rung in self.ladder if rung.warned_by is not None)
 
     def lead(self, rung: Rung) -> Span:
         """Rule 25: the difference of the two `at`s unless given."""
