@@ -1,5 +1,7 @@
 """Puts records where they belong: inputs, each once, outputs, dead letters, and what nobody can read."""
 
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dunning_verifier.envelope import PassedOver, Unwanted, open_record
@@ -107,11 +109,20 @@ class Sorter:
             self._history.repeated += 1
             if value.event:
                 self._by_event.setdefault(value.event, before)
+            if value.logged_at < before.logged_at:
+                self._was_there(before, value.logged_at)
         elif before.where[:2] == value.where[:2]:
             self._history.conflicts.append(value)
         else:  # which of them was read first is anybody's guess
             self._history.unsure |= {before.where, value.where}
             self._history.inputs.append(value)
+
+    def _was_there(self, known: Input, logged_at: datetime) -> None:
+        """The same thing lay in another partition before: whoever acts on it may have read it there."""
+        earlier = replace(known, logged_at=logged_at)
+        self._history.inputs = [earlier if each is known else each for each in self._history.inputs]
+        self._by_identity = {key: earlier if each is known else each for key, each in self._by_identity.items()}
+        self._by_event = {key: earlier if each is known else each for key, each in self._by_event.items()}
 
 
 def _dead_letter(record: Record) -> DeadLetter:

@@ -12,11 +12,10 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition as KafkaPartition
 
+from dunning.runtime.clients import AIOKAFKA, Clients
 from dunning.runtime.problem import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, TOPIC_MISSING, Problem
 from dunning.runtime.settings import Settings
 from dunning.runtime.store import TopicPartition
@@ -33,14 +32,14 @@ class Bounds:
 class BrokerLog:
     """Asks the broker, and remembers the partitions for a while."""
 
-    def __init__(self, settings: Settings, topics: Collection[str]) -> None:
+    def __init__(self, settings: Settings, topics: Collection[str], clients: Clients = AIOKAFKA) -> None:
         connection = settings.kafka_connection()
         self._topics = sorted(topics)
         self._age_seconds_max = settings.kafka_metadata_max_age_seconds
-        self._reader = AIOKafkaConsumer(
+        self._reader = clients.consumer(
             **connection, isolation_level="read_uncommitted", enable_auto_commit=False, client_id="dunning-broker-log"
         )
-        self._admin = AIOKafkaAdminClient(**connection, client_id="dunning-broker-log-admin")
+        self._admin = clients.admin(**connection, client_id="dunning-broker-log-admin")
         self._partitions: frozenset[TopicPartition] = frozenset()
         self._asked_at = float("-inf")
         self._asking = asyncio.Lock()

@@ -27,6 +27,7 @@ from aiokafka.errors import (
 from aiokafka.structs import TopicPartition as KafkaPartition
 
 from dunning.runtime.broker_log import KAFKA_TROUBLES, Bounds, BrokerLog
+from dunning.runtime.clients import AIOKAFKA, Clients
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.header_names import read_any_header_name
 from dunning.runtime.health import Health
@@ -80,6 +81,7 @@ class Intake:
         clock: DatabaseClock,
         metrics: Metrics,
         health: Health,
+        clients: Clients = AIOKAFKA,
     ) -> None:
         self._topics = sorted(topics)
         self._group = f"{settings.topic_prefix}{service}"
@@ -90,6 +92,7 @@ class Intake:
         self._clock = clock
         self._metrics = metrics
         self._health = health
+        self._clients = clients
         self._consumer: AIOKafkaConsumer | None = None
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._reading: dict[TopicPartition, _Partition] = {}
@@ -189,7 +192,7 @@ class Intake:
 
     def _new_consumer(self) -> AIOKafkaConsumer:
         session_ms = int(self._settings.kafka_session_timeout_seconds * 1000)
-        return AIOKafkaConsumer(
+        return self._clients.consumer(
             **self._settings.kafka_connection(),
             client_id=f"dunning-{self._group}",
             group_id=self._group,

@@ -10,6 +10,7 @@ from dunning.contracts.encode import encode
 from dunning.domain.account import AccountState
 from dunning.domain.events import AccountStatus, NoticeResult, Output
 from dunning.runtime.broker_log import BrokerLog
+from dunning.runtime.clients import AIOKAFKA, Clients
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.consumer import Intake
 from dunning.runtime.dead_letters import REASONS
@@ -69,13 +70,15 @@ class Instance(Generic[A]):
         clock: DatabaseClock | None = None,
         decode: Decode = decode_message,
         inputs: Inputs | None = None,
+        clients: Clients = AIOKAFKA,
+        locks: ShardLocks | None = None,
     ) -> None:
         self.metrics = metrics or Metrics(service.name)
         self.health = health or Health(self.metrics)
         self.clock = clock or DatabaseClock(settings.clock_skew_seconds_max)
         self._settings = settings
         self._stop = asyncio.Event()
-        self._locks = ShardLocks(settings, service.name)
+        self._locks = locks or ShardLocks(settings, service.name)
         prefix = settings.topic_prefix
         inputs = inputs or Inputs(prefix, tuple(prefix + topic for topic in service.topics), decode)
         topics, decode = list(inputs.topics), inputs.decode
@@ -103,7 +106,7 @@ class Instance(Generic[A]):
             health=self.health,
             committed=self._committed,
         )
-        self.intake = Intake(service.name, topics, store, turn, log, **common)
+        self.intake = Intake(service.name, topics, store, turn, log, clients=clients, **common)
         self.read_through = ReadThrough(self.intake, store, log, **common)
         self.mode = ModeWatch(store, self.metrics)
         self.timers = Timers(service, store, horizon, write, **common, **after)
@@ -111,7 +114,8 @@ class Instance(Generic[A]):
         self.forgetting = Forgetting(store, horizon, settings=settings, metrics=self.metrics)
         self.errands = Errands(service, store, perform, horizon, write, **common, **after) if perform else None
         self.relays = [
-            Relay(shard, service.name, store, self._locks, topics[0], **common) for shard in range(store.shards)
+            Relay(shard, service.name, store, self._locks, topics[0], clients=clients, **common)
+            for shard in range(store.shards)
         ]
         self.health.starting("horizon")
 

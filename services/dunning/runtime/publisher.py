@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     InvalidProducerEpoch,
     MessageSizeTooLargeError,
@@ -25,6 +24,7 @@ from aiokafka.structs import OffsetAndMetadata
 from aiokafka.structs import TopicPartition as KafkaPartition
 
 from dunning.runtime.broker_log import KAFKA_TROUBLES
+from dunning.runtime.clients import AIOKAFKA, Clients
 from dunning.runtime.crash_points import crash_point
 from dunning.runtime.dead_letters import wire_key, wire_value
 from dunning.runtime.logs import log_for
@@ -50,9 +50,17 @@ class Publisher:
     """A transactional producer of one shard. Entering it fences off whoever had the shard before."""
 
     def __init__(
-        self, settings: Settings, service: str, shard: int, marker_topic: str, *, compressed: bool = False
+        self,
+        settings: Settings,
+        service: str,
+        shard: int,
+        marker_topic: str,
+        *,
+        compressed: bool = False,
+        clients: Clients = AIOKAFKA,
     ) -> None:
         self._settings = settings
+        self._clients = clients
         self._compression = "gzip" if compressed else None
         self._id = f"{settings.topic_prefix}dunning-{service}-outbox-{shard}"
         self._marker = KafkaPartition(marker_topic, 0)
@@ -60,7 +68,7 @@ class Publisher:
         self._producer: AIOKafkaProducer | None = None
 
     async def __aenter__(self) -> Self:
-        self._producer = AIOKafkaProducer(
+        self._producer = self._clients.producer(
             **self._settings.kafka_connection(),
             client_id=self._id,
             transactional_id=self._id,
@@ -83,7 +91,7 @@ class Publisher:
 
     async def last_committed(self) -> Note:
         """What the shard's last transaction held; asked after entering, nobody can add to it any more."""
-        admin = AIOKafkaAdminClient(**self._settings.kafka_connection(), client_id=self._id)
+        admin = self._clients.admin(**self._settings.kafka_connection(), client_id=self._id)
         try:
             await admin.start()
             told = await admin.list_consumer_group_offsets(self._id, partitions=[self._marker])

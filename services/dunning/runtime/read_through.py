@@ -140,9 +140,10 @@ class ReadThrough:
             self._metrics.lag_seconds.remove(tp.topic, str(tp.partition))
 
     async def _database_now(self) -> datetime:
+        asked_at = self._clock.monotonic()
         async with self._store.transaction() as tx:
             now = await tx.now()
-        self._clock.read(now)
+        self._clock.read(now, asked_at)
         self._metrics.clock_skew.set(self._clock.skew_seconds)
         if self._clock.agrees:
             self._health.well("clock")

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any
 
 from dunning.runtime.broker_log import KAFKA_TROUBLES
+from dunning.runtime.clients import AIOKAFKA, Clients
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.crash_points import crash_point
 from dunning.runtime.health import Health
@@ -48,6 +49,7 @@ class Relay:
         clock: DatabaseClock,
         metrics: Metrics,
         health: Health,
+        clients: Clients = AIOKAFKA,
     ) -> None:
         self._shard = shard
         self._service = service
@@ -59,6 +61,7 @@ class Relay:
         self._clock = clock
         self._metrics = metrics
         self._health = health
+        self._clients = clients
         self._woken = asyncio.Event()
         self._draining = False
         self._parked: dict[TopicKey, float] = {}  # what Kafka refuses a row of, until when
@@ -99,7 +102,7 @@ class Relay:
         self._metrics.shards.inc()
         try:
             while await self._locks.holds(self._shard):
-                async with Publisher(self._settings, self._service, self._shard, self._marker_topic) as publisher:
+                async with self._publisher() as publisher:
                     known = await publisher.last_committed()
                     await self._finish_numbers(known.ids, known.recorded_until)
                     pauses.reset()
@@ -110,6 +113,16 @@ class Relay:
                 await self._isolate(refused)
         finally:
             self._metrics.shards.dec()
+
+    def _publisher(self, *, compressed: bool = False) -> Publisher:
+        return Publisher(
+            self._settings,
+            self._service,
+            self._shard,
+            self._marker_topic,
+            compressed=compressed,
+            clients=self._clients,
+        )
 
     async def _publish_all(self, publisher: Publisher) -> list[PendingRow] | None:
         """Batch after batch; returns rows that the broker refused, or None when drained."""
@@ -169,9 +182,7 @@ class Relay:
 
     async def _try(self, rows: Sequence[PendingRow], *, compressed: bool = False) -> bool:
         """Publish with a producer of its own; False where Kafka refuses."""
-        async with Publisher(
-            self._settings, self._service, self._shard, self._marker_topic, compressed=compressed
-        ) as publisher:
+        async with self._publisher(compressed=compressed) as publisher:
             try:
                 await publisher.publish(rows)
             except REFUSED:

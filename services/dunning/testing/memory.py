@@ -236,7 +236,7 @@ class MemoryStore(Generic[A]):
             yield transaction
             self._commit(transaction.written, await transaction.now())
         finally:
-            self._locks.release(transaction.held)
+            self._locks.release(transaction.held, transaction)
 
     async def take_over(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Owned]:
         async with self._locked(Lockable.OFFSET, partitions):
@@ -354,7 +354,7 @@ class MemoryStore(Generic[A]):
                 held.append(name)
             yield
         finally:
-            self._locks.release(held)
+            self._locks.release(held, holder)
 
     def _raise_epoch(self, partition: TopicPartition) -> Owned:
         row = self._tables.offsets.setdefault(partition, OffsetRow())

@@ -50,9 +50,11 @@ class Locks:
             await turn
         self._holders[name] = holder
 
-    def release(self, names: Iterable[LockName]) -> None:
-        """Everybody who waits looks again: the first to run gets it."""
+    def release(self, names: Iterable[LockName], holder: object) -> None:
+        """Everybody who waits looks again: the first to run gets it. What is not held any more is passed over."""
         for name in names:
+            if self._holders.get(name) is not holder:
+                continue
             del self._holders[name]
             for turn in self._waiting.pop(name, ()):
                 if not turn.done():

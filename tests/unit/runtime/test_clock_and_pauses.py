@@ -17,6 +17,16 @@ def test_the_clock_goes_on_from_its_last_reading() -> None:
     assert clock.now() == NOON + timedelta(seconds=10.5)
 
 
+def test_a_process_that_was_frozen_while_it_asked_does_not_take_the_present_for_the_future() -> None:
+    passed = [100.0]
+    clock = DatabaseClock(5, host=lambda: NOON, monotonic=lambda: passed[0])
+    asked_at = clock.monotonic()
+    passed[0] += 7200  # the answer was given, then everything stood still
+    clock.read(NOON, asked_at)
+
+    assert clock.now() == NOON + timedelta(hours=2)
+
+
 def test_more_than_five_seconds_apart_is_a_disagreement() -> None:
     clock = DatabaseClock(5, host=lambda: NOON)
     assert not clock.agrees  # nobody knows yet

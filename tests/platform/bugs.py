@@ -1,0 +1,166 @@
+"""Mistakes that were never made: each takes one of the kernel's safeguards away, for the time of a run."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from typing import Any
+from unittest.mock import patch
+
+from account_enforcement import decide as enforcing
+from dunning.runtime.read_through import Horizon
+from dunning.runtime.store import PendingRow, TopicPartition, Verdict
+from dunning.testing.memory import MemoryStore, MemoryTransaction
+from dunning.testing.memory_log import MemoryLog
+from dunning.testing.memory_tables import Lockable, LockName
+
+Patch = tuple[Any, str, Any]
+
+
+def _no_fence() -> list[Patch]:
+    """Offsets are stored whoever has the partition now."""
+
+    async def lock_offsets(self: Any, owned: Mapping[TopicPartition, int]) -> dict[TopicPartition, int | None]:
+        await self._hold(Lockable.OFFSET, owned)
+        return {each: self._offsets_row(each).next_offset for each in sorted(owned)}
+
+    return [(MemoryTransaction, "lock_offsets", lock_offsets)]
+
+
+def _no_stored_offset_check() -> list[Patch]:
+    """What a turn is given it takes, whether it is stored already or not."""
+    genuine = MemoryTransaction.lock_offsets
+
+    async def lock_offsets(self: Any, owned: Mapping[TopicPartition, int]) -> dict[TopicPartition, int | None]:
+        return dict.fromkeys(await genuine(self, owned), 0)
+
+    return [(MemoryTransaction, "lock_offsets", lock_offsets)]
+
+
+def _no_account_lock() -> list[Patch]:
+    """Accounts are loaded without being locked."""
+
+    async def hold(self: Any, kind: Lockable, keys: Collection[Any]) -> None:
+        for key in sorted(keys):
+            name = LockName(kind, key)
+            if kind is not Lockable.ACCOUNT:
+                await self._locks.take(name, self)
+            self.held.add(name)
+
+    return [(MemoryTransaction, "_hold", hold)]
+
+
+def _no_waiting_for_the_news() -> list[Patch]:
+    """What is due is done, whatever was not read yet (rule 40)."""
+
+    async def get(self: Any) -> datetime:
+        now: datetime = self._clock.now()
+        return now
+
+    return [(Horizon, "get", get)]
+
+
+def _no_relay_fence() -> list[Patch]:
+    """A newer producer of a shard fences nobody off (rule 41)."""
+
+    def new_producer(self: Any, transactional_id: str) -> int:
+        known = self._producers.setdefault(transactional_id, _transactional())
+        known.epoch = 1
+        return 1
+
+    return [(MemoryLog, "new_producer", new_producer)]
+
+
+def _transactional() -> Any:
+    from dunning.testing import memory_log
+
+    return memory_log._Transactional()
+
+
+def _no_lease_check() -> list[Patch]:
+    """A report is stored whoever has the errand by now."""
+
+    async def finish_errand(self: Any, leased: Any) -> None:
+        await self._hold(Lockable.ERRAND, [leased.errand.errand_id])
+        self.written.errands[leased.errand.errand_id] = None
+
+    return [(MemoryTransaction, "finish_errand", finish_errand)]
+
+
+def _no_inbox() -> list[Patch]:
+    """Everything is seen for the first time (rule 1)."""
+
+    async def first_sightings(self: Any, sightings: Collection[tuple[int, int]]) -> list[Verdict]:
+        return [Verdict.FIRST for _ in sightings]
+
+    return [(MemoryTransaction, "first_sightings", first_sightings)]
+
+
+def _not_all_partitions() -> list[Patch]:
+    """The horizon looks at the partitions that were read, not at all that there are."""
+
+    async def horizon(self: Any, all_partitions: Collection[TopicPartition]) -> datetime | None:
+        rows = [self._tables.offsets.get(each) for each in all_partitions]
+        return min((row.read_through for row in rows if row and row.read_through), default=None)
+
+    return [(MemoryStore, "horizon", horizon)]
+
+
+def _no_warning() -> list[Patch]:
+    """A rung waits for no warning (rule 25)."""
+    return [(enforcing, "warned_at", lambda case, policy, rung, now: now)]
+
+
+def _outbox_in_no_order() -> list[Patch]:
+    """Rows are published newest first."""
+    genuine = MemoryStore.pending
+
+    async def pending(self: Any, shard: int, limit: int, **named: Any) -> list[PendingRow]:
+        return list(reversed(await genuine(self, shard, limit, **named)))
+
+    return [(MemoryStore, "pending", pending)]
+
+
+def _no_finishing_first() -> list[Patch]:
+    """A new owner of a shard does not ask what its predecessor published."""
+    from dunning.runtime.progress import Note
+    from dunning.runtime.publisher import Publisher
+
+    async def last_committed(self: Any) -> Note:
+        return Note(frozenset(), None)
+
+    return [(Publisher, "last_committed", last_committed)]
+
+
+def _commit_before_the_offset() -> list[Patch]:
+    """Offsets are not stored with what they stand for."""
+
+    async def advance_offsets(self: Any, positions: Mapping[TopicPartition, int]) -> None:
+        for at, position in positions.items():
+            self._tables.offsets[at].next_offset = position
+
+    return [(MemoryTransaction, "advance_offsets", advance_offsets)]
+
+
+BUGS: dict[str, Callable[[], list[Patch]]] = {
+    "no fence": _no_fence,
+    "no stored-offset check": _no_stored_offset_check,
+    "no account lock": _no_account_lock,
+    "no waiting for the news": _no_waiting_for_the_news,
+    "no relay fence": _no_relay_fence,
+    "no lease check": _no_lease_check,
+    "no inbox": _no_inbox,
+    "not all partitions": _not_all_partitions,
+    "no warning": _no_warning,
+    "outbox in no order": _outbox_in_no_order,
+    "no finishing first": _no_finishing_first,
+    "offsets on their own": _commit_before_the_offset,
+}
+
+
+@contextmanager
+def planted(name: str | None) -> Iterator[None]:
+    """Play with this bug."""
+    with ExitStack() as stack:
+        for where, attribute, value in BUGS[name]() if name else ():
+            stack.enter_context(patch.object(where, attribute, value))
+        yield

@@ -1,0 +1,135 @@
+"""What must be true at the end of a run: the verifier's checks, and a few that only somebody inside can make.
+
+The reference is `dunning simulate`, whose own reference is the second model of the rules (docs/random-histories.md):
+where nothing was away for long and no mail's fate is unknown, every case must have gone through the same stages.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from dunning.contracts.topics import NOTICE_RESULT, STAGE_CHANGED, TOPICS, outputs_of_services
+from dunning.domain.events import Failure, PaymentFailed, PaymentMethod, RetryRequested
+from dunning.runtime.store import TopicPartition
+from dunning_cli.simulation.lines import InputLine
+from dunning_cli.simulation.processor import Answer, fail, succeed
+from dunning_cli.simulation.simulate import Simulation
+from dunning_verifier import verify
+from dunning_verifier.history import History
+from dunning_verifier.policy_file import Policies
+from dunning_verifier.values import Record, Where
+from tests.platform.scenario import PARTITIONS, Scenario, loaded
+from tests.platform.world import World
+
+Stages = dict[tuple[str, str], list[str]]  # by case and track
+
+
+def judge(world: World) -> list[str]:
+    """Everything that is wrong, in words."""
+    found = list(world.seen)
+    for database in world.databases.values():
+        found += database.seen
+    if found:
+        return found
+    records = _records(world)
+    found += [str(violation) for violation in verify(_history(world, records))]
+    found += _published_once(records)
+    found += _set_aside_once(world, records)
+    if not world.has_slept and not _has_unknown_notice(records):
+        found += _as_the_reference_says(world, records)
+    return found
+
+
+def _records(world: World) -> list[Record]:
+    return [
+        Record(
+            where=Where(at.topic, at.partition, entry.offset),
+            logged_at=datetime.fromtimestamp(entry.timestamp_ms / 1000, UTC),
+            key=entry.key.decode() if entry.key is not None else None,
+            value=entry.value,
+            headers=tuple(entry.headers),
+        )
+        for name in TOPICS
+        for at in (TopicPartition(name, number) for number in range(PARTITIONS))
+        for entry in world.log.records(at)
+    ]
+
+
+def _history(world: World, records: list[Record]) -> History:
+    return History.of(
+        records,
+        mails=world.mails,
+        charges=world.charges,
+        policies=Policies.of([world.scenario.document]),
+        poison={Where(*place): why for place, why in world.poison.items()},
+        settled=True,
+    )
+
+
+def _published_once(records: list[Record]) -> Iterator[str]:
+    """The relay promises more than readers need: no event twice."""
+    times = Counter(
+        (record.where.topic, record.header("ce_id"))
+        for record in records
+        if record.where.topic in outputs_of_services()
+    )
+    for (topic, event_id), count in times.items():
+        if count > 1:
+            yield f"{topic}: event {event_id} was published {count} times"
+
+
+def _set_aside_once(world: World, records: list[Record]) -> Iterator[str]:
+    times: Counter[tuple[str, ...]] = Counter()
+    for record in records:
+        if record.where.topic.endswith(".dlq"):
+            origin = tuple(record.header(f"dlq-{name}") or "" for name in ("topic", "partition", "offset"))
+            times[(record.where.topic, *origin)] += 1
+    for place, count in times.items():
+        if count > 1:
+            yield f"{' '.join(place)} was set aside {count} times"
+
+
+def _has_unknown_notice(records: list[Record]) -> bool:
+    return any(
+        record.where.topic == NOTICE_RESULT
+        and json.loads(record.value or b"{}")["outcome"] not in ("sent", "delivered")
+        for record in records
+    )
+
+
+class _Scripted:
+    """The scenario's answers, given at once."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._answers = scenario.answers
+
+    def answer(self, request: RetryRequested, last: PaymentFailed, method: PaymentMethod | None) -> Answer | None:
+        told = self._answers.get((request.invoice_id, request.attempt_number))
+        if told is None:
+            return None
+        return succeed(request, method) if told == "paid" else fail(request, Failure(told), last, method)
+
+
+def _as_the_reference_says(world: World, records: list[Record]) -> Iterator[str]:
+    scenario = world.scenario
+    lines = [
+        InputLine(number, sent.at, sent.topic, sent.value)
+        for number, sent in enumerate(scenario.sent, 1)
+        if not sent.poison
+    ]
+    simulation = Simulation(loaded(scenario.policy), _Scripted(scenario))
+    said = [json.loads(line.text) for line in simulation.run(lines, scenario.until).lines]
+    expected = _stages(line["data"] for line in said if line["topic"] == STAGE_CHANGED)
+    real = _stages(json.loads(record.value or b"") for record in records if record.where.topic == STAGE_CHANGED)
+    for key in sorted(expected.keys() | real.keys()):
+        if expected.get(key) != real.get(key):
+            yield f"{key[1]} of case {key[0]} went {real.get(key)}, the reference {expected.get(key)}"
+
+
+def _stages(moves: Any) -> Stages:
+    found: Stages = defaultdict(list)
+    for move in moves:
+        found[move["case_id"], move["track"]].append(move["to_stage"])
+    return dict(found)
