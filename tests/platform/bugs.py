@@ -26,12 +26,19 @@ def _no_fence() -> list[Patch]:
     return [(MemoryTransaction, "lock_offsets", lock_offsets)]
 
 
+class _NeverPast(int):
+    """An offset that no record lies before."""
+
+    def __le__(self, other: int) -> bool:
+        return True
+
+
 def _no_stored_offset_check() -> list[Patch]:
     """What a turn is given it takes, whether it is stored already or not."""
     genuine = MemoryTransaction.lock_offsets
 
     async def lock_offsets(self: Any, owned: Mapping[TopicPartition, int]) -> dict[TopicPartition, int | None]:
-        return dict.fromkeys(await genuine(self, owned), 0)
+        return {at: _NeverPast(offset or 0) for at, offset in (await genuine(self, owned)).items()}
 
     return [(MemoryTransaction, "lock_offsets", lock_offsets)]
 

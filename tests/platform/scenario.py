@@ -38,10 +38,6 @@ DOCUMENTS: tuple[Data, ...] = (
     a_policy(ladder=SHORT, retries={"after": ["1d7h23m"], "timeout": "5h41m", "window": "9d"}, contact=NO_QUIET),
 )
 CODES = ("insufficient_funds", "insufficient_funds", "do_not_honor", "processing_error", "expired_card")
-METHODS: tuple[Data, ...] = (
-    {"id": "pm_1", "type": "card", "fingerprint": "fp_1", "brand": "visa"},
-    {"id": "pm_2", "type": "card", "fingerprint": "fp_2", "brand": "mastercard"},
-)
 POISON = (b"", b"{", b'{"account_id": 7}', b"\xff\xfe", b'{"account_id": "acc_1"}', b"[1, 2]")
 
 
@@ -173,13 +169,18 @@ def _signal(rng: random.Random, account: str, invoice: str, at: datetime) -> Dat
     more: Data = rng.choice(
         [
             {"kind": "invoice.voided", "invoice_id": invoice},
-            {"kind": "payment_method.updated", "payment_method": METHODS[1]},
+            {"kind": "payment_method.updated", "payment_method": card_of(account, "new")},
             {"kind": "invoice.adjusted", "invoice": {"id": invoice, "amount_remaining_minor": 1200}},
             {"kind": "customer.updated", "customer": {"id": f"cus_{account}", "email": f"new-{account}@example.com"}},
             {"kind": "account.tagged", "tag": "vip"},
         ]
     )
     return {**more, "account_id": account, "at": at.isoformat()}
+
+
+def card_of(account: str, which: str) -> Data:
+    """Each account has its own: over all of them one card would soon be at its network's limit (rule 18)."""
+    return {"id": f"{account}/{which}", "type": "card", "fingerprint": f"fp-{account}-{which}", "brand": "visa"}
 
 
 def failure(
@@ -195,7 +196,7 @@ def failure(
         "currency": "EUR",
         "failed_at": at.isoformat(),
         "failure": {"code": code},
-        "payment_method": METHODS[0],
+        "payment_method": card_of(account, "first"),
         "customer": {
             "id": f"cus_{account}",
             "email": f"{account}@example.com",

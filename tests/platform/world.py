@@ -46,7 +46,7 @@ from retry_scheduler.service import retry_scheduler
 from tests.platform.database import Database, SimulatedShardLocks
 from tests.platform.faults import BROKER, MAIL, OUTSIDE, Faults, Way
 from tests.platform.loop import Life, Process, SimulatedLoop
-from tests.platform.scenario import FAILED, METHODS, PARTITIONS, SUCCEEDED, Scenario, Sent, failure, loaded, success
+from tests.platform.scenario import FAILED, PARTITIONS, SUCCEEDED, Scenario, Sent, card_of, failure, loaded, success
 
 SHARDS = 2
 PATIENCE_SECONDS = 150.0  # for faults to pass by themselves; then they are healed
@@ -438,7 +438,7 @@ class World:
         answer = self.scenario.answers.get((request["invoice_id"], request["attempt_number"]))
         if answer is None or now >= datetime.fromisoformat(request["not_after"]):
             return
-        more = {"retry_id": request["retry_id"], "payment_method": _method(request["payment_method_id"])}
+        more = {"retry_id": request["retry_id"], "payment_method": _card(request)}
         account, invoice, attempt = request["account_id"], request["invoice_id"], request["attempt_number"]
         amount = request["amount_minor"]
         if answer == "paid":
@@ -459,5 +459,7 @@ class World:
             self._send(Sent(now, topic, self.rng.randrange(PARTITIONS), account, sent.value, again=True))
 
 
-def _method(method_id: str | None) -> dict[str, Any]:
-    return next((method for method in METHODS if method["id"] == method_id), METHODS[0])
+def _card(request: dict[str, Any]) -> dict[str, Any]:
+    """What was asked to be charged."""
+    account, _, which = (request["payment_method_id"] or "").partition("/")
+    return card_of(account or request["account_id"], which or "first")
