@@ -9,10 +9,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import aiohttp
+import orjson
 import pytest
 
+from dunning.runtime.crash_points import CRASH_POINTS
 from dunning.runtime.letter_orders import By, LetterPlace, ReplayOrder
 from tests.kernel import PATIENCE_SECONDS, Kernel, eventually, failure
 
@@ -50,9 +53,22 @@ async def said(process: asyncio.subprocess.Process) -> str:
     return text.decode()
 
 
-@pytest.mark.parametrize(
-    "point", ["turn.saved", "turn.committed", "relay.sent", "relay.published", "relay.finished", "timers.committed"]
-)
+IN_THE_SPINE = ("turn.saved", "turn.committed", "relay.sent", "relay.published", "relay.finished", "timers.committed")
+IN_REPLAYS = ("replay.saved", "replay.committed")
+IN_ERRANDS = {  # how often the world was touched in the end, and what is said of it
+    "errand.leased": (1, "accepted"),
+    "errand.begun": (0, "unknown"),
+    "errand.performed": (1, "unknown"),
+    "errand.reported": (1, "accepted"),
+}
+ELSEWHERE = ("bounce.published",)  # tests/integration/test_bounces.py
+
+
+def test_no_crash_point_is_forgotten() -> None:
+    assert {*IN_THE_SPINE, *IN_REPLAYS, *IN_ERRANDS, *ELSEWHERE} == CRASH_POINTS
+
+
+@pytest.mark.parametrize("point", IN_THE_SPINE)
 async def test_a_crash_changes_nothing(kernel: Kernel, point: str) -> None:
     due_long_ago = datetime.now(UTC) - timedelta(days=1, hours=1)
     for number in range(10):
@@ -64,7 +80,26 @@ async def test_a_crash_changes_nothing(kernel: Kernel, point: str) -> None:
         assert await kernel.transitions(20) == {f"acc-{number}": [1, 2] for number in range(10)}
 
 
-@pytest.mark.parametrize("point", ["replay.saved", "replay.committed"])
+@pytest.mark.parametrize("point", IN_ERRANDS)
+async def test_a_crash_touches_the_world_at_most_once_and_says_unknown_where_nobody_knows(
+    kernel: Kernel, point: str, tmp_path: Path
+) -> None:
+    world = tmp_path / "world"
+    world.touch()
+    await kernel.fails("acc-1", code="toy_errand", failed_at=datetime.now(UTC))
+    known = {"TOY_WORLD": str(world), "DUNNING_ERRAND_LEASE_SECONDS": "1"}
+    async with toy_process(kernel, DUNNING_CRASH_AT=point, **known) as process:
+        await said(process)
+        assert process.returncode == -signal.SIGKILL
+    async with toy_process(kernel, **known):
+        told = [orjson.loads(record.value) for record in await kernel.published(2)]
+    touched, outcome = IN_ERRANDS[point]
+    assert len(world.read_text().splitlines()) == touched
+    assert [each["reason"] for each in told] == ["PaymentFailed", "ErrandReport"]
+    assert told[1]["details"]["outcome"] == outcome
+
+
+@pytest.mark.parametrize("point", IN_REPLAYS)
 async def test_a_crash_while_a_replay_is_taken_neither_loses_nor_doubles_it(kernel: Kernel, point: str) -> None:
     place = LetterPlace("payment.failed", 0, 0)
     async with kernel.store() as store:

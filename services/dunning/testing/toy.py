@@ -191,7 +191,7 @@ def _transition(account: ToyAccount, case: ToyCase, event: Input, from_stage: st
         next=NextStep(SCHEDULED, case.due_at) if case.due_at else None,
         amount_minor=case.amount_minor,
         currency=case.currency,
-        details={"count": case.count},
+        details={"count": case.count, **({"outcome": event.outcome} if isinstance(event, ErrandReport) else {})},
     )
 
 
