@@ -37,7 +37,8 @@ class Platform:
 
     def verify(self, *options: str) -> "subprocess.CompletedProcess[str]":
         """Have the verifier judge all that happened."""
-        places = ["--bootstrap", self.kafka, "--topic-prefix", self.topic_prefix]
+        tables = ["--database", self.settings["DUNNING_DATABASE_URL"]]
+        places = ["--bootstrap", self.kafka, "--topic-prefix", self.topic_prefix, *tables]
         seen = ["--policy-dir", str(self.policy_dir), "--mail-dir", str(self.mail_dir)]
         arguments = [sys.executable, "-m", "dunning_verifier", *places, *seen, *options]
         return subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=_UP_SECONDS_MAX)

@@ -27,7 +27,7 @@ from dunning_cli.stack.background import up_in_background
 from dunning_cli.stack.down import stop_stack
 from dunning_cli.stack.env_file import read_env_file
 from dunning_cli.stack.errors import KAFKA_UNREACHABLE, StackError
-from dunning_cli.stack.infra import KAFKA, MAIL_DIR
+from dunning_cli.stack.infra import DATABASE, KAFKA, MAIL_DIR
 from dunning_cli.stack.layout import Layout
 from dunning_cli.stack.report import Report
 from dunning_cli.stack.run import UpOptions
@@ -158,6 +158,7 @@ def _tell_story(console: Console, title: str, choice: Choice | None) -> None:
 def _evidence(casting: Casting, policy_dir: Path, outcome: Outcome) -> Evidence:
     return Evidence(
         bootstrap_servers=casting.settings[KAFKA],
+        database_url=casting.settings[DATABASE],
         policy_dir=policy_dir,
         mail_dir=casting.settings.get(MAIL_DIR),
         ledger=casting.ledger,

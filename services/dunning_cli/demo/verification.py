@@ -11,6 +11,7 @@ class Evidence:
     """Where the verifier finds what happened."""
 
     bootstrap_servers: str
+    database_url: str
     policy_dir: Path
     mail_dir: str | None
     ledger: Path
@@ -37,6 +38,8 @@ def judge(evidence: Evidence) -> Judgement:
     arguments = [
         "--bootstrap",
         evidence.bootstrap_servers,
+        "--database",
+        evidence.database_url,
         "--policy-dir",
         str(evidence.policy_dir),
         "--ledger",
