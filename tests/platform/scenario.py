@@ -143,7 +143,8 @@ def scenario(rng: random.Random) -> Scenario:
 def _invoice(writer: _Writer, account: str, invoice: str, answers: dict[tuple[str, int], str | None]) -> None:
     """It fails; perhaps it is paid, in part or in full, perhaps something is said of it."""
     rng = writer.rng
-    failed_at = writer.starts_at + timedelta(minutes=rng.choice([0, 0, 61, 1507]))
+    # Never two of an account at one instant: whichever is terminated first keeps the other open (rule 37).
+    failed_at = writer.starts_at + timedelta(minutes=rng.choice([0, 0, 61, 1507]) + 17 * int(invoice[-1]))
     writer.send(FAILED, account, failed_at, failure(account, invoice, 1, failed_at, rng.choice(CODES)))
     for attempt in range(2, 8):
         answers[invoice, attempt] = rng.choice(
