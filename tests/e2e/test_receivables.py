@@ -1,4 +1,4 @@
-"""Real receivables through a real Kafka and the three services, a day lasting three seconds.
+"""Real receivables through a real Kafka and the three services, a day lasting four seconds.
 
 The same invoices reach the same rungs as on their own dates, because only how late they were matters. On a busy machine
 the services may be late too: then a settlement waits for the rungs before it, and is still in time for the rung behind
@@ -22,7 +22,7 @@ from dunning_cli.demo.receivables import Fact, Receivable, reached_by, read_rece
 from tests.e2e.platform import Platform, running_platform
 
 DATA = Path(__file__).parents[1] / "data"
-DAY_SECONDS, WINDOW_SECONDS = 3, 12
+DAY_SECONDS, WINDOW_SECONDS = 4, 12
 RUNG_DAYS = {"overdue": 0, "reminder": 3, "warning": 7, "restricted": 10, "last_call": 14, "suspended": 21}
 ACCOUNT_DAYS = {"past_due": 0, "restricted": 10, "suspended": 21}
 LAST_DAY = 22
@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 60
 
 
 def shortened_policy(folder: Path) -> Path:
-    """The policy of the simulation with days of three seconds."""
+    """The policy of the simulation with days of four seconds."""
     text = (DATA / "receivables-policy.yaml").read_text()
     folder.mkdir()
     short = re.sub(r"\b(\d+)d\b", lambda days: f"{int(days[1]) * DAY_SECONDS}s", text)
