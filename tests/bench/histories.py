@@ -45,7 +45,8 @@ def realistic(invoices: int) -> History:
     sent = [sending for sending in schedule(plan) if sending.data is not None]
     lines = [_line(START + timedelta(seconds=each.offset_seconds), each.topic, each.data or {}) for each in sent]
     new_cards = {each.needs.invoice_id for each in sent if each.needs and "payment_method" in (each.data or {})}
-    by_hand = {each.needs.invoice_id for each in sent if each.needs} - new_cards
+    paid = {line["data"]["invoice"]["id"] for line in lines if line["topic"] == PAYMENT_SUCCEEDED}  # returned ones too
+    by_hand = {each.needs.invoice_id for each in sent if each.needs} - new_cards | paid
     failing = dict.fromkeys(line["data"]["invoice"]["id"] for line in lines if line["topic"] == PAYMENT_FAILED)
     told = [
         _told(invoice_id, number, DeclineClass.HARD if invoice_id in new_cards else DeclineClass.SOFT)
