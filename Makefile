@@ -27,7 +27,8 @@ down: $(INSTALLED) ## Stop what `dunning up` left running; the data stays
 	@$(BIN)/dunning down
 
 test: $(INSTALLED) ## Run every test, those on a real Kafka and PostgreSQL included
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest tests/e2e  # alone: they follow the real clock
+	@$(BIN)/python -m pytest --ignore tests/e2e -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED) ## Formatter, linter, types, import rules, generated files
 	$(BIN)/ruff format --check .

@@ -1,9 +1,7 @@
 """Fixtures for everyone: a real Kafka and a real PostgreSQL, started when the first test asks for one."""
 
-import os
 import uuid
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
 import hypothesis  # noqa: F401 - before any connection is left open: see below
 import pytest
@@ -12,25 +10,6 @@ from tests import stack
 
 # Python 3.11 dies of a `compile` during which a finalizer formats a traceback (caret marks come from `ast.parse`), as
 # those of unclosed Kafka connections do. Hypothesis' plugin would import all of Hypothesis at the end of a run.
-
-HERE = Path(__file__).parent
-END_TO_END = HERE / "e2e"
-THINKING = (HERE / "property", HERE / "simulation", HERE / "unit")  # they need nothing but the processor
-
-
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """What stays together when tests run two at a time: a file, for its fixtures; and all end-to-end tests, for they
-    follow the real clock, and two of them would be late for each other."""
-    for item in items:
-        together = END_TO_END if END_TO_END in item.path.parents else item.path
-        item.add_marker(pytest.mark.xdist_group(str(together)))
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """What only thinks gives way to what follows the real clock beside it; it comes last, so it slows nothing else."""
-    if "PYTEST_XDIST_WORKER" in os.environ and os.nice(0) == 0 and any(each in item.path.parents for each in THINKING):
-        os.nice(10)
 
 
 @pytest.fixture(scope="session")
