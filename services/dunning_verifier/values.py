@@ -238,6 +238,11 @@ class Transition(Output):
     amount_minor: int
     currency: str
 
+    @property
+    def worsens(self) -> bool:
+        """Whether it is a step of the account to something worse."""
+        return self.track == "account" and SEVERITY.get(self.to_stage, 0) > SEVERITY.get(self.from_stage, 0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request(Output):

@@ -40,6 +40,7 @@ from dunning.runtime.store import TopicPartition
 from dunning.testing.memory import MemoryStore
 from dunning.testing.memory_clients import MemoryBroker
 from dunning.testing.memory_log import MemoryLog
+from dunning_cli.simulation.world import delivered_at_once
 from dunning_verifier.values import Charge, Mail
 from notification_dispatcher.service import notification_dispatcher
 from retry_scheduler.service import retry_scheduler
@@ -408,15 +409,7 @@ class World:
                     self.mails.append(Mail(f"mail-{len(self.mails)}", errand.errand_id, self.clocks.now()))
                 self.say(f"MAIL {errand.kind} {errand.errand_id}")
                 await way.after("mail")
-            return ErrandReport(
-                event_id=f"report/{errand.errand_id}",
-                account_id=errand.account_id,
-                invoice_id=errand.invoice_id,
-                errand_id=errand.errand_id,
-                outcome="accepted",
-                at=self.clocks.now(),
-                provider="simulated",
-            )
+            return delivered_at_once(errand, self.clocks.now())
 
         return perform
 

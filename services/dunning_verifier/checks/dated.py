@@ -8,7 +8,7 @@ from dunning_verifier.dates import earliest_date
 from dunning_verifier.due import HURRY
 from dunning_verifier.history import History, once
 from dunning_verifier.policy_file import Policy
-from dunning_verifier.values import SEVERITY, Transition, Violation
+from dunning_verifier.values import Transition, Violation
 
 LADDER, CHARGES = 6, 5  # promises
 _GRAIN = timedelta(seconds=1)  # times may be written without fractions
@@ -23,7 +23,7 @@ def check(history: History) -> Iterator[Violation]:
 
 def _account_steps(history: History) -> Iterator[Violation]:
     for move in once(history.transitions):
-        if move.track != "account" or SEVERITY.get(move.to_stage, 0) <= SEVERITY.get(move.from_stage, 0):
+        if not move.worsens:
             continue
         policy = history.policies.by_ref.get(move.policy)
         names = [rung.name for rung in policy.rungs_to(move.to_stage)] if policy else []

@@ -11,7 +11,7 @@ from dunning_verifier.dates import earliest_date
 from dunning_verifier.due import charge_due_at
 from dunning_verifier.history import History, once
 from dunning_verifier.invoices import CaseRef
-from dunning_verifier.values import SEVERITY, Output, Transition, Violation
+from dunning_verifier.values import Output, Transition, Violation
 
 PROMISE = 4
 _END_OF_PAID = {"retry": "recovered", "notice": "recovered", "account": "active"}
@@ -36,7 +36,7 @@ def _charges(history: History) -> Iterator[Violation]:
 
 def _account_steps(history: History) -> Iterator[Violation]:
     for move in once(history.transitions):
-        if move.track != "account" or SEVERITY.get(move.to_stage, 0) <= SEVERITY.get(move.from_stage, 0):
+        if not move.worsens:
             continue
         policy = history.policies.by_ref.get(move.policy)
         dates = (

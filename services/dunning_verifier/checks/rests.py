@@ -8,7 +8,7 @@ from datetime import datetime
 
 from dunning_verifier.due import charge_due_at
 from dunning_verifier.history import History, once
-from dunning_verifier.values import SEVERITY, Output, Violation
+from dunning_verifier.values import Output, Violation
 
 PROMISE = 4
 
@@ -38,6 +38,6 @@ def _steps(history: History) -> Iterator[tuple[Output, str, str | None, datetime
             for case_id in result.case_ids:
                 yield result, case_id, None, None, result.at, f"{result.channel} notice of {result.rung} sent"
     for move in once(history.transitions):
-        if move.track == "account" and SEVERITY.get(move.to_stage, 0) > SEVERITY.get(move.from_stage, 0):
+        if move.worsens:
             what = f"account step to {move.to_stage}"
             yield move, move.case_id, move.invoice_id, None, move.effective_at, what

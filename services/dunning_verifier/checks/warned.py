@@ -10,7 +10,7 @@ from dunning_verifier.clock import Span
 from dunning_verifier.history import History, once
 from dunning_verifier.policy_file import Policy, Rung
 from dunning_verifier.rolling import possible_dates
-from dunning_verifier.values import SEVERITY, Result, Signal, Transition, Violation
+from dunning_verifier.values import Result, Signal, Transition, Violation
 
 PROMISE = 6
 _GRAIN = timedelta(seconds=1)  # times may be written without fractions
@@ -40,7 +40,7 @@ def check(history: History) -> Iterator[Violation]:
     """Every step to a worse account stage whose rung names a warning."""
     warnings = _warnings(history)
     for move in once(history.transitions):
-        if move.track != "account" or SEVERITY.get(move.to_stage, 0) <= SEVERITY.get(move.from_stage, 0):
+        if not move.worsens:
             continue
         policy = history.policies.by_ref.get(move.policy)
         if policy is None:

@@ -30,6 +30,7 @@ from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.start import FixedStart
 from dunning.runtime.switch import begin, service_schema
 from dunning.testing.hand_clock import HandClock
+from dunning_cli.simulation.world import delivered_at_once
 from notification_dispatcher.decide import NoticeTrack
 from notification_dispatcher.service import notification_dispatcher
 from retry_scheduler.service import retry_scheduler
@@ -136,15 +137,7 @@ def accepting(clock: HandClock) -> Perform:
 
     async def perform(errand: Errand, begins: Begin) -> ErrandReport | Postpone:
         await begins()
-        return ErrandReport(
-            event_id=f"report/{errand.errand_id}",
-            account_id=errand.account_id,
-            invoice_id=errand.invoice_id,
-            errand_id=errand.errand_id,
-            outcome="accepted",
-            at=clock(),
-            provider="simulated",
-        )
+        return delivered_at_once(errand, clock())
 
     return perform
 

@@ -249,18 +249,18 @@ def body(data: Event) -> bytes:
     return json.dumps(data).encode()
 
 
-def a_recovered_case() -> Story:
+def a_recovered_case(story: Story | None = None, **failure: Any) -> Story:
     """Failed, one lost retry, paid by the customer two days later (case 2 of the worked examples, in short)."""
     return (
-        Story()
-        .failed("2026-03-02T10:00:00Z")
+        (story or Story())
+        .failed("2026-03-02T10:00:00Z", **failure)
         .moved("retry", "2026-03-02T10:00:01Z", "none", "scheduled")
         .moved("account", "2026-03-02T10:00:01Z", "active", "past_due", "payment_failed")
         .status("2026-03-02T10:00:01Z", "active", "past_due")
         .moved("notice", "2026-03-02T10:00:01Z", "none", "payment_failed")
         .noticed("2026-03-02T10:00:02Z", "payment_failed")
         .requested("2026-03-03T10:00:00Z", 2, "2026-03-04T10:00:00Z")
-        .failed("2026-03-03T10:00:02Z", 2)
+        .failed("2026-03-03T10:00:02Z", 2, **failure)
         .moved("retry", "2026-03-03T10:00:03Z", "requested", "scheduled")
         .succeeded("2026-03-04T09:00:00Z")
         .moved("retry", "2026-03-04T09:00:01Z", "scheduled", "recovered", "paid_elsewhere")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.unit.verifier.story import STANDARD, Story, a_suspended_case
+from tests.unit.verifier.story import STANDARD, Story, a_recovered_case, a_suspended_case
 
 VISA: dict[str, Any] = {"id": "pm_1", "type": "card", "brand": "visa", "fingerprint": "fp_1"}
 POLICY: dict[str, Any] = {**STANDARD, "contact": {**STANDARD["contact"], "caps": {"email": {"1d": 1}}}}
@@ -16,7 +16,7 @@ def whole_run() -> Story:
     story.mailed("payment_failed", "2026-03-02T10:00:02Z", "1.eml").mailed(
         "suspension_warning", "2026-03-13T10:00:00Z", "2.eml"
     )
-    recovered, partly = _recovered(), _paid_in_part()
+    recovered, partly = a_recovered_case(Story("acc_2", "in_2"), payment_method=VISA), _paid_in_part()
     story.with_events_of(recovered, partly)
     for other, name in ((recovered, "3.eml"), (partly, "4.eml")):
         other.mailed("payment_failed", "2026-03-02T10:00:02Z", name)
@@ -25,27 +25,6 @@ def whole_run() -> Story:
     poisoned = sum(event["topic"] == "payment.failed" for event in story.events)
     story.record("payment.failed", "2026-03-04T12:00:00Z", value=b"{", key="acc_9")
     return story.dead_lettered("2026-03-04T12:00:01Z", "payment.failed", poisoned, *ALL)
-
-
-def _recovered() -> Story:
-    """Charged once more, in vain, and paid by the customer the next day."""
-    return (
-        Story("acc_2", "in_2")
-        .failed("2026-03-02T10:00:00Z", payment_method=VISA)
-        .moved("retry", "2026-03-02T10:00:01Z", "none", "scheduled")
-        .moved("account", "2026-03-02T10:00:01Z", "active", "past_due", "payment_failed")
-        .status("2026-03-02T10:00:01Z", "active", "past_due")
-        .moved("notice", "2026-03-02T10:00:01Z", "none", "payment_failed")
-        .noticed("2026-03-02T10:00:02Z", "payment_failed")
-        .requested("2026-03-03T10:00:00Z", 2, "2026-03-04T10:00:00Z")
-        .failed("2026-03-03T10:00:02Z", 2, payment_method=VISA)
-        .moved("retry", "2026-03-03T10:00:03Z", "requested", "scheduled")
-        .succeeded("2026-03-04T09:00:00Z")
-        .moved("retry", "2026-03-04T09:00:01Z", "scheduled", "recovered", "paid_elsewhere")
-        .moved("account", "2026-03-04T09:00:01Z", "past_due", "active", "paid")
-        .status("2026-03-04T09:00:01Z", "past_due", "active", owed=0)
-        .moved("notice", "2026-03-04T09:00:01Z", "payment_failed", "recovered", "paid")
-    )
 
 
 def _paid_in_part() -> Story:
