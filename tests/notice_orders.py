@@ -1,8 +1,9 @@
 """Notice orders for tests: one that says everything, to be changed where a test cares."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from dunning.domain.decision import Errand
 from dunning.domain.words import AccountStage, Channel, DeclineClass

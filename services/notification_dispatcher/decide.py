@@ -18,7 +18,7 @@ from dunning.domain.facts import CUSTOMER_FIELDS, Known
 from dunning.domain.holds import first_ahead, pause_of
 from dunning.domain.policy import LATE, STALE_AFTER, Policy, Rung
 from dunning.domain.track import Closing
-from dunning.domain.words import NOTICE_CLOSED, NOTICE_RECOVERED, AccountStage, Reason
+from dunning.domain.words import NOTICE_CLOSED, NOTICE_RECOVERED, RESTRICTING, AccountStage, Reason
 from dunning.domain.words import Track as TrackName
 from notification_dispatcher.case import EARLY_NEWS_MAX, Happened, NoticeAccount, NoticeCase, NoticeState
 from notification_dispatcher.outcomes import NoticeTurn
@@ -228,7 +228,7 @@ class NoticeTrack(Withholding):
 
     def _account_changed(self, turn: NoticeTurn, event: StageChanged) -> None:
         """A rung that restricts has happened: its notice goes out, the rungs behind it follow from then (rule 33)."""
-        if event.to_stage not in set(AccountStage) or not AccountStage(event.to_stage).restricts:
+        if event.to_stage not in RESTRICTING:
             return
         case = self._case_of(turn.account, event.invoice_id)
         news = Happened(event.case_id, event.to_stage, str(event.details.get("rung", "")), event.effective_at)

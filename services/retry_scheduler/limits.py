@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 
 from dunning.domain.declines import network_of
 from dunning.domain.declines.catalogue import shipped
+from dunning.domain.declines.limits import Limit
 from dunning.domain.events import PaymentMethod
 from retry_scheduler.budget import Charge, OverLimit, wait_for_limits
 from retry_scheduler.case import RetryAccount, RetryCase
@@ -40,10 +42,14 @@ def is_forbidden_for_good(account: RetryAccount, case: RetryCase, now: datetime)
     tried = next((each for each in case.tried if method is not None and each.method.key == method.key), None)
     if method is None or tried is None:
         return False
-    endless = [limit for limit in shipped().limits if limit.within is None]
     declined = [CountedAttempt(0, tried.at, Outcome.DECLINED)]
-    over = wait_for_limits(endless, declined, _charge(case, method, frozenset()), now, lambda at: at)
+    over = wait_for_limits(_endless(), declined, _charge(case, method, frozenset()), now, lambda at: at)
     return over is not None and over.until is None
+
+
+@cache
+def _endless() -> tuple[Limit, ...]:
+    return tuple(limit for limit in shipped().limits if limit.within is None)
 
 
 def _charge(case: RetryCase, method: PaymentMethod, said_before: frozenset[str]) -> Charge:

@@ -1,7 +1,8 @@
 """What follows a failed attempt: the retry scheduler's rules as pure functions (rules 14 to 20)."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from dunning.domain.policy import Policy, Retries
 from dunning.domain.words import DeclineClass, Reason
@@ -12,23 +13,20 @@ from retry_scheduler.methods import all_barred, knows_method, present_key
 from retry_scheduler.urging import is_urged
 
 
-@dataclass(frozen=True, slots=True)
-class RetryAt:
+class RetryAt(Struct, frozen=True):
     """Charge again at an instant."""
 
     at: datetime
     kind: RetryKind
 
 
-@dataclass(frozen=True, slots=True)
-class WaitForCustomer:
+class WaitForCustomer(Struct, frozen=True):
     """No charge can help until the customer acts."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(Struct, frozen=True):
     """The plan or its window is used up."""
 
     reason: str
@@ -37,8 +35,7 @@ class GiveUp:
 NextStep = RetryAt | WaitForCustomer | GiveUp
 
 
-@dataclass(frozen=True, slots=True)
-class Last:
+class Last(Struct, frozen=True):
     """The attempt that the next distance counts from."""
 
     at: datetime

@@ -1,8 +1,9 @@
 """What holds for every history: nothing twice, nothing early, nothing after the money, in whatever order it is read."""
 
+import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, permutations
 from random import Random
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from account_enforcement.case import AccountCase, EnforcedAccount
 from dunning.contracts.encode_inputs import payment_failed_data, payment_succeeded_data, signal_data
@@ -180,8 +182,8 @@ E = TypeVar("E", bound=PaymentFailed | PaymentSucceeded | Signal)
 
 
 def at_its_time(event: E, own: datetime) -> E:
-    name = {PaymentFailed: "failed_at", PaymentSucceeded: "succeeded_at", Signal: "at"}[type(event)]
-    return replace(event, **{name: own})  # type: ignore[arg-type]  # the name is that of a time
+    names = {"PaymentFailed": "failed_at", "PaymentSucceeded": "succeeded_at", "Signal": "at"}
+    return replace(event, **{names[type(event).__name__]: own})
 
 
 @st.composite
@@ -234,9 +236,8 @@ def test_every_event_twice_is_every_event_once_and_the_same_input_gives_the_same
 
     once = simulated(scene, lines)
     doubled = simulated(scene, [line for line in lines for _ in range(2)])
-    again = simulated(
-        scene, sorted([*lines, *(replace(line, at=lines[-1].at) for line in lines)], key=lambda line: line.at)
-    )
+    at_once = [dataclasses.replace(line, at=lines[-1].at) for line in lines]
+    again = simulated(scene, sorted([*lines, *at_once], key=lambda line: line.at))
 
     assert doubled == once
     assert again == once

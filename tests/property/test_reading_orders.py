@@ -6,13 +6,14 @@ and money meet an open request, a finished plan, or one under way.
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from random import Random
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dunning.domain import ids
 from dunning.domain.events import Input, PaymentFailed, PaymentSucceeded, Signal, TimerDue

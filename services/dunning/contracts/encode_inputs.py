@@ -1,9 +1,10 @@
 """Writes what the payment platform would send: for the demo's simulated processor, for tests and for tools."""
 
-from dataclasses import fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from msgspec.structs import fields
 
 from dunning.contracts.encode import Message, binary_headers, to_json
 from dunning.contracts.topics import PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS, TOPICS, kafka_name

@@ -4,7 +4,6 @@ Parts of a key are joined with a control character that no id can hold, so that 
 parts are.
 """
 
-import uuid
 from hashlib import blake2b
 from typing import Any
 
@@ -13,6 +12,7 @@ from dunning.contracts.decoded import Sighting
 from dunning.contracts.payments import PaymentFailedData, PaymentSucceededData
 from dunning.contracts.published import NoticeResultData, StageChangedData
 from dunning.contracts.signals import model_of
+from dunning.domain.ids import id_named
 
 CLOUDEVENT = "cloudevent"
 
@@ -24,7 +24,7 @@ def hash64(text: str) -> int:
 
 def id_from(key: str) -> str:
     """The id of an event that came without one: the same thing gets the same id, in whatever form it comes again."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, key))
+    return id_named(key)
 
 
 def failure_key(data: PaymentFailedData) -> str:

@@ -6,17 +6,16 @@ are elapsed time. A local time that does not exist is the next one that does; on
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import islice
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _PART = re.compile(r"(\d+)([wdhms])")
 _WHOLE = re.compile(r"(?:\d+[wdhms])+\Z")
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 _DAYS = {"w": 7, "d": 1}
+_ONE_DAY = timedelta(days=1)
 DURATION_DAYS_MAX = 3660  # ten years: no rung, window or pause is longer, and dates stay far from the calendar's end
 
 
@@ -71,8 +70,7 @@ class Duration:
 def _after(days: int, seconds: int, instant: datetime, zone: ZoneInfo) -> datetime:
     """Remembered, because a case asks for the same few dates whenever something happens to it."""
     if days:
-        local = instant.astimezone(zone)
-        instant = to_utc(local.date() + timedelta(days=days), local.time(), zone)
+        instant = _instant_of((instant.astimezone(zone) + timedelta(days=days)).replace(fold=0), zone)
     return instant + timedelta(seconds=seconds)
 
 
@@ -87,7 +85,10 @@ def zone_named(name: str) -> ZoneInfo | None:
 
 def to_utc(day: date, at: time, zone: ZoneInfo) -> datetime:
     """The instant of a local date and time of day (rule 28)."""
-    local = datetime.combine(day, at.replace(fold=0), zone)
+    return _instant_of(datetime.combine(day, at.replace(fold=0), zone), zone)
+
+
+def _instant_of(local: datetime, zone: ZoneInfo) -> datetime:
     first, second = local.utcoffset(), local.replace(fold=1).utcoffset()
     assert first is not None, "a zone has an offset at any time"
     assert second is not None, "a zone has an offset at any time"
@@ -130,8 +131,12 @@ class DailyHours:
 
     def first_inside(self, instant: datetime, zone: ZoneInfo) -> datetime:
         """The first instant at or after this one that lies inside."""
-        spans = (_span(self.start, self.end, day, zone) for day in _days_from_yesterday(instant, zone))
-        return next(max(start, instant) for start, end in spans if start < end and instant < end)
+        day = instant.astimezone(zone).date() - _ONE_DAY
+        while True:
+            start, end = _span(self.start, self.end, day, zone)
+            if start < end and instant < end:
+                return max(start, instant)
+            day += _ONE_DAY
 
     def first_outside(self, instant: datetime, zone: ZoneInfo) -> datetime:
         """The first instant at or after this one that lies outside."""
@@ -139,9 +144,12 @@ class DailyHours:
         return span[1] if span else instant
 
     def _around(self, instant: datetime, zone: ZoneInfo) -> tuple[datetime, datetime] | None:
-        days = islice(_days_from_yesterday(instant, zone), 2)
-        spans = (_span(self.start, self.end, day, zone) for day in days)
-        return next(((start, end) for start, end in spans if start <= instant < end), None)
+        today = instant.astimezone(zone).date()
+        for day in (today - _ONE_DAY, today):
+            start, end = _span(self.start, self.end, day, zone)
+            if start <= instant < end:
+                return start, end
+        return None
 
 
 @lru_cache(maxsize=65536)
@@ -149,11 +157,6 @@ def _span(start: time, end: time, day: date, zone: ZoneInfo) -> tuple[datetime, 
     """The span of hours that begins on a day. Where the clock jumps over all of it, it is empty."""
     last_day = day if start < end else day + timedelta(days=1)
     return to_utc(day, start, zone), to_utc(last_day, end, zone)
-
-
-def _days_from_yesterday(instant: datetime, zone: ZoneInfo) -> Iterator[date]:
-    today = instant.astimezone(zone).date()
-    return (today + timedelta(days=number) for number in range(-1, 4))
 
 
 def _time_of_day(text: str) -> time:

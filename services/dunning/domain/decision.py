@@ -1,14 +1,14 @@
 """What a service answers to one input: events to publish, errands to run, or a rejection."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from dunning.domain.events import Output
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(Struct, frozen=True):
     """Work on the outside world, owed once: the kernel leases it to a worker and reports back what became of it.
 
     `payload` is JSON-ready and complete, so that a worker needs no state but this. `errand_id` is stable: giving the
@@ -23,8 +23,7 @@ class Errand:
     payload: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Postpone:
+class Postpone(Struct, frozen=True):
     """A worker's answer in place of a report: surely nothing reached anybody, so the errand may be tried again later.
 
     It is allowed even after the errand was begun, because the other side said so itself (such as a 4xx answer) or could
@@ -41,8 +40,7 @@ class CannotDecideYet(Exception):
     file. Nothing may be decided, nothing is wrong with the input: the turn is taken again later."""
 
 
-@dataclass(frozen=True, slots=True)
-class MoneyMoved:
+class MoneyMoved(Struct, frozen=True):
     """Money of a case that was recovered (`kind` is `recovered`) or given up (`lost`), for metrics.
 
     `seconds_open` is how long the case was open by then; None for a part of the money, after which it goes on.
@@ -54,8 +52,7 @@ class MoneyMoved:
     seconds_open: float | None
 
 
-@dataclass(slots=True)
-class Decision:
+class Decision(Struct):
     """The consequences of one input for one account, in order. The account's new state is the account itself."""
 
     events: list[Output] = field(default_factory=list)

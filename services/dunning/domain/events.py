@@ -4,15 +4,15 @@ Everything here is independent of the wire: `dunning.contracts` turns bytes into
 aware datetimes in UTC, money is an integer in the currency's minor unit beside an ISO 4217 code.
 """
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from dunning.domain.words import Channel
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
+class Customer(Struct, frozen=True):
     """The person written to. A field that is None was not said, which is different from empty."""
 
     id: str | None = None
@@ -25,8 +25,7 @@ class Customer:
     postal_address: str | None = None  # JSON text in canonical form when the event had an object
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentMethod:
+class PaymentMethod(Struct, frozen=True):
     """What a charge was, or would be, made with."""
 
     id: str | None = None
@@ -44,8 +43,7 @@ class PaymentMethod:
         return self.fingerprint or self.id or ""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why a charge failed, as reported; `dunning.domain.declines` says what it means."""
 
     code: str
@@ -56,8 +54,7 @@ class Failure:
     decline_class: str | None = None  # `failure.class` on the wire
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentFailed:
+class PaymentFailed(Struct, frozen=True):
     """A charge attempt failed, or a due payment never came (`failure.code` is `payment_overdue`)."""
 
     event_id: str
@@ -87,8 +84,7 @@ class PaymentFailed:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentSucceeded:
+class PaymentSucceeded(Struct, frozen=True):
     """Money arrived for an invoice: in full when `amount_remaining_minor` is 0, else in part."""
 
     event_id: str
@@ -111,8 +107,7 @@ class PaymentSucceeded:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Struct, frozen=True):
     """A fact or an order from outside. `kind` is one of contracts.md, or `other`; what is not said is None."""
 
     event_id: str
@@ -137,24 +132,21 @@ class Signal:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyRef:
+class PolicyRef(Struct, frozen=True):
     """Which policy version a case pinned when it opened (rule 13)."""
 
     id: str
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class NextStep:
+class NextStep(Struct, frozen=True):
     """What comes next on a track, as far as it is known now."""
 
     stage: str
     due_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class StageChanged:
+class StageChanged(Struct, frozen=True):
     """A transition of one track of a case: `dunning.stage.changed`. `sequence` counts per case and track from 1."""
 
     event_id: str
@@ -176,8 +168,7 @@ class StageChanged:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RetryRequested:
+class RetryRequested(Struct, frozen=True):
     """Please charge again: `dunning.retry.requested`. Valid in `not_before` <= t < `not_after`."""
 
     event_id: str
@@ -199,8 +190,7 @@ class RetryRequested:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NoticeResult:
+class NoticeResult(Struct, frozen=True):
     """Outcome of a notice on one channel: `dunning.notice.result`. `sequence` counts per case."""
 
     event_id: str
@@ -222,8 +212,7 @@ class NoticeResult:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OpenCase:
+class OpenCase(Struct, frozen=True):
     """One line of `open_cases` in an account's status. `days_overdue` is in local days since the case's anchor."""
 
     case_id: str
@@ -233,16 +222,14 @@ class OpenCase:
     days_overdue: int
 
 
-@dataclass(frozen=True, slots=True)
-class Owed:
+class Owed(Struct, frozen=True):
     """An amount per currency; amounts of different currencies are never added."""
 
     currency: str
     amount_minor: int
 
 
-@dataclass(frozen=True, slots=True)
-class AccountStatus:
+class AccountStatus(Struct, frozen=True):
     """The latest status of an account: `dunning.account.status`. `sequence` counts per account."""
 
     event_id: str
@@ -261,8 +248,7 @@ class AccountStatus:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TimerDue:
+class TimerDue(Struct, frozen=True):
     """A case's wake-up: something of this invoice was due at `due_at`."""
 
     event_id: str
@@ -272,8 +258,7 @@ class TimerDue:
     released: bool = False  # it waited for the brake since `due_at`, without a time of its own (rule 45)
 
 
-@dataclass(frozen=True, slots=True)
-class ErrandReport:
+class ErrandReport(Struct, frozen=True):
     """What became of an errand (work on the outside world, such as a mail), told back to the service that gave it.
 
     `outcome` is `accepted`, `bounced`, `failed`, `unknown`, `withdrawn`, or `too_late` (not done, for the

@@ -4,9 +4,10 @@ A service derives its track from `Track` and says only what each of these means 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct, field
 
 from dunning.domain import ids
 from dunning.domain.book import Attempt
@@ -35,8 +36,7 @@ STAGE_CHANGED = "dunning.stage.changed.v1"
 BEFORE_EVERYTHING = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(slots=True)
-class Turn(Generic[A]):
+class Turn(Struct, Generic[A]):
     """One input for one account: what is given, and the decision as it grows."""
 
     account: A
@@ -58,8 +58,9 @@ class Turn(Generic[A]):
     def touch(self, case: Case) -> None:
         """Mark a case to be saved and reckoned."""
         account, invoice_id = self.account, case.invoice_id
-        self.touched.add(invoice_id)
-        account.touched.add(invoice_id)
+        if invoice_id not in self.touched:
+            self.touched.add(invoice_id)
+            account.touched.add(invoice_id)
         account.cases[invoice_id] = case
 
     def count(self, word: str) -> None:
@@ -67,8 +68,7 @@ class Turn(Generic[A]):
         self.decision.counted.append(word)
 
 
-@dataclass(frozen=True, slots=True)
-class Closing:
+class Closing(Struct, frozen=True):
     """Why and when a case closes. `amount_minor` is what was owed until then."""
 
     at: datetime

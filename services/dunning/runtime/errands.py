@@ -7,10 +7,11 @@ read (rule 40), so that what was paid in the meantime is withdrawn first.
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 from uuid import NAMESPACE_URL, uuid5
+
+from msgspec.structs import replace
 
 from dunning.domain.account import AccountState
 from dunning.domain.decision import Errand, Postpone

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from itertools import accumulate, count, islice
 from typing import Any, Generic, TypeVar
 
+from msgspec import structs
+
 from dunning.domain.account import AccountState
 from dunning.domain.decision import Errand
 from dunning.runtime.letter_orders import By, Ending, LetterPlace, OrderOnFile, Replay, ReplayOrder
@@ -133,7 +135,7 @@ class MemoryTransaction(Generic[A]):
         for errand_id in errand_ids:
             if row := self._errand(errand_id):
                 due_at = min(row.due_at, now) if row.state == "waiting" else row.due_at
-                errand = replace(row.errand, payload={})
+                errand = structs.replace(row.errand, payload={})
                 self.written.errands[errand_id] = replace(row, errand=errand, withdrawn=True, due_at=due_at)
 
     async def lock_due_accounts(
@@ -317,7 +319,7 @@ class MemoryStore(Generic[A]):
                 raise Fenced(f"errand {errand_id} is in other hands now")
             self._tables.errands[errand_id] = replace(
                 row,
-                errand=replace(row.errand, not_before=not_before or row.errand.not_before),
+                errand=structs.replace(row.errand, not_before=not_before or row.errand.not_before),
                 state="waiting",
                 token=None,
                 due_at=self._clock() if row.withdrawn else due_at,

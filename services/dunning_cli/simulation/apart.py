@@ -36,7 +36,19 @@ def set_apart(lines: Sequence[InputLine], parts_max: int) -> list[list[InputLine
 
 
 def _names(line: InputLine) -> Iterator[Name]:
-    """What a line has a part in. One that nobody can read changes nothing, so it stands alone."""
+    """What a line has a part in. Reading a line is a good part of all work, and is left to the processes where it can
+    be: the business key of an event holds its account."""
+    if line.account_id is None:
+        yield from _names_when_read(line)
+        return
+    yield "account", line.account_id
+    if line.method_key:
+        yield "ledger", line.method_key
+
+
+def _names_when_read(line: InputLine) -> Iterator[Name]:
+    """The same of one in an envelope, whose id may be that of another account's. One that nobody can read changes
+    nothing, so it stands alone."""
     decoded = line.decoded
     if not isinstance(decoded, Readable):
         yield "line", line.number

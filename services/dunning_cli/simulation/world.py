@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from msgspec import Struct
+
 from account_enforcement.case import HEARD, EnforcedAccount
 from account_enforcement.decide import AccountTrack
 from dunning.domain.account import SharedState
@@ -35,8 +37,7 @@ from retry_scheduler.counting import CARD_LEDGERS
 from retry_scheduler.decide import RetryTrack
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(Struct, frozen=True):
     """An event that a service would publish, at the instant of the simulated clock."""
 
     at: datetime

@@ -2,9 +2,9 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 
 from aiokafka import AIOKafkaProducer
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from dunning.contracts.encode import Message

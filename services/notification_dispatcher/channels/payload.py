@@ -4,7 +4,6 @@ The dispatcher's `decide` writes it with `NoticeOrder(...).to_payload()`, a chan
 It is complete, so that a channel needs no state but this, and the same order always makes the same bytes.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,24 +16,21 @@ class PayloadError(ValueError):
     """The payload is not a notice order; the message says which field is wrong, never what it holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class PaidWith:
+class PaidWith(msgspec.Struct, frozen=True):
     """What the failed charge was made with, as far as a person recognises it."""
 
     brand: str | None = None
     last4: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NextConsequence:
+class NextConsequence(msgspec.Struct, frozen=True):
     """What happens to the account next when nothing is paid."""
 
     stage: AccountStage
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class NoticeOrder:
+class NoticeOrder(msgspec.Struct, frozen=True):
     """One notice to one address. `at` is the time of the order (the mail's Date), `zone` the customer's IANA zone,
     `closes_at` the instant from which it may not go out any more, for quiet hours begin (rule 32)."""
 

@@ -1,13 +1,14 @@
 """What is wrong with templates of one's own, found before anybody is written to: at start and by `policy lint`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 
 from jinja2 import TemplateSyntaxError
+from msgspec.structs import replace
 
 from dunning.domain.words import AccountStage, Channel, DeclineClass
 from notification_dispatcher.channels.payload import NextConsequence, NoticeOrder, PaidWith

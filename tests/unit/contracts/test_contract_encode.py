@@ -1,11 +1,11 @@
 """What the services publish: binary CloudEvents with every attribute, the same bytes every time."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dunning.contracts.decode import decode
 from dunning.contracts.decode_output import decode_output

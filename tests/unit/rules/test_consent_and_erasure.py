@@ -1,9 +1,9 @@
 """Consent by channel, the erasure of an account, and receipts that never come (rules 12, 29, 30; promise 8)."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dunning.domain.events import Customer, NoticeResult, Signal
 from dunning.domain.words import Channel

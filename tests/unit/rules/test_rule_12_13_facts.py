@@ -1,6 +1,6 @@
 """Facts about an account, and what a case pins (rules 12 and 13)."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from dunning.domain.events import Customer, StageChanged
 from tests.builders import ADA, LADDER, Story, a_notice, a_policy, failed, moved, new_card, overdue, paid, signal

@@ -1,10 +1,10 @@
 """Business days: rungs, leads and retries on weekends and public holidays (rules 15 to 17, 23 to 25, 28)."""
 
-from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from dunning.domain.business_days import business_days
 from dunning.domain.calendar import Duration

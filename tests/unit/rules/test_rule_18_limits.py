@@ -3,10 +3,10 @@
 The stories pay with a Visa card, which may be tried again 20 times in 30 days.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dunning.domain.events import Failure, PaymentMethod, RetryRequested, StageChanged
 from tests.builders import HARD, OTHER_VISA, SOFT, VISA, Story, failed, instant, new_card, only_retries, paid, signal

@@ -1,7 +1,8 @@
 """A customer whom nothing reaches: the rung waits for a time, and then comes all the same (rules 26 and 39)."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from account_enforcement.case import EnforcedAccount
 from account_enforcement.decide import AccountTrack

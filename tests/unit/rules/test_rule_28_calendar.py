@@ -1,10 +1,10 @@
 """Local time: clock changes, leap days, daily hours (rules 16 and 28)."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from dunning.domain.calendar import DailyHours, Duration
 from tests.builders import ADA, LADDER, Story, a_policy, failed, only_retries

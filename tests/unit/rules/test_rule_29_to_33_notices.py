@@ -1,9 +1,9 @@
 """Notices: channels, addresses, quiet hours, and when they are said at all (rules 29 to 33)."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dunning.domain.events import NoticeResult
 from dunning.domain.words import Channel

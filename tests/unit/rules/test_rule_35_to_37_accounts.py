@@ -1,7 +1,8 @@
 """The account as a whole: status, what reinstates it, termination and the way back (rules 35 to 37)."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from account_enforcement.case import OPEN_CASES_LISTED_MAX, EnforcedAccount
 from account_enforcement.decide import AccountTrack

@@ -5,6 +5,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from dunning.domain.declines.catalogue import ADVICE, DECLINE, Catalogue, Row, normalised, shipped
 from dunning.domain.declines.limits import ANY_NETWORK
@@ -47,7 +48,12 @@ def classify(
     order, one that no table knows falling through. Advice that only delays leaves the class to the next source. What
     the sender says itself (`failure.class`) counts only where no code is known, the message never.
     """
-    tables = catalogue or shipped()
+    return _classified(failure, method, at, catalogue or shipped())
+
+
+@lru_cache(maxsize=4096)
+def _classified(failure: Failure, method: PaymentMethod | None, at: datetime, tables: Catalogue) -> Decline:
+    """Remembered, because every service, and some of them more than once, asks what a failure means."""
     delay: timedelta | None = None
     first: tuple[str, str, Row] | None = None
     for source, code, row in _known(failure, method, at, tables):
