@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CACHES := .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
+NO_SERVER := tests/unit tests/property tests/simulation
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --no-config --generate-hashes --strip-extras \
 	--allow-unsafe --all-build-deps --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
@@ -27,8 +28,12 @@ down: $(INSTALLED) ## Stop what `dunning up` left running; the data stays
 	@$(BIN)/dunning down
 
 test: $(INSTALLED) ## Run every test, those on a real Kafka and PostgreSQL included
-	@$(BIN)/python -m pytest tests/e2e  # alone: they follow the real clock
-	@$(BIN)/python -m pytest --ignore tests/e2e -n 2 --dist loadfile --no-loadscope-reorder
+	@mkdir -p build  # the end-to-end tests follow the real clock and mostly wait: what needs no server runs behind them
+	@nice -n 19 $(BIN)/python -m pytest $(NO_SERVER) > build/tests.log 2>&1 & behind=$$!; \
+		$(BIN)/python -m pytest tests/e2e; live=$$?; \
+		echo 'Waiting for the tests without servers'; wait $$behind; quiet=$$?; cat build/tests.log; \
+		test $$live -eq 0 -a $$quiet -eq 0
+	@$(BIN)/python -m pytest tests $(patsubst %,--ignore %,tests/e2e $(NO_SERVER)) -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED) ## Formatter, linter, types, import rules, generated files
 	$(BIN)/ruff format --check .
