@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CACHES := .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
 NO_SERVER := tests/unit tests/property tests/simulation
+SERVERS := tests/integration tests/contract# the long files first, so that both cores end at about one time
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --no-config --generate-hashes --strip-extras \
 	--allow-unsafe --all-build-deps --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
@@ -33,7 +34,7 @@ test: $(INSTALLED) ## Run every test, those on a real Kafka and PostgreSQL inclu
 		$(BIN)/python -m pytest tests/e2e; live=$$?; \
 		echo 'Waiting for the tests without servers'; wait $$behind; quiet=$$?; cat build/tests.log; \
 		test $$live -eq 0 -a $$quiet -eq 0
-	@$(BIN)/python -m pytest tests $(patsubst %,--ignore %,tests/e2e $(NO_SERVER)) -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest $(SERVERS) -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED) ## Formatter, linter, types, import rules, generated files
 	$(BIN)/ruff format --check .
