@@ -44,7 +44,7 @@ def relied_on(case: Case, rung: Rung, now: datetime) -> datetime | None:
     first, *later_ones = [*notices.deliveries(case, case.policy.named(rung.warned_by)), None]
     if first is None:
         return None
-    stale = later(first, case.policy.lead(rung) + notices.FORTNIGHT, case.zone)
+    stale = later(first, case.policy.lead(rung).more(notices.FORTNIGHT), case.zone)
     return first if now <= stale else next((one for one in later_ones if one is not None and one >= stale), None)
 
 
@@ -65,6 +65,8 @@ def unreachable_at(story: Story, case: Case, rung: Rung) -> datetime | None:
 
 
 def due(story: Story, case: Case, now: datetime) -> datetime | None:
+    if case.closed is not None:
+        return None
     rung = next_rung(story, case)
     ready = ready_at(story, case, rung, now) if rung is not None else None
     return pauses.free_at(story, case.invoice, max(ready, now)) if ready is not None else None
@@ -106,7 +108,7 @@ def status_of(story: Story) -> str:
 def write_status(story: Story, now: datetime) -> None:
     """Rule 35: once per input or timer, whenever status, open cases or what reinstates changed."""
     status = status_of(story)
-    cases = sorted(story.open_cases(), key=lambda one: one.id)
+    cases = sorted(story.open_cases(), key=lambda one: one.invoice)
     shown = {"status": status, "open_cases": [open_case(story, one) for one in cases], "to_reinstate": sums(story)}
     if shown == (story.status_shown or {"status": "active", "open_cases": [], "to_reinstate": []}):
         return

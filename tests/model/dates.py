@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import holidays
@@ -13,20 +13,20 @@ SECONDS = {"s": 1, "m": 60, "h": 3600}
 MINUTE = timedelta(minutes=1)
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A duration: calendar days in some zone, then seconds that pass."""
 
     days: int
     seconds: int
 
-    def __sub__(self, other: "Span") -> "Span":
+    def less(self, other: "Span") -> "Span":
         return Span(self.days - other.days, self.seconds - other.seconds)
 
-    def __add__(self, other: "Span") -> "Span":
+    def more(self, other: "Span") -> "Span":
         return Span(self.days + other.days, self.seconds + other.seconds)
 
 
+@lru_cache(maxsize=10_000)
 def span(text: str) -> Span:
     """`90s, 15m, 12h, 3d, 2w` and compounds; a week is seven calendar days."""
     days = seconds = 0
@@ -38,10 +38,12 @@ def span(text: str) -> Span:
     return Span(days, seconds)
 
 
+@lru_cache(maxsize=10_000)
 def instant(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
+@lru_cache(maxsize=10_000)
 def written(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
@@ -56,6 +58,7 @@ def from_local(day: date, clock: time, zone: ZoneInfo) -> datetime:
         local = local.replace(second=0, microsecond=0) + MINUTE
 
 
+@lru_cache(maxsize=100_000)
 def later(moment: datetime, distance: Span, zone: ZoneInfo) -> datetime:
     """Calendar days keep the local time of day, the rest just passes."""
     if distance.days:
@@ -76,24 +79,34 @@ def inside(clock: time, pair: tuple[time, time]) -> bool:
 def first_minute(moment: datetime, zone: ZoneInfo, pair: tuple[time, time], *, inside_it: bool) -> datetime:
     """`moment` itself where its local time is inside (outside) the pair, else the first full minute that is."""
     for _ in range(3 * 24 * 60):
-        if inside(moment.astimezone(zone).time(), pair) == inside_it:
+        local = moment.astimezone(zone)
+        if inside(local.time(), pair) == inside_it:
             return moment
         moment = moment.replace(second=0, microsecond=0) + MINUTE
+        nothing_until = moment + nothing_happens(moment.astimezone(zone).time(), pair)
+        if nothing_until.astimezone(zone).utcoffset() == local.utcoffset():  # else clocks change: minute by minute
+            moment = nothing_until
     raise ValueError("no such minute within three days")
+
+
+def nothing_happens(clock: time, pair: tuple[time, time]) -> timedelta:
+    """From a full minute to the next of the pair's two ends, at most a day."""
+    minutes = [(end.hour - clock.hour) * 60 + end.minute - clock.minute for end in pair]
+    return timedelta(minutes=min(number % (24 * 60) for number in minutes))
 
 
 def clock_pair(pair: list[str]) -> tuple[time, time]:
     return time.fromisoformat(pair[0]), time.fromisoformat(pair[1])
 
 
-@dataclass(frozen=True)
-class Roll:
+class Roll(NamedTuple):
     """`direction` is `next` or `previous`; calendars are countries, their parts, or `account_country`."""
 
     direction: str
     calendars: tuple[str, ...]
 
 
+@lru_cache(maxsize=1_000)
 def days_off(calendar: str | None) -> Callable[[date], bool]:
     """The weekend and public holidays of a country (`DE`) or a part of it (`DE-BY`); of an unknown one, the weekend."""
     country, _, part = (calendar or "").partition("-")
@@ -116,6 +129,7 @@ def rolled_day(day: date, roll: Roll | None, country: str | None) -> date:
     return day
 
 
+@lru_cache(maxsize=100_000)
 def later_on_business_day(
     start: datetime, distance: Span, zone: ZoneInfo, roll: Roll | None, country: str | None
 ) -> datetime:

@@ -2,19 +2,24 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cached_property, lru_cache, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from tests.model.asked import Request
 from tests.model.dates import instant
+from tests.model.declines import decline_class
 
 Data = dict[str, Any]
+P = ParamSpec("P")
+R = TypeVar("R")
 FAILED, SUCCEEDED, SIGNALS = "payment.failed", "payment.succeeded", "dunning.signals"
 ENDING_SIGNALS = {"invoice.voided": "voided", "case.closed": "closed"}
 
 
-@dataclass
+@dataclass(eq=False)
 class Fact:
     """One input that counts, with the instant at which it was read and its own."""
 
@@ -25,15 +30,33 @@ class Fact:
     ignored: bool = False  # a policy says that nothing shall happen; what it says of the account counts
     request: Request | None = None  # of ours that it answers, as far as it was known when it was read
 
-    @property
+    @cached_property
     def kind(self) -> str:
         return str(self.data["kind"]) if self.topic == SIGNALS else self.topic
 
-    @property
+    @cached_property
     def invoice(self) -> str | None:
         if "invoice" in self.data:
             return str(self.data["invoice"]["id"])
         return self.data.get("invoice_id")
+
+    @cached_property
+    def decline_class(self) -> str:
+        """Of a failure."""
+        return decline_class(self.data["failure"], self.data.get("payment_method"))
+
+
+def remembered(work: Callable[Concatenate["History", P], R]) -> Callable[Concatenate["History", P], R]:
+    """What follows from the facts alone is worked out once, until one more is known."""
+
+    @wraps(work)
+    def found(history: "History", /, *args: P.args, **named: P.kwargs) -> R:
+        key = (work.__name__, *args, *named.items())
+        if key not in history.known:
+            history.known[key] = work(history, *args, **named)
+        return history.known[key]  # type: ignore[no-any-return]
+
+    return found
 
 
 OWN_TIME = {FAILED: "failed_at", SUCCEEDED: "succeeded_at", SIGNALS: "at"}
@@ -46,6 +69,11 @@ class History:
     facts: list[Fact] = field(default_factory=list)
     seen: dict[str, Data] = field(default_factory=dict)
     dead: list[str] = field(default_factory=list)
+    known: dict[tuple[Any, ...], Any] = field(default_factory=dict, init=False)  # that follows from the facts alone
+
+    def changed(self) -> None:
+        """Another fact, or something else is known of one: what followed is worked out anew."""
+        self.known.clear()
 
     def accept(self, topic: str, data: Data, read_at: datetime) -> Fact | None:
         """The fact, or None where the input is a duplicate, a dead letter or of no concern."""
@@ -69,6 +97,7 @@ class History:
         self.seen[key] = data
         fact = Fact(topic, data, read_at, own_at)
         self.facts.append(fact)
+        self.changed()
         return fact
 
     def forget(self, fact: Fact) -> None:
@@ -76,18 +105,26 @@ class History:
         self.facts.remove(fact)
         self.seen = {key: data for key, data in self.seen.items() if data is not fact.data}
         self.dead.append("no policy")
+        self.changed()
 
     def _other_currency(self, data: Data) -> bool:
         """The currency of an invoice is that of its failures."""
         known = {one.data["currency"] for one in self.failures(str(data["invoice"]["id"]))}
         return bool(known) and data["currency"] not in known
 
+    @remembered
     def of(self, invoice: str, *kinds: str) -> list[Fact]:
         return [one for one in self.facts if one.invoice == invoice and one.kind in kinds]
 
+    @remembered
+    def of_kind(self, kind: str) -> list[Fact]:
+        return [one for one in self.facts if one.kind == kind]
+
+    @remembered
     def failures(self, invoice: str) -> list[Fact]:
         return [one for one in self.of(invoice, FAILED) if not one.ignored]
 
+    @remembered
     def full_payments(self, invoice: str) -> list[Fact]:
         """Rule 11: adjusted to 0 is a full payment in every respect."""
         return [
@@ -96,6 +133,7 @@ class History:
             if one.data["invoice"]["amount_remaining_minor"] == 0
         ]
 
+    @remembered
     def remainders(self, invoice: str) -> list[Fact]:
         return [
             one
@@ -103,6 +141,7 @@ class History:
             if one.data["invoice"]["amount_remaining_minor"] > 0
         ]
 
+    @remembered
     def ending(self, invoice: str) -> Fact | None:
         """Rule 10: the void or write-off after which failures of the invoice change nothing."""
         return next(iter(self.of(invoice, *ENDING_SIGNALS)), None)
@@ -120,6 +159,7 @@ class History:
         """Rule 12: of the facts about the account that name `path`, the one whose own time is the newest."""
         return self.newest_since(None, *path)
 
+    @remembered
     def newest_since(self, start: datetime | None, *path: str) -> Any:
         """Of those dated after `start`."""
         found: tuple[datetime, Any] | None = None
@@ -137,14 +177,17 @@ class History:
         """0003, rule 12: what was said of the customer up to an erasure is forgotten."""
         return self.newest_since(self.erased_at(), "customer", name)
 
+    @remembered
     def erased_at(self) -> datetime | None:
         return max((one.own_at for one in self.facts if one.kind == "account.erased"), default=None)
 
+    @remembered
     def is_erased(self) -> bool:
         """0003, rule 29: there is nobody to write to, until an event dated later names somebody."""
         erased_at = self.erased_at()
         return erased_at is not None and self.newest_since(erased_at, "customer") is None
 
+    @remembered
     def tags(self) -> set[str]:
         """The newest word on each; at one instant the tag is there (0003, rule 38)."""
         said: dict[str, tuple[datetime, bool]] = {}
@@ -154,11 +197,13 @@ class History:
                 said[tag] = max(said.get(tag, word), word)
         return {tag for tag, (_, there) in said.items() if there}
 
+    @remembered
     def allows(self, channel: str) -> bool:
         """Consent: the newest word; who never said anything allows."""
         said = [one for one in self.facts if one.kind == "consent.changed" and one.data["channel"] == channel]
         return not said or bool(max(enumerate(said), key=lambda one: (one[1].own_at, one[0]))[1].data["allowed"])
 
+    @remembered
     def highest_attempt(self, invoice: str) -> int:
         """A success may name one too."""
         numbers = [one.data.get("attempt_number") or 0 for one in self.of(invoice, FAILED, SUCCEEDED)]
@@ -216,6 +261,11 @@ def card_number_in(value: Any, name: str = "") -> bool:
         return any(card_number_in(inner, key) for key, inner in value.items())
     if isinstance(value, list):
         return any(card_number_in(inner, name) for inner in value)
+    return looks_like_a_card(value, name)
+
+
+@lru_cache(maxsize=10_000, typed=True)
+def looks_like_a_card(value: str | int | float | bool | None, name: str) -> bool:
     if name in PASSED_OVER or name == "id" or name.endswith(("_id", "_minor", "_url")) or isinstance(value, bool):
         return False
     if not isinstance(value, str | int) or (isinstance(value, str) and "://" in value):

@@ -1,14 +1,14 @@
 """Looking for a history on which simulator and model differ, and telling a person how to replay it."""
 
 import difflib
+import gc
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tests.model.compare import Unusable, both, event_text, policies_of, policy_text
+from tests.model.compare import Readings, Unusable, both, differs, event_text, policy_text, readings_of
 from tests.model.generate import Scenario, scenario
 from tests.model.history import Data
 from tests.model.random_policies import policies
@@ -48,47 +48,55 @@ class Found:
             (folder / "charges.ndjson").write_text(event_text(self.scenario.charges))
 
 
-def usable_policies(seed: int) -> tuple[list[Data], Any]:
-    """Random ones that the simulator loads, and as it loaded them."""
+def usable_policies(seed: int) -> tuple[list[Data], Readings]:
+    """Random ones that the simulator loads, and as they were read."""
     rng = random.Random(seed)
     while True:
         found = policies(rng)
         try:
-            return found, policies_of(found)
+            return found, readings_of(found)
         except Unusable:
             continue
 
 
 def hunt(seed: int, accounts: int, told: Callable[[int], None] = lambda done: None, jobs: int = 1) -> Found | None:
     """The first of `accounts` histories from `seed` on that differs; `told` hears how many were compared."""
+    return next(iter(all_found(seed, accounts, told, jobs)), None)
+
+
+def all_found(
+    seed: int, accounts: int, told: Callable[[int], None] = lambda done: None, jobs: int = 1
+) -> Iterator[Found]:
+    """Every one that differs, as they are found."""
     ends = [*range(seed + ACCOUNTS_PER_CHUNK, seed + accounts, ACCOUNTS_PER_CHUNK), seed + accounts]
     chunks = list(zip([seed, *ends], ends, strict=False))
     if jobs == 1:
-        return _first(map(_hunt_chunk, chunks), chunks, seed, told)
-    with ProcessPoolExecutor(jobs) as pool:
-        found = _first(pool.map(_hunt_chunk, chunks), chunks, seed, told)
-        pool.shutdown(cancel_futures=True)
-    return found
+        yield from _told(map(_differing, chunks), chunks, seed, told)
+        return
+    with ProcessPoolExecutor(jobs, initializer=gc.disable) as pool:
+        try:
+            yield from _told(pool.map(_differing, chunks), chunks, seed, told)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def _first(
-    results: Iterable[Found | None], chunks: list[tuple[int, int]], seed: int, told: Callable[[int], None]
-) -> Found | None:
-    for (_, end), found in zip(chunks, results, strict=True):
-        if found is not None:
-            return found
+def _told(
+    results: Iterable[list[int]], chunks: list[tuple[int, int]], seed: int, told: Callable[[int], None]
+) -> Iterator[Found]:
+    for (_, end), seeds in zip(chunks, results, strict=True):
+        for number in seeds:
+            yield Found(number, scenario(number, usable_policies(number // ACCOUNTS_PER_POLICY)[0]))
         told(end - seed)
-    return None
 
 
-def _hunt_chunk(chunk: tuple[int, int]) -> Found | None:
-    """Every few histories share their policies."""
-    shared: tuple[list[Data], Any] | None = None
+def _differing(chunk: tuple[int, int]) -> list[int]:
+    """The seeds of those that differ. Every few histories share their policies."""
+    found = []
+    shared: tuple[list[Data], Readings] | None = None
     for number in range(*chunk):
         if shared is None or number % ACCOUNTS_PER_POLICY == 0:
             shared = usable_policies(number // ACCOUNTS_PER_POLICY)
-        given = scenario(number, shared[0])
-        real, model = both(given, shared[1])
-        if real != model:
-            return Found(number, given)
-    return None
+        if differs(scenario(number, shared[0]), shared[1]):
+            found.append(number)
+    gc.collect()
+    return found

@@ -19,6 +19,7 @@ def read(story: Story, topic: str, data: Data, now: datetime) -> None:
     of_invoice = [case for case in story.cases if case.invoice == fact.invoice]
     if of_invoice and topic != SIGNALS:
         fact.request = answered(of_invoice[-1].requests, data)
+        story.history.changed()
     if fact.invoice is not None and fact.kind != "retry.now":
         settle(story, fact.invoice, fact, now)
     match fact.kind:
@@ -136,6 +137,7 @@ def open_new(story: Story, invoice: str, number: int, live: list[Fact], fact: Fa
         return
     if policy.ignore:
         fact.ignored = True
+        story.history.changed()
         return
     case = new_case(story, invoice, number, live, policy)
     for former in [one for one in story.cases if one.invoice == invoice and one is not case][-1:]:
@@ -184,11 +186,16 @@ def open_next(
         carry(case, was)
         old.entered, old.sendings = [], []
     else:
-        kept = [one.fact for one in was.attempts if one.fact is not None and one.fact in live]
+        kept = [one.fact for one in was.attempts if one.fact is not None and is_among(one.fact, live)]
         case.attempts = [retries.attempt_of(replace(one, request=open_only(one, request))) for one in kept]
         case.used_after = 1 if request is not None and request.kind == "after" else 0
         case.used_technical = 1 if request is not None and request.kind == "technical" else 0
     publish_stages(story, case, was, carried, now)
+
+
+def is_among(fact: Fact, facts: list[Fact]) -> bool:
+    """Also as another reading of the same input (see `open_only`)."""
+    return any(one.data is fact.data for one in facts)
 
 
 def open_only(fact: Fact, request: Request | None) -> Request | None:

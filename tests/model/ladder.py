@@ -1,12 +1,10 @@
 """The dates of the rungs: anchor, roll, and what a late restriction moves (rules 11, 24, 25, 28)."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tests.model import pauses
 from tests.model.case import Case
 from tests.model.dates import Roll, Span, later, later_on_business_day
-from tests.model.declines import decline_class
 from tests.model.policies import Rung
 from tests.model.story import Story
 
@@ -21,7 +19,7 @@ def date_of(story: Story, case: Case, rung: Rung) -> datetime:
         name, actual = case.shift
         moved_by = case.policy.named(name)
         if rung_index(case, rung) > rung_index(case, moved_by):
-            distance, start, set_at = rung.at - moved_by.at, actual, actual
+            distance, start, set_at = rung.at.less(moved_by.at), actual, actual
     roll = case.policy.roll if rung.at != NOTHING else None
     date = later_on_business_day(start, distance, case.zone, roll, case.country)
     return rolled(case, pauses.moved(story, case, date, set_at), roll)
@@ -36,9 +34,7 @@ def not_before(story: Story, case: Case, rung: Rung) -> datetime:
     """Rule 20: while every failure was technical, rungs hold, but no longer than `technical_after` lasts. Their dates
     stay."""
     date = date_of(story, case, rung)
-    if not case.policy.has_retries or not all(
-        decline_class(one.data["failure"], one.data.get("payment_method")) == "technical" for one in case.failures
-    ):
+    if not case.policy.has_retries or not all(one.decline_class == "technical" for one in case.failures):
         return date
     hold = case.first.own_at
     for distance in case.policy.technical_after:
@@ -47,7 +43,7 @@ def not_before(story: Story, case: Case, rung: Rung) -> datetime:
 
 
 def rung_index(case: Case, rung: Rung) -> int:
-    return case.policy.ladder.index(rung)
+    return case.policy.places[rung.name]
 
 
 def happen(story: Story, case: Case, rung: Rung, now: datetime) -> None:
@@ -59,10 +55,10 @@ def happen(story: Story, case: Case, rung: Rung, now: datetime) -> None:
 
 def is_passed(story: Story, case: Case, rung: Rung) -> bool:
     """Rule 37: rungs dated before a reinstatement are passed, held ones included; 0003: by their dates then."""
-    return rung.name not in case.happened and any(
-        case.first.own_at < signal.own_at and date_of(story, case, rung) < signal.own_at
-        for signal in story.reinstatements()
-    )
+    signals = story.reinstatements()
+    if not signals or rung.name in case.happened:
+        return False
+    return any(case.first.own_at < signal.own_at and date_of(story, case, rung) < signal.own_at for signal in signals)
 
 
 def behind(case: Case, name: str) -> list[Rung]:
@@ -73,6 +69,6 @@ def behind(case: Case, name: str) -> list[Rung]:
 def warning_met(story: Story, case: Case, rung: Rung, delivered_at: datetime) -> datetime:
     """Rule 25: delivered + lead, on a business day where `roll` says so; never before, so always the next one."""
     roll = case.policy.roll if rung.at != NOTHING else None
-    onward = replace(roll, direction="next") if roll is not None else None
+    onward = roll._replace(direction="next") if roll is not None else None
     met = later_on_business_day(delivered_at, case.policy.lead(rung), case.zone, onward, case.country)
     return rolled(case, pauses.moved(story, case, met, delivered_at), onward)

@@ -97,9 +97,10 @@ def due(story: Story, case: Case, now: datetime) -> datetime | None:
             elif not stopped and conditions.hold(story, case, rung):
                 moments.append(max(now, ladder.not_before(story, case, rung)))
             break
-        again = [again_at(story, case, rung) for rung in case.policy.ladder]
+        again = [again_at(story, case, rung) for rung in case.policy.ladder if case.policy.is_warning(rung)]
         moments += [max(now, moment) for moment in again if moment is not None]
-    moments += [allowed_from(story, case, one.channel, now) for one in case.sendings if one.state == "waiting"]
+    waiting = {one.channel for one in case.sendings if one.state == "waiting"}
+    moments += [allowed_from(story, case, channel, now) for channel in waiting]
     if any(needs_fallback(story, case, rung) for rung in still_told(story, case)):
         moments.append(now)
     return pauses.free_at(story, case.invoice, min(moments, default=None))
@@ -165,6 +166,8 @@ def send_what_waits(story: Story, case: Case, now: datetime) -> None:
 
 def still_told(story: Story, case: Case) -> list[Rung]:
     """Rule 32: of a terminated case only the terminating rung's own notice still goes out, by its fallback too."""
+    if not case.sendings:
+        return []
     if case.closed is None:
         begun = {one.rung for one in case.sendings}
         return [rung for rung in case.policy.ladder if rung.name in begun]
@@ -214,7 +217,7 @@ def untried(case: Case, rung: Rung) -> list[str]:
 
 def needs_fallback(story: Story, case: Case, rung: Rung) -> bool:
     """Rule 29: where none delivered; for a plain notice only until a later one went out."""
-    sendings = of(case, rung)
+    sendings = of(case, rung) if rung.fallback else []
     if not sendings or not untried(case, rung):
         return False
     if any(one.state in ("waiting", "delivered", "superseded") for one in sendings):
@@ -303,7 +306,7 @@ def again_at(story: Story, case: Case, warning: Rung) -> datetime | None:
     ]
     if delivered_at is None or not to_come:
         return None
-    return later(delivered_at, case.policy.lead(to_come[0]) + FORTNIGHT, case.zone)
+    return later(delivered_at, case.policy.lead(to_come[0]).more(FORTNIGHT), case.zone)
 
 
 def send_again(story: Story, case: Case, now: datetime) -> None:

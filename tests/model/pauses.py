@@ -7,9 +7,7 @@ from typing import NamedTuple
 from tests.model.case import Case
 from tests.model.dates import Span, instant, later, span
 from tests.model.history import Fact
-from tests.model.story import Story
-
-KINDS = ("case.paused", "case.resumed", "case.extended", "dispute.opened", "dispute.closed")
+from tests.model.story import Story, remembered
 
 
 class Rest(NamedTuple):
@@ -19,16 +17,9 @@ class Rest(NamedTuple):
     end: datetime | None
 
 
+@remembered
 def rests(story: Story, invoice: str) -> list[Rest]:
-    """0003, rule 27: they are the invoice's, whatever its cases do."""
-    key = (invoice, *(id(one) for one in story.history.facts if one.kind in KINDS))
-    if key not in story.rests:
-        story.rests[key] = joined_rests(story, invoice)
-    return story.rests[key]
-
-
-def joined_rests(story: Story, invoice: str) -> list[Rest]:
-    """Where some overlap the time counts once."""
+    """0003, rule 27: they are the invoice's, whatever its cases do. Where some overlap the time counts once."""
     found = [
         one
         for fact in story.history.facts
@@ -117,6 +108,8 @@ def moved(
 ) -> datetime:
     """An open date moves by the length of each rest, of one that was under way when the date was set by what was left,
     and by the calendar days of each extension (0003, rule 27). A rest without an end counts up to `now`."""
+    if not rests(story, case.invoice) and not extensions(story, case.invoice):
+        return date
     changes: list[tuple[datetime, Rest | Span]] = [(one.start, one) for one in rests(story, case.invoice)]
     changes += [(at, by) for at, by in extensions(story, case.invoice) if at >= set_at]
     for start, change in sorted(changes, key=lambda one: one[0]):
@@ -129,5 +122,6 @@ def moved(
     return date
 
 
+@remembered
 def extensions(story: Story, invoice: str) -> list[tuple[datetime, Span]]:
     return [(one.own_at, span(one.data["by"])) for one in story.history.of(invoice, "case.extended")]

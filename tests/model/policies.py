@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, time
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ INTERRUPTING = ("sms", "push", "call")
 QUIET_PAIR = ("email", *INTERRUPTING)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rung:
     name: str
     at: Span
@@ -38,7 +38,7 @@ class Rung:
         return self.template is not None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Policy:
     id: str
     version: int
@@ -75,14 +75,22 @@ class Policy:
         """Rule 25: the difference of the two `at`s unless given."""
         if rung.lead is not None:
             return rung.lead
-        return rung.at - self.named(rung.warned_by).at
+        return rung.at.less(self.named(rung.warned_by).at)
 
     def named(self, name: str | None) -> Rung:
-        return next(rung for rung in self.ladder if rung.name == name)
+        return self.by_name[name]
+
+    @cached_property
+    def by_name(self) -> dict[str | None, Rung]:
+        return {rung.name: rung for rung in self.ladder}
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        return {rung.name: place for place, rung in enumerate(self.ladder)}
 
 
 def read_policy(text: str) -> Policy:
-    raw: dict[str, Any] = yaml.safe_load(text)
+    raw: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)
     retries: dict[str, Any] = raw.get("retries") or {}
     after = tuple(span(one) for one in retries.get("after", []))
     contact: dict[str, Any] = raw.get("contact") or {}
@@ -214,7 +222,12 @@ def zone_of(policy: Policy, customer_zone: str | None) -> ZoneInfo:
 
 
 def present_zone(policy: Policy, customer_zone: str | None) -> ZoneInfo:
+    return (known_zone(customer_zone) if customer_zone else None) or ZoneInfo(policy.fallback_timezone)
+
+
+@lru_cache(maxsize=1_000)
+def known_zone(name: str) -> ZoneInfo | None:
     try:
-        return ZoneInfo(customer_zone or policy.fallback_timezone)
+        return ZoneInfo(name)
     except (KeyError, ValueError):
-        return ZoneInfo(policy.fallback_timezone)
+        return None

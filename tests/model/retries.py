@@ -7,9 +7,9 @@ from tests.model import ladder, limits, pauses
 from tests.model.asked import Request
 from tests.model.case import Attempt, Case, Plan
 from tests.model.dates import Roll, Span, first_minute, later, later_on_business_day, span, written
-from tests.model.declines import decline_class, delay
+from tests.model.declines import delay
 from tests.model.history import Data, Fact, method_key
-from tests.model.story import REQUEST, Story
+from tests.model.story import REQUEST, Story, remembered
 
 OVERDUE = "payment_overdue"
 UNFINISHED = ("scheduled", "requested", "waiting_for_customer", "paused")
@@ -27,7 +27,7 @@ def attempt_of(failure: Fact) -> Attempt:
         method_at = min(method_at, request.method_at or request.asked_at)
     named = data.get("payment_method") is not None
     order = (failure.own_at, 0, data["attempt_number"], data["payment_id"])
-    found = Attempt(order, class_of(failure), method, method_at if named else None, data["failure"])
+    found = Attempt(order, failure.decline_class, method, method_at if named else None, data["failure"])
     found.fact, found.foreign = failure, request is None
     return found
 
@@ -105,12 +105,8 @@ def latest(case: Case) -> Attempt:
     return max(counting or case.attempts, key=lambda one: one.order)
 
 
-def class_of(fact: Fact) -> str:
-    return decline_class(fact.data["failure"], fact.data.get("payment_method"))
-
-
 def is_hard(fact: Fact) -> bool:
-    return fact.kind == "payment.failed" and class_of(fact) == "hard"
+    return fact.kind == "payment.failed" and fact.decline_class == "hard"
 
 
 def is_first_refusal(story: Story, fact: Fact) -> bool:
@@ -129,6 +125,7 @@ def refused_method(fact: Fact) -> str | None:
     return method_key(fact.data.get("payment_method") or asked)
 
 
+@remembered
 def barred(story: Story, before: datetime | None = None) -> set[str]:
     """Rule 18: declined hard anywhere in the account, `before` then."""
     found: set[str | None] = set()
@@ -138,6 +135,7 @@ def barred(story: Story, before: datetime | None = None) -> set[str]:
     return {one for one in found if one is not None}
 
 
+@remembered
 def effective_update(story: Story) -> Fact | None:
     """The newest `payment_method.updated`; one that names a method declined hard before is ignored (rule 18)."""
     updates = [
@@ -177,6 +175,7 @@ def present_method(story: Story, case: Case) -> Data | None:
     return found[1] if found else None
 
 
+@remembered
 def account_method(story: Story) -> tuple[datetime, Data] | None:
     """Rule 12: the newest that any input named, whatever the invoice."""
     found = []
@@ -291,7 +290,7 @@ def advised(story: Story, case: Case) -> list[datetime]:
 
 def onward(roll: Roll | None) -> Roll | None:
     """Never to an earlier day."""
-    return replace(roll, direction="next") if roll is not None else None
+    return roll._replace(direction="next") if roll is not None else None
 
 
 def allowed(case: Case, moment: datetime, roll: Roll | None) -> datetime:

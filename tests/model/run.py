@@ -1,5 +1,6 @@
 """The simulated clock: inputs in file order, then timers one at a time, each with its answer (rule 46)."""
 
+from collections import deque
 from datetime import datetime
 from typing import Any
 
@@ -18,17 +19,19 @@ Charges = str | list[Data] | None  # `fail`, `succeed`, or the lines of a charge
 def tell(policies: list[Policy], account: str, lines: list[Data], until: datetime, charges: Charges) -> Story:
     """What the services publish for one account."""
     story = Story(account, policies)
-    waiting = sorted(lines, key=lambda line: instant(line["at"]))
+    waiting = deque(sorted(((instant(line["at"]), line) for line in lines), key=lambda one: one[0]))
     now = datetime.min.replace(tzinfo=until.tzinfo)
     for _ in range(TURNS_MAX):
-        timers = sorted(timers_of(story, now))
-        moments = [instant(line["at"]) for line in waiting[:1]] + [moment for moment, *_ in timers]
+        timers = timers_of(story, now)
+        moments = [timer[0] for timer in timers]
+        if waiting:
+            moments.append(waiting[0][0])
         if not moments or min(moments) > until:
             story.published.sort(key=order)
             return story
         now = max(now, min(moments))
-        if waiting and instant(waiting[0]["at"]) <= now:
-            line = waiting.pop(0)
+        if waiting and waiting[0][0] <= now:
+            _, line = waiting.popleft()
             inputs.read(story, line["topic"], line["data"], now)
         else:
             ready = [timer for timer in timers if timer[0] <= now]

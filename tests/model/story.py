@@ -1,12 +1,14 @@
 """One account's story: its history, its cases, and what was published for them (contracts: output of `simulate`)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import wraps
+from typing import Concatenate
 
 from tests.model.case import Case
 from tests.model.dates import written
-from tests.model.history import Data, Fact, History
+from tests.model.history import Data, Fact, History, P, R
 from tests.model.policies import Policy
 
 STAGE, REQUEST, RESULT, STATUS = (
@@ -33,7 +35,6 @@ class Story:
     status_shown: Data | None = None
     statuses: int = 0
     reinstated: dict[str, list[datetime]] = field(default_factory=dict)  # of invoices that had been terminated
-    rests: dict[tuple[object, ...], list[Any]] = field(default_factory=dict)  # reckoned before, by invoice and signals
 
     def open_cases(self) -> list[Case]:
         return [case for case in self.cases if case.closed is None]
@@ -45,7 +46,7 @@ class Story:
         return self.history.amount(case.invoice, case.failures)
 
     def reinstatements(self) -> list[Fact]:
-        return [one for one in self.history.facts if one.kind == "account.reinstated"]
+        return self.history.of_kind("account.reinstated")
 
     def publish(self, now: datetime, topic: str, data: Data, sequence: int) -> None:
         """A line of the output; rule 46: its `at` is that of the line or timer that caused it."""
@@ -103,3 +104,16 @@ class Story:
             "at": written(own_at or now),
         }
         self.publish(now, RESULT, data, self.number(case, RESULT))
+
+
+def remembered(work: Callable[Concatenate[Story, P], R]) -> Callable[Concatenate[Story, P], R]:
+    """Worked out once for a history: nothing else of the story may count."""
+
+    @wraps(work)
+    def found(story: Story, /, *args: P.args, **named: P.kwargs) -> R:
+        known, key = story.history.known, (work.__name__, *args, *named.items())
+        if key not in known:
+            known[key] = work(story, *args, **named)
+        return known[key]  # type: ignore[no-any-return]
+
+    return found
