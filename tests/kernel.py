@@ -54,8 +54,8 @@ class Kernel:
         return self.settings.model_copy(update={"instance_id": instance_id, **changes})
 
     @asynccontextmanager
-    async def store(self) -> AsyncIterator[PostgresStore[ToyAccount]]:
-        async with PostgresStore.open(postgres_settings(self.settings), self.service) as store:
+    async def store(self, settings: Settings | None = None) -> AsyncIterator[PostgresStore[ToyAccount]]:
+        async with PostgresStore.open(postgres_settings(settings or self.settings), self.service) as store:
             yield store
 
     @asynccontextmanager
@@ -75,7 +75,7 @@ class Kernel:
         """A running instance and its task; at the end of the block it is cut off."""
         settings = self.settings_for(instance_id, **changes)
         topics = [self.topic(name) for name in self.service.topics]
-        async with self.store() as store, BrokerLog(settings, topics) as log:
+        async with self.store(settings) as store, BrokerLog(settings, topics) as log:
             instance = Instance(self.service, store, log, settings, perform=perform)
             task = asyncio.create_task(instance.run())
             try:

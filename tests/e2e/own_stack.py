@@ -30,6 +30,7 @@ class OwnStack:
     data_dir: Path
     policy_dir: Path
     environment: Mapping[str, str]
+    only: str | None = None  # one half of the stack
 
     @property
     def platform(self) -> Platform:
@@ -38,7 +39,8 @@ class OwnStack:
 
     def up(self) -> None:
         """Start what does not run, and wait until all of it is ready."""
-        done = self._dunning("up", "--policy-dir", str(self.policy_dir), "--detach")
+        half = ["--only", self.only] if self.only else ["--policy-dir", str(self.policy_dir)]
+        done = self._dunning("up", *half, "--detach")
         assert done.returncode == 0, done.stdout + done.stderr
 
     async def stamp_on_arrival(self) -> None:
@@ -77,14 +79,14 @@ class OwnStack:
 
 
 @contextmanager
-def own_stack(policy: str, **settings: str) -> Iterator[OwnStack]:
+def own_stack(policy: str, *, only: str | None = None, **settings: str) -> Iterator[OwnStack]:
     """Everything up, gone at the end. Not in pytest's folder, which is closed to the user that PostgreSQL runs as."""
     with TemporaryDirectory(prefix="dunning-test-", ignore_cleanup_errors=True) as folder:
         policies = Path(folder) / "policies"
         policies.mkdir()
         (policies / "policy.yaml").write_text(policy)
         environment = {**without_named_servers(), "DUNNING_START": LONG_AGO, **_NO_BRAKE, **settings}
-        stack = OwnStack(Path(folder) / "data", policies, environment)
+        stack = OwnStack(Path(folder) / "data", policies, environment, only)
         try:
             stack.up()
             yield stack

@@ -219,7 +219,7 @@ class Mail:
 
 def mails_in(folder: Path) -> list[Mail]:
     """All mails, in the order of their arrival."""
-    return [Mail(_parsed(path)) for path in sorted(folder.glob("*.eml"))]
+    return [Mail(parsed(path)) for path in sorted(folder.glob("*.eml"))]
 
 
 def mails_to(folder: Path, address: str) -> list[Mail]:
@@ -227,7 +227,8 @@ def mails_to(folder: Path, address: str) -> list[Mail]:
     return [mail for mail in mails_in(folder) if mail.header("Delivered-To") == address]
 
 
-def _parsed(path: Path) -> EmailMessage:
+def parsed(path: Path) -> EmailMessage:
+    """A mail of the sink."""
     message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
     assert isinstance(message, EmailMessage)
     return message
