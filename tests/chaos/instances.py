@@ -13,7 +13,7 @@ from tests.chaos.plan import SERVICES, SIDES
 
 _LOOK_SECONDS = 0.2
 _STOP_SECONDS_MAX = 30
-_TOLD = (0, -signal.SIGKILL)  # how instances end that were told to
+_TOLD = (0, -signal.SIGKILL, -signal.SIGTERM)  # how instances end that were told to, one just born by SIGTERM
 
 
 class Instances:

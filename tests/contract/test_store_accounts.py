@@ -221,6 +221,18 @@ async def test_accounts_that_are_left_out_do_not_count_towards_the_limit(store: 
         assert list(await tx.lock_due_accounts(NOON, 2, ["acct-stuck"])) == ["acct-1", "acct-2"]
 
 
+async def test_looking_from_an_instant_finds_whoever_is_due_from_then_on_with_all_that_is_due(store: ToyStore) -> None:
+    await counted(store, "acct-before", "inv-1", due_at=at(8))
+    await counted(store, "acct-both", "inv-1", due_at=at(9))
+    await counted(store, "acct-both", "inv-2", due_at=at(11))
+    await counted(store, "acct-then", "inv-1", due_at=at(10))
+
+    async with store.transaction() as tx:
+        due = await tx.lock_due_accounts(NOON, 10, since=at(10))
+
+    assert due == {"acct-both": [("inv-1", at(9)), ("inv-2", at(11))], "acct-then": [("inv-1", at(10))]}
+
+
 async def test_of_an_account_with_many_due_invoices_some_are_left_for_later(store: ToyStore) -> None:
     for number in range(5):
         await counted(store, "acct-1", f"inv-{number}", due_at=at(8, number))

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from time import monotonic
@@ -91,9 +91,11 @@ async def _work(
         log = await _opened_log(stack, service, settings, deadline, stop)
         if store is None or log is None:
             return
-        for keeper in service.keepers:
-            await keeper.start(store.connection)
-        await _begin_with_mode(settings, service.name)
+        steps = [partial(keeper.start, store.connection) for keeper in service.keepers]
+        steps.append(partial(_begin_with_mode, settings, service.name))
+        for step in steps:
+            if not await _done(step, deadline, stop):
+                return
         instance = Instance(service, store, log, settings, perform=perform, metrics=metrics, health=health)
         health.well("instance")
         _collect_garbage_less_often()
@@ -147,10 +149,27 @@ async def _opened_store(
         except SchemaMissing as error:
             problem = Problem(SCHEMA_MISSING, str(error))
         except StoreUnavailable as error:
-            hint = "is it running, and is DUNNING_DATABASE_URL right?"
-            problem = Problem(DATABASE_UNREACHABLE, f"cannot reach PostgreSQL ({error}): {hint}")
+            problem = _unreachable(error)
         await _wait_or_give_up(problem, deadline, pauses, stop)
     return None
+
+
+async def _done(step: Callable[[], Awaitable[None]], deadline: float, stop: asyncio.Event) -> bool:
+    """A step of the start, tried again while the database is away; False when told to stop in the meantime."""
+    pauses = Pauses(seconds_first=0.25, seconds_max=3)
+    while not stop.is_set():
+        try:
+            await step()
+        except StoreUnavailable as error:
+            await _wait_or_give_up(_unreachable(error), deadline, pauses, stop)
+        else:
+            return True
+    return False
+
+
+def _unreachable(error: StoreUnavailable) -> Problem:
+    hint = "is it running, and is DUNNING_DATABASE_URL right?"
+    return Problem(DATABASE_UNREACHABLE, f"cannot reach PostgreSQL ({error}): {hint}")
 
 
 async def _opened_log(

@@ -199,11 +199,12 @@ class Transaction(Protocol[A]):
         """Mark errands that should not be begun any more, and empty their payloads."""
 
     async def lock_due_accounts(
-        self, due_before: datetime, limit: int, but_not: Collection[str] = ()
+        self, due_before: datetime, limit: int, but_not: Collection[str] = (), since: datetime | None = None
     ) -> dict[str, list[tuple[str, datetime]]]:
         """Lock up to `limit` accounts that have cases due at or before this instant, oldest first, passing over those
         that another transaction holds or that are named; returns due invoices of each with their due times, oldest
-        first, up to `limit` of them."""
+        first, up to `limit` of them. With `since`, only accounts that have one due at that instant or later; of these
+        all that is due."""
 
     async def finish_errand(self, leased: LeasedErrand) -> None:
         """Remove an errand that this lease still holds. Raises Fenced when another worker has it now."""

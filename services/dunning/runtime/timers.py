@@ -24,6 +24,7 @@ from dunning.runtime.service import Service
 from dunning.runtime.settings import Settings
 from dunning.runtime.shared import take_shared
 from dunning.runtime.store import Store, StoreUnavailable, Transaction
+from dunning.runtime.sweep import Sweep
 from dunning.runtime.turn import concerns_the_input
 
 A = TypeVar("A", bound=AccountState[Any])
@@ -64,6 +65,7 @@ class Timers(Generic[A]):
         self._committed = committed
         self._woken = asyncio.Event()
         self._stopping = False
+        self._sweep = Sweep()
         self._stuck: dict[str, float] = {}  # account id, until when it is passed over
 
     def due_by(self, due_at: datetime | None) -> None:
@@ -112,15 +114,16 @@ class Timers(Generic[A]):
 
     async def _fire(self, horizon: datetime, only: str | None) -> bool:
         limit = self._settings.timer_batch_accounts
+        since = self._sweep.look() if only is None else None
         async with self._store.transaction() as tx:
             if not await tx.may_act(hold=False):
                 return False
             now = await tx.now()
-            locked = await tx.lock_due_accounts(min(now, horizon), limit, self._stuck_now())
+            locked = await tx.lock_due_accounts(min(now, horizon), limit, self._stuck_now(), since)
             all_due = _in_order(locked) + await self._released(tx, horizon, limit, locked)
             inputs = [timer for timer in all_due if only in (None, timer.account_id)]
             if not inputs or not await tx.may_act(hold=True):  # from here on a switch waits for us (rule 42)
-                return False
+                return since is not None  # what lies before it has not been looked at
             accounts = await tx.load(_named(inputs))
             if self._service.guard is not None:
                 await self._service.guard.admit(tx, accounts, inputs, now)
@@ -134,8 +137,10 @@ class Timers(Generic[A]):
         crash_point("timers.committed")
         self._committed(outcome)
         self._count(inputs, now, outcome)
+        if only is None and sum(map(len, locked.values())) >= limit:
+            self._sweep.go_on(since, locked)
         again = outcome.earliest_due_at is not None and outcome.earliest_due_at <= horizon
-        return again or len(inputs) >= limit
+        return again or since is not None or len(inputs) >= limit
 
     async def _released(
         self, tx: Transaction[A], horizon: datetime, limit: int, locked: Collection[str]

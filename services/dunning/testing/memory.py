@@ -139,18 +139,24 @@ class MemoryTransaction(Generic[A]):
                 self.written.errands[errand_id] = replace(row, errand=errand, withdrawn=True, due_at=due_at)
 
     async def lock_due_accounts(
-        self, due_before: datetime, limit: int, but_not: Collection[str] = ()
+        self, due_before: datetime, limit: int, but_not: Collection[str] = (), since: datetime | None = None
     ) -> dict[str, list[tuple[str, datetime]]]:
-        due: dict[str, list[tuple[str, datetime]]] = {}
-        free = (each for each in self._tables.cases.due(due_before) if each.account_id not in but_not)
-        for due_at, account_id, invoice_id in free:
-            if account_id not in due:
-                if len(due) == limit or not self._locks.is_free(LockName(Lockable.ACCOUNT, account_id), self):
+        rows = list(self._tables.cases.due(due_before))
+        locked: list[str] = []
+        for due_at, account_id, _ in rows:
+            if account_id in but_not or (since is not None and due_at < since):
+                continue
+            if account_id not in locked:
+                if not self._locks.is_free(LockName(Lockable.ACCOUNT, account_id), self):
                     continue
                 await self._hold(Lockable.ACCOUNT, [account_id])
-            due.setdefault(account_id, []).append((invoice_id, due_at))
-            if sum(map(len, due.values())) == limit:
+            locked.append(account_id)
+            if len(locked) == limit:
                 break
+        due: dict[str, list[tuple[str, datetime]]] = {}
+        theirs = set(locked)
+        for due_at, account_id, invoice_id in [row for row in rows if row.account_id in theirs][:limit]:
+            due.setdefault(account_id, []).append((invoice_id, due_at))
         return due
 
     async def finish_errand(self, leased: LeasedErrand) -> None:

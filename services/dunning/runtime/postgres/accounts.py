@@ -120,9 +120,9 @@ class Accounts(Generic[A]):
             self._stored_cases.update((row[0], row[1]) for row in new)
 
     async def lock_due(
-        self, due_before: datetime, limit: int, but_not: Collection[str]
+        self, due_before: datetime, limit: int, but_not: Collection[str], since: datetime | None
     ) -> dict[str, list[tuple[str, datetime]]]:
-        locked = await self._connection.fetch(QUERIES["lock_due_accounts"], due_before, limit, list(but_not))
+        locked = await self._connection.fetch(QUERIES["lock_due_accounts"], due_before, limit, list(but_not), since)
         due: dict[str, list[tuple[str, datetime]]] = {}
         if ids := sorted({row["account_id"] for row in locked}):
             cases = await self._connection.fetch(QUERIES["due_cases"], ids, due_before, limit)

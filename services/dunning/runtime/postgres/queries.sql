@@ -214,11 +214,12 @@ where s.key = given.key;
 -- name: lock_due_accounts
 -- Along the partial index, oldest first; an account that somebody holds is passed over, not waited for. An account with
 -- several due cases comes up several times and counts towards the limit each time. Those that are passed over ($3) must
--- not count: an account with many cases that cannot be decided would keep all others from being woken.
+-- not count: an account with many cases that cannot be decided would keep all others from being woken. The lower bound
+-- ($4) keeps the scan away from index entries of timers that are gone but not yet vacuumed (`dunning.runtime.sweep`).
 select a.account_id
 from cases c
 join accounts a using (account_id)
-where c.due_at <= $1::timestamptz and c.account_id <> all ($3::text[])
+where c.due_at <= $1::timestamptz and c.due_at >= coalesce($4::timestamptz, '-infinity') and c.account_id <> all ($3::text[])
 order by c.due_at
 limit $2
 for update of a skip locked;

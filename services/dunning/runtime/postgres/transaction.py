@@ -91,9 +91,9 @@ class PostgresTransaction(Generic[A]):
             await errand_table.withdraw(self._connection, errand_ids, await self.now())
 
     async def lock_due_accounts(
-        self, due_before: datetime, limit: int, but_not: Collection[str] = ()
+        self, due_before: datetime, limit: int, but_not: Collection[str] = (), since: datetime | None = None
     ) -> dict[str, list[tuple[str, datetime]]]:
-        return await self._accounts.lock_due(due_before, limit, but_not)
+        return await self._accounts.lock_due(due_before, limit, but_not, since)
 
     async def finish_errand(self, leased: LeasedErrand) -> None:
         await errand_table.finish(self._connection, leased)
