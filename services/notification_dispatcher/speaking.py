@@ -76,21 +76,19 @@ class Speaking(Sending):
                     self._bring_to_new_address(turn, case, warning, known)
 
     def _bring_to_new_address(self, turn: NoticeTurn, case: NoticeCase, warning: Rung, known: list[Notice]) -> None:
-        """By all channels that have one, or else by the first fallback that has (rule 29)."""
+        """By all channels that have one; where that leaves nothing on its way, by the first fallback that has (29)."""
         assert warning.notice is not None, "a warning has a notice"
-        if any(notice.state in ON_ITS_WAY for notice in known):
-            return
         fresh = [
             channel
             for channel in dict.fromkeys(notice.channel for notice in known)
             if self._is_new_address(turn.account, channel, known)
         ]
         ways = [channel for channel in warning.notice.channels if channel in fresh]
-        for channel in ways or [channel for channel in warning.notice.fallback if channel in fresh]:
-            notice = self._new_notice(turn, case, warning.name, channel, known[0].round)
-            self._send(turn, case, notice)
-            if not ways and notice.state in ON_ITS_WAY:
+        for tried in (ways, *([channel] for channel in warning.notice.fallback if channel in fresh)):
+            if any(notice.state in ON_ITS_WAY for notice in case.of_rung(warning.name)):
                 return
+            for channel in tried:
+                self._send(turn, case, self._new_notice(turn, case, warning.name, channel, known[0].round))
 
     @staticmethod
     def _is_new_address(account: NoticeAccount, channel: Channel, known: list[Notice]) -> bool:

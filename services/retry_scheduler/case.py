@@ -92,6 +92,7 @@ class RetryCase(Case):
     tried: list[Tried] = field(default_factory=list)  # newest first
     merchant: Known | None = None  # who charges, as failures said last; networks count per merchant and card
     processor: Known | None = None
+    processors: list[Known] = field(default_factory=list)  # all that were said, each from its first word on
     others_tried_at: datetime | None = None  # when somebody else tried to charge last: no answer to a request of ours
     answered_at: datetime | None = None  # when the last request ended: answered, in part too, or timed out; none open
     given_up: bool = False  # a charge that was due found no time or no budget left; finished until urged on

@@ -22,6 +22,8 @@ from retry_scheduler.ledger import (
 )
 from retry_scheduler.methods import asked_of, present_key
 
+PROCESSORS_MAX = 8  # changes of who charges an invoice; the oldest are forgotten
+
 
 def card_keys(account: RetryAccount, event: Input, now: datetime) -> set[str]:
     """Payments count for what they charged; a wake-up may charge the case's present method."""
@@ -87,7 +89,25 @@ def count_request(account: RetryAccount, case: RetryCase, request: Request, now:
 def note_origin(case: RetryCase, event: PaymentFailed) -> None:
     """Remember who charges this invoice; the newest word counts."""
     case.merchant = _newer(case.merchant, event.merchant_id, event.failed_at)
+    if event.processor is not None:
+        known = case.processors or ([case.processor] if case.processor else [])  # saved before all were kept
+        case.processors = _changes([*known, Known(event.processor, event.failed_at)])
     case.processor = _newer(case.processor, event.processor, event.failed_at)
+
+
+def _changes(said: list[Known]) -> list[Known]:
+    """Words by their times, those left out that say what the one before says."""
+    said.sort(key=lambda known: (known.at, known.value))
+    changes = [known for place, known in enumerate(said) if place == 0 or said[place - 1].value != known.value]
+    return changes[-PROCESSORS_MAX:]
+
+
+def processor_as_of(case: RetryCase, at: datetime) -> Known | None:
+    """Who charged the invoice at an instant, by what was said up to then."""
+    known = [each for each in case.processors if each.at <= at]
+    if known or case.processor is None or case.processor.at > at:
+        return known[-1] if known else None
+    return case.processor  # of a case that was saved before they were kept
 
 
 def _newer(known: Known | None, said: str | None, at: datetime) -> Known | None:

@@ -69,7 +69,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
 
     def carry(self, former: RetryCase, case: RetryCase) -> None:
         """Who charges an invoice stays the same from one of its cases to the next."""
-        case.merchant, case.processor = former.merchant, former.processor
+        case.merchant, case.processor, case.processors = former.merchant, former.processor, former.processors
         inherit_urging(former, case)
 
     def _note_charge(self, case: RetryCase, event: PaymentFailed) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from dunning.domain.policy import Policy
 from retry_scheduler.case import RetryAccount, RetryCase
+from retry_scheduler.counting import processor_as_of
 from retry_scheduler.next_step import GiveUp, NextStep, charges_at_once, last_attempt, next_step
 from retry_scheduler.urging import newest_update
 
@@ -42,6 +43,7 @@ def _knows_later(account: RetryAccount, case: RetryCase, at: datetime) -> bool:
         or any(barred_at > at for barred_at in account.barred_at.values())
         or any(tried.at > at for tried in case.tried)
         or any(mark.at > at for mark in case.book.marks)
+        or (case.processor is not None and case.processor.at > at)
         or (account.new_method_at is not None and account.new_method_at > at)
     )
 
@@ -62,4 +64,4 @@ def _case_as_of(case: RetryCase, at: datetime) -> RetryCase:
     book = replace(case.book, attempts=attempts, marks=[mark for mark in case.book.marks if mark.at <= at])
     tried = [each for each in case.tried if each.at <= at or each.method.key in named]
     ordered_at = case.ordered_at if case.ordered_at is not None and case.ordered_at <= at else None
-    return replace(case, book=book, tried=tried, ordered_at=ordered_at)
+    return replace(case, book=book, tried=tried, ordered_at=ordered_at, processor=processor_as_of(case, at))

@@ -38,7 +38,7 @@ class Plan:
     kind: str
 
 
-@dataclass
+@dataclass(eq=False)
 class Sending:
     """A notice through one channel to one address; `state` is waiting, delivered, bounced, suppressed or superseded."""
 
@@ -49,6 +49,7 @@ class Sending:
     delivered_at: datetime | None = None
     ended_at: datetime | None = None  # without a delivery
     round: int = 1
+    begun: bool = False  # looked at once; then again when it may go out, and not before
 
 
 @lru_cache(maxsize=100)

@@ -44,9 +44,9 @@ def read(story: Story, topic: str, data: Data, now: datetime) -> None:
             reinstate(story, fact, now)
     if retries.is_hard(fact) and retries.is_first_refusal(story, fact):  # rule 18: barred in all the account's cases
         for one in story.open_cases():
-            if one.invoice != fact.invoice and one.retry_stage != "none":
+            if fact not in one.failures and one.retry_stage != "none":
                 retries.go_on(story, one, now)
-    notices.address_changed(story, named="customer" in fact.data)
+    notices.address_changed(story, now, named="customer" in fact.data)
     notices.unmark(story)
     accounts.write_status(story, now)
 

@@ -1,5 +1,6 @@
 """The notice track: rules 23, 25, 29 to 33."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from tests.model import conditions, ladder, pauses
@@ -107,10 +108,13 @@ def due(story: Story, case: Case, now: datetime) -> datetime | None:
 
 
 def fire(story: Story, case: Case, now: datetime) -> None:
+    """0003, rule 32: a warning that waits goes before all others, for something waits for it."""
     if case.closed is None:
+        send_what_waits(story, case, now, warnings_only=True)
         enter(story, case, due_rungs(story, case, now), now)
         send_again(story, case, now)
     send_what_waits(story, case, now)
+    address_changed(story, now, named=False)
 
 
 def enter(story: Story, case: Case, due_now: list[Rung], now: datetime) -> None:
@@ -126,7 +130,7 @@ def enter(story: Story, case: Case, due_now: list[Rung], now: datetime) -> None:
                 case.sendings.append(Sending(rung.name, channel, None, "superseded"))
                 story.result(now, case, rung.name, channel, "superseded", "superseded")
         else:
-            open_sendings(case, rung, rung.channels)
+            open_sendings(story, case, rung, rung.channels)
 
 
 def one_behind(case: Case, rung: Rung, due_now: list[Rung]) -> bool:
@@ -148,20 +152,39 @@ def supersede_waiting(story: Story, case: Case, later_one: Rung, now: datetime) 
             story.result(now, case, sending.rung, sending.channel, "superseded", "superseded")
 
 
-def open_sendings(case: Case, rung: Rung, channels: tuple[str, ...]) -> None:
+def open_sendings(story: Story, case: Case, rung: Rung, channels: Sequence[str]) -> list[Sending]:
     number = case.rounds.get(rung.name, 1)
-    case.sendings += [Sending(rung.name, channel, None, "waiting", round=number) for channel in channels]
+    new = [Sending(rung.name, one, address(story, one), "waiting", round=number) for one in channels]
+    case.sendings += new
+    return new
 
 
-def send_what_waits(story: Story, case: Case, now: datetime) -> None:
+def send_what_waits(story: Story, case: Case, now: datetime, *, warnings_only: bool = False) -> None:
     while True:
+        meant = [rung for rung in case.policy.ladder if case.policy.is_warning(rung) or not warnings_only]
         for sending in case.sendings:
-            if sending.state == "waiting":
+            if sending.state != "waiting" or case.policy.named(sending.rung) not in meant:
+                continue
+            if not sending.begun or allowed_from(story, case, sending.channel, now) <= now:
                 send(story, case, sending, now)
-        rung = next((one for one in still_told(story, case) if needs_fallback(story, case, one)), None)
+        told = [rung for rung in still_told(story, case) if rung in meant]
+        rung = next((one for one in told if needs_fallback(story, case, one)), None)
         if rung is None:
             return
-        open_sendings(case, rung, (untried(case, rung)[0],))
+        open_sendings(story, case, rung, untried(case, rung)[:1])
+
+
+def at_once(story: Story, case: Case, rung: Rung, sendings: list[Sending], now: datetime) -> None:
+    """Rule 46: what an input brings about it does in its turn, fallbacks included, and not by a timer after all inputs.
+    What may not go out yet, for hours, caps or a rest, waits for one."""
+    while not pauses.resting(story, case.invoice, now):
+        for sending in sendings:
+            send(story, case, sending, now)
+        if rung not in still_told(story, case) or not needs_fallback(story, case, rung):
+            return
+        sendings = open_sendings(story, case, rung, untried(case, rung)[:1])
+    if not sendings and rung in still_told(story, case) and needs_fallback(story, case, rung):
+        open_sendings(story, case, rung, untried(case, rung)[:1])
 
 
 def still_told(story: Story, case: Case) -> list[Rung]:
@@ -177,12 +200,14 @@ def still_told(story: Story, case: Case) -> list[Rung]:
 
 def send(story: Story, case: Case, sending: Sending, now: datetime) -> None:
     """Rule 30, 46: delivered when sent; without an address `suppressed`."""
+    sending.begun = True
     where = address(story, sending.channel)
     obstacle = in_the_way(story, case, sending.channel, where)
     if obstacle is not None:
-        sending.state, sending.address, sending.ended_at = "suppressed", where, now
+        sending.state, sending.ended_at = "suppressed", now
         story.result(now, case, sending.rung, sending.channel, "suppressed", obstacle)
         return
+    sending.address = where
     if allowed_from(story, case, sending.channel, now) > now:
         return
     sending.state, sending.address, sending.delivered_at = "delivered", where, now
@@ -255,6 +280,7 @@ def bounced(story: Story, case: Case, signal: Data, now: datetime) -> None:
             if signal.get("permanent") and sending.address == address(story, sending.channel):
                 story.marks[sending.channel] = str(sending.address)
             story.result(now, case, rung.name, sending.channel, "bounced", own_at=instant(signal["at"]))
+            follow(story, case, sending, now)
             return
 
 
@@ -270,21 +296,25 @@ def deliveries(case: Case, warning: Rung) -> list[datetime]:
     return sorted(one.delivered_at for one in own if one.delivered_at is not None)
 
 
-def address_changed(story: Story, *, named: bool) -> None:
+def address_changed(story: Story, now: datetime, *, named: bool) -> None:
     """Rule 31: a new address brings an undelivered warning to it, once. Where no customer is `named` now, because the
     warning bounced after the address was said, what is left of the fallback goes first (29)."""
-    for case in story.open_cases():
+    for case in sorted(story.open_cases(), key=lambda one: one.invoice):
         for rung in case.policy.ladder:
             sendings = of(case, rung) if rung.has_notice and case.policy.is_warning(rung) else []
             if not sendings or any(one.state in ("waiting", "delivered") for one in sendings):
                 continue
             if not rung_still_counts(story, case, rung) or (untried(case, rung) and not named):
                 continue
-            for channels in (rung.channels, rung.fallback):
-                new = tuple(one for one in channels if is_new(story, sendings, one))
-                if new:
-                    open_sendings(case, rung, new if channels is rung.channels else new[:1])
+            new, later_ones = (
+                [one for one in way if is_new(story, sendings, one)] for way in (rung.channels, rung.fallback)
+            )
+            if new:
+                at_once(story, case, rung, open_sendings(story, case, rung, new), now)
+            for channel in later_ones:
+                if any(one.state in ("waiting", "delivered") for one in of(case, rung)):
                     break
+                at_once(story, case, rung, open_sendings(story, case, rung, [channel]), now)
 
 
 def is_new(story: Story, sendings: list[Sending], channel: str) -> bool:
@@ -314,7 +344,7 @@ def send_again(story: Story, case: Case, now: datetime) -> None:
         moment = again_at(story, case, warning)
         if moment is not None and moment <= now:
             case.rounds[warning.name] = 2
-            open_sendings(case, warning, warning.channels)
+            open_sendings(story, case, warning, warning.channels)
 
 
 def suppress_waiting(story: Story, case: Case, reason: str, now: datetime) -> None:
@@ -329,16 +359,26 @@ def suppress_waiting(story: Story, case: Case, reason: str, now: datetime) -> No
 def withhold(story: Story, channel: str, now: datetime) -> None:
     """0003, rule 12: what waits is suppressed in the moment in which consent is taken back."""
     for case in story.cases:
-        for sending in case.sendings:
+        for sending in list(case.sendings):
             if sending.state == "waiting" and sending.channel == channel and not story.history.allows(channel):
-                sending.state, sending.address, sending.ended_at = "suppressed", address(story, channel), now
+                sending.state, sending.ended_at = "suppressed", now
                 story.result(now, case, sending.rung, sending.channel, "suppressed", "no_consent")
+                follow(story, case, sending, now)
+
+
+def follow(story: Story, case: Case, sending: Sending, now: datetime) -> None:
+    """Its fallback, where it was of the newest round."""
+    rung = case.policy.named(sending.rung)
+    if sending in of(case, rung):
+        at_once(story, case, rung, [], now)
 
 
 def erase(story: Story, now: datetime) -> None:
-    """0003, rule 12: what waits is suppressed."""
+    """0003, rule 12: what waits is suppressed. It was the one notice to that address (31), also where that is said
+    again."""
     for case in story.cases:
-        for sending in case.sendings:
+        for sending in list(case.sendings):
             if sending.state == "waiting" and story.history.is_erased():
                 sending.state, sending.ended_at = "suppressed", now
                 story.result(now, case, sending.rung, sending.channel, "suppressed", "erased")
+                follow(story, case, sending, now)

@@ -79,7 +79,7 @@ def reason(story: Story, invoice: str, now: datetime) -> str:
     begun = [one for one in rests(story, invoice) if one.start <= now]
     first = max(begun, default=None, key=lambda one: one.start)
     disputes = [one.own_at for one in story.history.of(invoice, "dispute.opened")]
-    pauses = [one.own_at for one in story.history.facts if one.kind == "case.paused"]
+    pauses = [one.own_at for one in story.history.of_kind("case.paused") if one.invoice in (invoice, None)]
     return "disputed" if first is not None and first.start in disputes and first.start not in pauses else "paused"
 
 

@@ -43,7 +43,8 @@ def failure_read(story: Story, case: Case, fact: Fact, now: datetime) -> None:
     answered = fact.request
     if answered is not None and answered.state == "rested":
         attempt.late = fact.own_at >= answered.not_after
-        charged_after_all(case, answered, fact.own_at)
+        if not attempt.late:  # rule 15: else it changes class and method only
+            charged_after_all(case, answered, fact.own_at)
     elif answered is not None and answered.state != "open":
         attempt.late = True
         for other in case.attempts:
@@ -357,7 +358,8 @@ def is_finished(story: Story, case: Case) -> bool:
     known = replace(
         story, history=replace(story.history, facts=[one for one in story.history.facts if one.own_at <= at])
     )
-    then = replace(case, attempts=[one for one in case.attempts if one.at <= at])
+    failures = [one for one in case.failures if one.own_at <= at] or case.failures
+    then = replace(case, attempts=[one for one in case.attempts if one.at <= at], failures=failures)
     if not [one for one in then.attempts if not one.late]:
         return False
     if (is_urged(known, then) and not all_barred(known, then)) or must_wait(known, then):

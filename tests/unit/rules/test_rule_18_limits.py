@@ -187,6 +187,16 @@ def test_a_new_card_issued_in_india_is_tried_once() -> None:
     assert (last.from_stage, last.to_stage, last.reason) == ("requested", "exhausted", "budget_exhausted")
 
 
+def test_a_processor_that_is_named_after_the_answer_does_not_finish_the_plan_as_of_it() -> None:
+    story = Story(only_retries(after=["1d"], max_retries=3)).reads(failed("03-02 10:00", payment_method=OF_INDIA))
+    story.reads(failed("03-03 11:00", attempt_number=2, payment_method=OF_INDIA))
+    story.reads(
+        failed("03-03 12:00", payment_id="p_9", payment_method=VISA, processor="stripe", initiated_by="customer")
+    )
+
+    assert charges_of(story.until("03-05 00:00")) == ["03-03 10:00", "03-04 12:00"]
+
+
 def test_of_two_accounts_that_come_due_together_one_gets_the_last_place() -> None:
     story = Story(no_retries_of_others(), daily(), charges="fail")
     story.reads(*tried(18, segment="others"), failed("03-02 10:00"))

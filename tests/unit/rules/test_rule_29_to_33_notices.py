@@ -201,6 +201,20 @@ def test_new_addresses_of_channel_and_fallback_bring_the_warning_to_the_channel(
     assert story.since("03-04") == ["03-04 10:00 notice warning email sent"]
 
 
+@pytest.mark.parametrize("address_said", ["03-04 10:00", "03-04 22:00"])
+def test_where_the_channel_cannot_bring_it_to_its_new_address_the_fallback_does(address_said: str) -> None:
+    warning = a_notice("warning", "1d", "call", fallback=["letter"])
+    story = notices(warning, FIVE_DAYS, contact={"caps": {"call": {"1d": 0}}})
+    story.reads(failed("03-02 10:00", customer=NOBODY))
+
+    story.reads(moved(address_said, phone="+491511", postal_address="Street 1")).until("03-06 00:00")
+
+    assert story.since("03-04") == [
+        f"{address_said} notice warning call suppressed",
+        f"{address_said} notice warning letter sent",
+    ]
+
+
 @pytest.mark.parametrize(
     ("contact", "sent"),
     [
