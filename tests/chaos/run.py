@@ -17,6 +17,7 @@ from typing import Any
 from tests.chaos.faults import Lines, World, happen
 from tests.chaos.instances import kept
 from tests.chaos.plan import SIDES, Kind, planned
+from tests.chaos.settled import everything_is_read
 from tests.e2e.foreign import Form, Invoice
 from tests.e2e.hurried import POLICY, SETTINGS, Post, an_operator, ended, every_mail_is_accounted_for
 from tests.e2e.own_stack import OwnStack, own_stack
@@ -104,6 +105,7 @@ async def _play(
         for invoice in invoices:
             await ended(seen, shop, invoice)
         await every_mail_is_accounted_for(post, seen)
+        await everything_is_read(platform.kafka, world.database_url)
         return faults, time.monotonic() - healed_at
 
 

@@ -130,6 +130,36 @@ async def test_a_process_that_was_frozen_is_replaced_and_does_no_harm_when_it_go
         assert frozen.returncode is None
 
 
+@pytest.mark.parametrize("point", ["turn.saved", "relay.sent"])
+async def test_a_process_frozen_between_two_steps_is_replaced_and_does_no_harm_when_it_goes_on(
+    kernel: Kernel, point: str
+) -> None:
+    """In the middle of a turn it holds its partition until the server ends its transaction; in the middle of publishing
+    its shard, until the successor fences it."""
+    accounts = [f"acc-{number}" for number in range(10)]
+    for number, account in enumerate(accounts):
+        await kernel.fails(account, partition=number % 2)
+    async with toy_process(kernel, DUNNING_FREEZE_AT=point) as frozen, kernel.store() as store:
+
+        async def is_frozen() -> bool:
+            return Path(f"/proc/{frozen.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+        async def holds_nothing() -> bool:
+            async with store.connection() as connection:
+                idle = "application_name = 'toy' and state = 'idle in transaction' and datname = current_database()"
+                return not await connection.fetchval(f"select count(*) from pg_stat_activity where {idle}")
+
+        await eventually(is_frozen, f"the process to come to {point}")
+        async with kernel.instance("two"):
+            await eventually(holds_nothing, "the server to end what the frozen one had begun")
+            assert await kernel.transitions(10) == {account: [1] for account in accounts}
+            frozen.send_signal(signal.SIGCONT)
+            for number, account in enumerate(accounts):
+                await kernel.fails(account, "pay-2", partition=number % 2)
+            assert await kernel.transitions(20) == {account: [1, 2] for account in accounts}
+        assert frozen.returncode is None
+
+
 async def test_asked_to_stop_it_stops_soon_and_nothing_is_left_or_repeated(kernel: Kernel) -> None:
     async def send() -> None:
         for number in range(200):

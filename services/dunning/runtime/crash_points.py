@@ -1,7 +1,7 @@
-"""The places where a process may die, by name, so that tests can let it die exactly there.
+"""The places where a process may die, by name, so that tests can let it die, or freeze, exactly there.
 
 Each lies between two things that must both happen in the end: the tests kill the process at every one of them and look
-whether anything was lost or done twice. In production the hook compares one string with None.
+whether anything was lost or done twice. In production the hook looks at an empty dictionary.
 """
 
 import os
@@ -25,12 +25,14 @@ CRASH_POINTS = frozenset(
     }
 )
 
-_armed = os.environ.get("DUNNING_CRASH_AT")
-if _armed is not None and _armed not in CRASH_POINTS:
-    raise SystemExit(f"DUNNING_CRASH_AT: no crash point is named {_armed}; there are {', '.join(sorted(CRASH_POINTS))}")
+_SIGNALS = {"DUNNING_CRASH_AT": signal.SIGKILL, "DUNNING_FREEZE_AT": signal.SIGSTOP}
+_armed = {os.environ[name]: number for name, number in _SIGNALS.items() if name in os.environ}
+if unknown := _armed.keys() - CRASH_POINTS:
+    raise SystemExit(f"no crash point is named {min(unknown)}; there are {', '.join(sorted(CRASH_POINTS))}")
 
 
 def crash_point(name: str) -> None:
-    """Die here when told to, as `kill -9` would have it: no handler runs, nothing is flushed."""
-    if _armed == name:
-        os.kill(os.getpid(), signal.SIGKILL)
+    """Die here when told to, as `kill -9` would have it: no handler runs, nothing is flushed. Or freeze, the first time
+    only: whoever is thawed goes on."""
+    if _armed and (number := _armed.pop(name, None)) is not None:
+        os.kill(os.getpid(), number)
