@@ -11,6 +11,7 @@ from datetime import datetime
 from dunning.domain.policy import Policy
 from retry_scheduler.case import RetryAccount, RetryCase
 from retry_scheduler.counting import processor_as_of
+from retry_scheduler.methods import tried_as_of
 from retry_scheduler.next_step import GiveUp, NextStep, charges_at_once, last_attempt, next_step
 from retry_scheduler.urging import newest_update
 
@@ -58,10 +59,10 @@ def _account_as_of(account: RetryAccount, at: datetime) -> RetryAccount:
 
 
 def _case_as_of(case: RetryCase, at: datetime) -> RetryCase:
-    """What was charged since with a method that had been charged before leaves only the later instant: that will do."""
+    """A method that was charged before and again since was the present one as of its last failure up to then."""
     attempts = [attempt for attempt in case.book.attempts if attempt.failed_at <= at]
-    named = {attempt.method_key for attempt in attempts}
+    named = {attempt.method_key: attempt.failed_at for attempt in attempts}
     book = replace(case.book, attempts=attempts, marks=[mark for mark in case.book.marks if mark.at <= at])
-    tried = [each for each in case.tried if each.at <= at or each.method.key in named]
+    tried = tried_as_of(case.tried, at, named)
     ordered_at = case.ordered_at if case.ordered_at is not None and case.ordered_at <= at else None
     return replace(case, book=book, tried=tried, ordered_at=ordered_at, processor=processor_as_of(case, at))

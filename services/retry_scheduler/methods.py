@@ -85,6 +85,17 @@ def tried_since(old: RetryCase, new: RetryCase) -> list[Tried]:
     return sorted(found, key=_age, reverse=True)
 
 
+def tried_as_of(tried: list[Tried], at: datetime, named: dict[str, datetime]) -> list[Tried]:
+    """What had been charged by an instant, newest first. Of a method that was charged again since, `named` tells its
+    last failure up to then."""
+    found = [
+        each if each.at <= at else Tried(each.method, named[each.method.key])
+        for each in tried
+        if each.at <= at or each.method.key in named
+    ]
+    return sorted(found, key=_age, reverse=True)
+
+
 def charged_at(case: RetryCase, event: PaymentFailed | PaymentSucceeded, at: datetime) -> datetime:
     """As of when a payment says what was charged. An echo of what we asked for is no news: it is as old as what we knew
     when we asked, so a method that the customer entered meanwhile is newer, whenever that is read."""

@@ -437,3 +437,14 @@ def test_an_order_that_cannot_be_carried_out_leaves_a_finished_plan_finished() -
     story.reads(signal("retry.now", "03-05 10:00"))
 
     assert story.until("03-06 10:00").lines("retry")[-1] == "03-03 10:00 retry in_1 requested>exhausted"
+
+
+def test_a_method_that_is_charged_again_after_an_answer_was_not_the_present_one_as_of_it() -> None:
+    expired = {"failure": NEEDS_CUSTOMER}
+    story = Story(only_retries(after=[]), charges="fail").reads(failed("03-02 10:00", **expired))
+    story.reads(new_card("03-04 10:00"), failed("03-06 10:00", payment_id="pay_2", attempt_number=3, **expired))
+
+    assert (
+        story.until("04-01 00:00").lines("retry", "charge")[-1]
+        == "03-04 10:00 retry in_1 requested>waiting_for_customer"
+    )
