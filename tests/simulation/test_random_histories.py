@@ -5,7 +5,7 @@ import os
 from tests.model.hunt import Found, hunt
 from tests.model.shrink import shrunk
 
-ACCOUNTS = int(os.environ.get("DUNNING_TEST_RANDOM_ACCOUNTS", "1500"))
+ACCOUNTS = int(os.environ.get("DUNNING_TEST_RANDOM_ACCOUNTS", "500"))
 JOBS = int(os.environ.get("DUNNING_TEST_RANDOM_JOBS", "1"))
 SEED = int(os.environ.get("DUNNING_TEST_RANDOM_SEED", "1"))
 
