@@ -5,7 +5,7 @@ import os
 import sys
 
 from tests.platform.bugs import planted
-from tests.platform.many import many, told
+from tests.platform.many import many, search_all, told
 from tests.platform.run import be_quiet, play
 
 _HASHED = "PYTHONHASHSEED"
@@ -17,12 +17,15 @@ def main() -> int:
     parser.add_argument("--from", type=int, default=1, dest="first", metavar="SEED")
     parser.add_argument("--seed", type=int, help="replay this one and tell what happened")
     parser.add_argument("--bug", help="plant a bug (tests/platform/bugs.py)")
+    parser.add_argument("--every-bug", action="store_true", help="plant each alone, and tell which seed finds it")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     if os.environ.get(_HASHED) != "0":  # sets of names keep their order, whoever runs it
         os.execve(sys.executable, [sys.executable, "-m", "tests.platform", *sys.argv[1:]], {**os.environ, _HASHED: "0"})
     if options.seed is not None:
         return _replay(options.seed, options.bug)
+    if options.every_bug:
+        return search_all(options.seeds, options.workers)
     return told(many(options.first, options.seeds, options.bug, options.workers))
 
 

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from itertools import count
+from typing import Any, cast
 from unittest.mock import patch
 
 from account_enforcement import decide as enforcing
 from dunning.runtime.read_through import Horizon
-from dunning.runtime.store import PendingRow, TopicPartition, Verdict
+from dunning.runtime.store import LeasedErrand, PendingRow, TopicPartition, Verdict
 from dunning.testing.memory import MemoryStore, MemoryTransaction
-from dunning.testing.memory_log import MemoryLog
-from dunning.testing.memory_tables import Lockable, LockName
+from dunning.testing.memory_clients import MemoryProducer
+from dunning.testing.memory_tables import ErrandRow, Lockable, LockName
 
 Patch = tuple[Any, str, Any]
 
@@ -67,30 +69,31 @@ def _no_waiting_for_the_news() -> list[Patch]:
 
 
 def _no_relay_fence() -> list[Patch]:
-    """A newer producer of a shard fences nobody off (rule 41)."""
+    """Each producer of a shard has a transactional id of its own, so none fences off another (rule 41)."""
+    genuine = MemoryProducer.__init__
+    numbers = count(1)
 
-    def new_producer(self: Any, transactional_id: str) -> int:
-        known = self._producers.setdefault(transactional_id, _transactional())
-        known.epoch = 1
-        return 1
+    def unlike_all_others(self: Any, *given: Any, transactional_id: str, **named: Any) -> None:
+        genuine(self, *given, transactional_id=f"{transactional_id} {next(numbers)}", **named)
 
-    return [(MemoryLog, "new_producer", new_producer)]
-
-
-def _transactional() -> Any:
-    from dunning.testing import memory_log
-
-    return memory_log._Transactional()
+    return [(MemoryProducer, "__init__", unlike_all_others)]
 
 
 def _no_lease_check() -> list[Patch]:
-    """A report is stored whoever has the errand by now."""
+    """Whoever leased an errand once has a say in it, whoever has it by now."""
+    finish, postpone = MemoryTransaction.finish_errand, MemoryStore.postpone_errand
 
-    async def finish_errand(self: Any, leased: Any) -> None:
-        await self._hold(Lockable.ERRAND, [leased.errand.errand_id])
-        self.written.errands[leased.errand.errand_id] = None
+    def in_force(errands: Mapping[str, ErrandRow], leased: LeasedErrand) -> LeasedErrand:
+        row = errands.get(leased.errand.errand_id)
+        return leased if row is None else replace(leased, token=cast("str", row.token))
 
-    return [(MemoryTransaction, "finish_errand", finish_errand)]
+    async def finish_errand(self: Any, leased: LeasedErrand) -> None:
+        await finish(self, in_force(self._tables.errands, leased))
+
+    async def postpone_errand(self: Any, leased: LeasedErrand, *given: Any, **named: Any) -> None:
+        await postpone(self, in_force(self._tables.errands, leased), *given, **named)
+
+    return [(MemoryTransaction, "finish_errand", finish_errand), (MemoryStore, "postpone_errand", postpone_errand)]
 
 
 def _no_inbox() -> list[Patch]:
@@ -162,6 +165,9 @@ BUGS: dict[str, Callable[[], list[Patch]]] = {
     "no finishing first": _no_finishing_first,
     "offsets on their own": _commit_before_the_offset,
 }
+
+# Where the search begins, to be quick: a little before the first seed that found it. Others find it as well.
+SEARCHED_FROM: dict[str, int] = {}
 
 
 @contextmanager

@@ -14,11 +14,12 @@ from dunning.runtime.shard_lock import ShardLocks
 from dunning.runtime.store import Owned, StoreUnavailable, TopicPartition
 from dunning.testing.memory import MemoryStore, MemoryTransaction
 from dunning.testing.memory_tables import LockName, Locks
-from tests.platform.faults import LOCKS, OUTSIDE, STORE, Faults, Way
+from tests.platform.ambushes import LOCKS, STORE
+from tests.platform.faults import OUTSIDE, Faults, Way
 from tests.platform.loop import PRESENT, Life, Process
 
-IDLE_IN_TRANSACTION_SECONDS = 30.0
-IDLE_SHARD_LOCKS_SECONDS = 10.0
+IDLE_IN_TRANSACTION_SECONDS = 12.0
+IDLE_SHARD_LOCKS_SECONDS = 5.0
 
 
 class OwnedLocks(Locks):
@@ -126,13 +127,13 @@ class _Connected:
         try:
             async with database.store.transaction() as tx:
                 yield _Transaction(tx, way, session)
-                await way.before("commit")
+                await way.before("commit", tx.written)
                 session.check()
                 database.look_at(self._process, tx)
         finally:
             if session in database.sessions.get(self._process, ()):
                 database.sessions[self._process].remove(session)
-        await way.after("commit")
+        await way.after("commit", tx.written)
 
     async def take_over(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, Owned]:
         await self._way.before("take_over")
@@ -147,7 +148,7 @@ class _Connected:
         async def call(*given: Any, **named: Any) -> Any:
             await self._way.before(name)
             answer = await done(*given, **named)
-            await self._way.after(name)
+            await self._way.after(name, answer)
             return answer
 
         return call

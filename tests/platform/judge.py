@@ -65,6 +65,7 @@ def _history(world: World, records: list[Record]) -> History:
         policies=Policies.of([world.scenario.document]),
         poison={Where(*place): why for place, why in world.poison.items()},
         settled=True,
+        ends_at=world.clocks.now(),  # timestamps of the log are cut to milliseconds
     )
 
 

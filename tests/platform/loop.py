@@ -32,6 +32,7 @@ class Process:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.service = name.partition(" ")[0]
         self.life = Life.RUNS
         self.ends: list[Callable[[], None]] = []  # what the outside notices of its death at once
         self.freezes: list[Callable[[], None]] = []  # what begins to run out while it hangs

@@ -4,9 +4,12 @@ import gc
 import multiprocessing
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.pool import Pool
 
-from tests.platform.bugs import planted
+from tests.platform.bugs import BUGS, SEARCHED_FROM, planted
 from tests.platform.run import Run, be_quiet, play
 
 _GARBAGE_EVERY = 20
@@ -41,7 +44,7 @@ def many(first: int, seeds: int, bug: str | None = None, workers: int = 2) -> Ru
     began = time.monotonic()
     runs = Runs(first, bug)
     tasks = [(seed, bug) for seed in range(first, first + seeds)]
-    with multiprocessing.get_context("spawn").Pool(workers, be_quiet) as pool:
+    with _workers(workers) as pool:
         for run in pool.imap(one, tasks, chunksize=2):
             runs.done += 1
             runs.faults += run.faults
@@ -53,6 +56,34 @@ def many(first: int, seeds: int, bug: str | None = None, workers: int = 2) -> Ru
                 break
     runs.seconds = time.monotonic() - began
     return runs
+
+
+def search(task: tuple[str, int, int]) -> tuple[str, Run | None]:
+    """A planted bug, and the first seed that shows it."""
+    bug, first, seeds = task
+    runs = (one((seed, bug)) for seed in range(first, first + seeds))
+    return bug, next((run for run in runs if run.wrong), None)
+
+
+def search_all(seeds: int, workers: int = 2) -> int:
+    """Plant every bug alone, and say which seed found it, and how; the exit code says whether all were found."""
+    missed = 0
+    with _workers(workers) as pool:
+        tasks = [(bug, SEARCHED_FROM.get(bug, 1), seeds) for bug in BUGS]
+        for bug, run in pool.imap_unordered(search, tasks):
+            missed += run is None
+            print(f"{bug}: seed {run.seed}: {run.wrong[0]}" if run else f"{bug}: not found by {seeds} seeds")
+    return 1 if missed else 0
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[Pool]:
+    """Processes that have read all code already; what they inherit is no garbage to look through."""
+    be_quiet()
+    gc.collect()
+    gc.freeze()
+    with multiprocessing.get_context("fork").Pool(count) as pool:
+        yield pool
 
 
 def told(runs: Runs) -> int:

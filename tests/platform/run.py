@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from tests.platform.ambushes import ambush
 from tests.platform.faults import Faults
 from tests.platform.judge import judge
 from tests.platform.loop import NothingLeftToDo, SimulatedLoop
@@ -37,8 +38,9 @@ def play(seed: int, tell: Callable[[str], None] | None = None) -> Run:
     """Play one seed; the same seed gives the same run, line by line."""
     rng = random.Random(seed)
     loop = SimulatedLoop()
-    faults = Faults(rng, loop, rng.choice(_BUDGETS), rng.choice(_CHANCES), lambda what: None)
-    world = World(scenario(rng), rng, loop, faults, tell)
+    lying_in_wait = ambush(rng)
+    faults = Faults(rng, loop, rng.choice(_BUDGETS), rng.choice(_CHANCES), lambda what: None, lying_in_wait)
+    world = World(scenario(rng, lying_in_wait.min_poison), rng, loop, faults, tell)
     gc.disable()  # what is dead stays as it is: nothing of it may run in somebody else's time
     try:
         with simulated(loop.time, rng, faults.at_point):

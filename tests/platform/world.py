@@ -44,8 +44,10 @@ from dunning_cli.simulation.world import delivered_at_once
 from dunning_verifier.values import Charge, Mail
 from notification_dispatcher.service import notification_dispatcher
 from retry_scheduler.service import retry_scheduler
+from tests.platform.ambushes import BROKER, EVERY, MAIL
 from tests.platform.database import Database, SimulatedShardLocks
-from tests.platform.faults import BROKER, MAIL, OUTSIDE, Faults, Way
+from tests.platform.faults import OUTSIDE, Faults, Way
+from tests.platform.late_news import bring_news
 from tests.platform.loop import Life, Process, SimulatedLoop
 from tests.platform.scenario import FAILED, PARTITIONS, SUCCEEDED, Scenario, Sent, card_of, failure, loaded, success
 
@@ -53,12 +55,12 @@ SHARDS = 2
 PATIENCE_SECONDS = 150.0  # for faults to pass by themselves; then they are healed
 HEALED_PATIENCE_SECONDS = 400.0
 TICK_SECONDS = 0.15
+SESSION_SECONDS = 3.0  # less than a broker grants: everything that lasts is short here, for it is waited for
 SETTINGS = load_settings(
     Settings,
     kafka_bootstrap_servers="memory",
     database_url="postgresql://memory",
-    kafka_session_timeout_seconds=6,
-    kafka_transaction_timeout_seconds=5,
+    kafka_transaction_timeout_seconds=3,
     kafka_metadata_max_age_seconds=1e9,
     lanes=2,
     batch_records=4,
@@ -66,7 +68,7 @@ SETTINGS = load_settings(
     read_through_seconds=0.4,
     outbox_poll_seconds=1,
     errand_poll_seconds=1,
-    errand_lease_seconds=20,
+    errand_lease_seconds=10,
     errand_pause_seconds=2,
     replay_poll_seconds=600,
 )
@@ -103,7 +105,7 @@ def _metrics(name: str) -> Metrics:
 
 @cache
 def _settings(instance: str) -> Settings:
-    return SETTINGS.model_copy(update={"instance_id": instance})
+    return SETTINGS.model_copy(update={"instance_id": instance, "kafka_session_timeout_seconds": SESSION_SECONDS})
 
 
 class Clocks:
@@ -171,7 +173,8 @@ class World:
             for name in SERVICES
         }
         self.slots = [Slot(name, "one") for name in SERVICES]
-        self.slots += [Slot(name, "two") for name in SERVICES if self.rng.random() < 0.4]
+        needs_two = self.faults.ambush.needs_two
+        self.slots += [Slot(name, "two") for name in SERVICES if needs_two in (name, EVERY) or self.rng.random() < 0.4]
         self.sent = list(self.scenario.sent)
         self.faults.say = self.say
 
@@ -190,6 +193,7 @@ class World:
             next_at = self._next_instant()
             if next_at is None or next_at > self.scenario.until:
                 break
+            bring_news(self, next_at)
             self.clocks.jump(next_at)
             self._send_what_is_due()
             self._wake()
@@ -224,9 +228,9 @@ class World:
     def _send_what_is_due(self) -> None:
         now = self.clocks.now()
         while self.sent and self.sent[0].at <= now:
-            self._send(self.sent.pop(0))
+            self.send(self.sent.pop(0))
 
-    def _send(self, sent: Sent) -> None:
+    def send(self, sent: Sent) -> None:
         key = sent.key.encode() if sent.key is not None else None
         offset = self.log.append(TopicPartition(sent.topic, sent.partition), key, sent.value, sent.headers)
         if sent.poison:
@@ -257,7 +261,7 @@ class World:
                 return True
             self._make_trouble()
             if self.loop.time() > patience_until:
-                if self.faults.left or any(slot.skew_seconds for slot in self.slots):
+                if self.faults.left or self.faults.ambush.left or any(slot.skew_seconds for slot in self.slots):
                     self.faults.heal()
                     for slot in self.slots:
                         slot.skew_seconds = 0.0
@@ -312,7 +316,7 @@ class World:
         match kind:
             case "clock skewed":
                 slot.skew_seconds = rng.choice([-3600.0, -20.0, -4.0, 4.0, 20.0, 3600.0])
-                self.loop.call_later(rng.choice([3.0, 30.0]), self._agree, slot, context=OUTSIDE)
+                self.loop.call_later(rng.choice([2.0, 12.0]), self._agree, slot, context=OUTSIDE)
             case "stopped and started":
                 slot.instance.stop()
             case _:
@@ -345,7 +349,7 @@ class World:
         if self.faults.left > 0 and self.rng.random() < 0.15:
             self._sleep(slot.service)
             return
-        self.loop.call_later(self.rng.choice([0.3, 2.0, 9.0]), self.start, slot, context=OUTSIDE)
+        self.loop.call_later(self.rng.choice([0.3, 1.0, 5.0]), self.start, slot, context=OUTSIDE)
 
     def _sleep(self, service: str) -> None:
         """The whole service stays away for long."""
@@ -447,9 +451,9 @@ class World:
             Charge(len(self.charges) + 1, request["retry_id"], invoice, now, outcome, amount, request["currency"])
         )
         sent = Sent(now, topic, sum(account.encode()) % PARTITIONS, account, json.dumps(body).encode())
-        self._send(sent)
+        self.send(sent)
         if self.rng.random() < 0.1:
-            self._send(Sent(now, topic, self.rng.randrange(PARTITIONS), account, sent.value, again=True))
+            self.send(Sent(now, topic, self.rng.randrange(PARTITIONS), account, sent.value, again=True))
 
 
 def _card(request: dict[str, Any]) -> dict[str, Any]:

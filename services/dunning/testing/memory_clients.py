@@ -24,6 +24,7 @@ from dunning.testing.memory_log import Entry, Headers, LogTransaction, MemoryLog
 
 T = TypeVar("T")
 _BATCH_RECORDS_MAX = 500
+_LATE_LOOK_SECONDS = 0.2  # how often somebody looks whether what is late has arrived
 _NOBODY = contextvars.Context()  # what the broker does belongs to no client
 
 
@@ -80,6 +81,7 @@ class MemoryConsumer:
         self._topics: frozenset[str] = frozenset()
         self._coordinating: asyncio.Task[None] | None = None
         self._member: Member | None = None
+        self._waiting: set[asyncio.Future[None]] = set()  # in `getmany`, for news or for other partitions
 
     async def start(self) -> None:
         await self._link.call("connect", lambda: None)
@@ -109,6 +111,7 @@ class MemoryConsumer:
     def seek(self, partition: KafkaPartition, offset: int) -> None:
         (at,) = self._assigned([partition])
         self._positions[at] = offset
+        self._look_again()
 
     async def position(self, partition: KafkaPartition) -> int:
         (at,) = self._assigned([partition])
@@ -120,19 +123,19 @@ class MemoryConsumer:
     async def getmany(
         self, *partitions: KafkaPartition, timeout_ms: int = 0, max_records: int
     ) -> dict[KafkaPartition, list[ConsumerRecord]]:
-        """What there is, or what comes within the time."""
+        """What there is, or what comes within the time; nothing when the client got or lost partitions meanwhile."""
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_ms / 1000
         wanted = self._assigned(partitions)
         while True:
             found: dict[KafkaPartition, list[ConsumerRecord]] = {}
+            late = True
             with suppress(KafkaConnectionError):  # fetching goes on in the background
                 await self._link.call("fetch", lambda: None)
-                found = self._fetched(wanted, max_records)
+                found, late = self._fetched(wanted, max_records)
             left = until - loop.time()
-            if found or left <= 0:
+            if found or left <= 0 or not await self._news(wanted, min(left, _LATE_LOOK_SECONDS) if late else left):
                 return found
-            await self._news(left)
 
     async def commit(self, offsets: Mapping[KafkaPartition, int]) -> None:
         await self._link.call("commit offsets", lambda: self._keep(offsets))
@@ -157,29 +160,55 @@ class MemoryConsumer:
 
     def _fetched(
         self, wanted: Sequence[TopicPartition], max_records: int
-    ) -> dict[KafkaPartition, list[ConsumerRecord]]:
+    ) -> tuple[dict[KafkaPartition, list[ConsumerRecord]], bool]:
+        """What there is, and whether something is late."""
         found: dict[KafkaPartition, list[ConsumerRecord]] = {}
+        late = False
         for at in wanted:
             if at not in self._positions:
                 raise IllegalStateError(f"{at} was taken away")
-            position = self._positions[at]
-            if position is None or at in self._paused or self._link.is_slow(at):
+            position, end = self._positions[at], self._log.end(at)
+            if position is None or at in self._paused or position == end:
                 continue
-            if not self._log.begin(at) <= position <= self._log.end(at):
+            if not self._log.begin(at) <= position <= end:
                 raise OffsetOutOfRangeError({KafkaPartition(*at): position})
+            if self._link.is_slow(at):
+                late = True
+                continue
             entries, self._positions[at] = self._log.read(at, position, max_records, committed=self._committed)
             max_records -= len(entries)
             if entries:
                 found[KafkaPartition(*at)] = [_record(at, entry) for entry in entries]
             if max_records <= 0:
                 break
-        return found
+        return found, late
 
-    async def _news(self, seconds: float) -> None:
-        woken = asyncio.Event()
-        self._log.when_changed(woken.set)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(woken.wait(), seconds)
+    async def _news(self, wanted: Sequence[TopicPartition], seconds: float) -> bool:
+        """Wait for something new to read; False when other partitions are to be read."""
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+        moved: asyncio.Future[None] = loop.create_future()
+
+        def wake() -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        moved.add_done_callback(lambda _: wake())
+        self._waiting.add(moved)
+        self._log.listen(wanted, wake)
+        timer = loop.call_later(seconds, wake)
+        try:
+            await woken
+        finally:
+            timer.cancel()
+            self._log.listen_no_more(wanted, wake)
+            self._waiting.discard(moved)
+        return not moved.done()
+
+    def _look_again(self) -> None:
+        for moved in self._waiting:
+            if not moved.done():
+                moved.set_result(None)
 
     def _keep(self, offsets: Mapping[KafkaPartition, int]) -> None:
         for at, offset in offsets.items():
@@ -194,6 +223,7 @@ class MemoryConsumer:
             await self._stay(group)
             await self._listener.on_partitions_revoked([KafkaPartition(*at) for at in self._positions])
             self._positions = {}
+            self._look_again()
 
     async def _join(self, group: Group) -> Sequence[TopicPartition]:
         member = self._member = Member(self._settings["group_instance_id"], self._session_seconds, self._topics)
@@ -201,6 +231,7 @@ class MemoryConsumer:
         given = await answer
         self._positions = dict.fromkeys(given)
         self._paused.clear()
+        self._look_again()
         return given
 
     async def _stay(self, group: Group) -> None:

@@ -91,10 +91,10 @@ class Group:
     def _spread(self) -> None:
         names = sorted(self.members)
         self.spread = {name: [] for name in names}
-        for place, at in enumerate(sorted(self.partitions)):
+        for at in sorted(self.partitions):
             wanting = [name for name in names if at.topic in self.members[name].topics]
             if wanting:
-                self.spread[wanting[(at.partition + place) % len(wanting)]].append(at)
+                self.spread[wanting[at.partition % len(wanting)]].append(at)
 
     def _answer(self, member: Member) -> None:
         member.generation = self.generation

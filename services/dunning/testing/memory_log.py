@@ -6,7 +6,7 @@ a log counts open transactions and markers; a newer producer of the same id fenc
 had open; offsets and their notes take effect with the transaction that sends them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -89,7 +89,7 @@ class MemoryLog:
         self._now_ms = now_ms
         self._producers: dict[str, _Transactional] = {}
         self._notes: dict[tuple[str, TopicPartition], Note] = {}
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: dict[TopicPartition, dict[Callable[[], None], None]] = {at: {} for at in self._logs}
 
     # -- reading
 
@@ -103,7 +103,7 @@ class MemoryLog:
     def read(self, at: TopicPartition, position: int, limit: int, *, committed: bool) -> tuple[list[Entry], int]:
         """Records from a position on, and where a reader stands after them: behind markers and what was aborted."""
         log = self._logs[at]
-        end = log.stable_end(at) if committed else log.end
+        end = log.stable_end(at) if committed and log.open else log.end
         found: list[Entry] = []
         while position < end and len(found) < limit:
             entry = log.entries[position]
@@ -128,9 +128,15 @@ class MemoryLog:
         """Store a group's offset outside of any transaction."""
         self._notes[group, at] = note
 
-    def when_changed(self, tell: Callable[[], None]) -> None:
-        """Tell once, when there is something new to read."""
-        self._waiting.append(tell)
+    def listen(self, partitions: Collection[TopicPartition], tell: Callable[[], None]) -> None:
+        """Tell whenever something was appended to one of these, a marker too, until nobody listens any more."""
+        for at in partitions:
+            self._waiting[at][tell] = None
+
+    def listen_no_more(self, partitions: Collection[TopicPartition], tell: Callable[[], None]) -> None:
+        """The opposite of `listen`."""
+        for at in partitions:
+            self._waiting[at].pop(tell, None)
 
     # -- writing
 
@@ -224,7 +230,8 @@ class MemoryLog:
         log = self._logs[at]
         stamp = self._now_ms() if timestamp_ms is None else timestamp_ms
         log.entries.append(Entry(log.end, stamp, key, value, tuple(headers), within, is_marker))
-        self._tell()
+        for tell in list(self._waiting[at]):
+            tell()
         return log.end - 1
 
     def _end(self, known: _Transactional, state: str) -> None:
@@ -236,9 +243,3 @@ class MemoryLog:
             self._append(at, None, None, (), None, under_way, is_marker=True)
         if state == "committed":
             self._notes.update(under_way.notes)
-        self._tell()
-
-    def _tell(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for tell in waiting:
-            tell()
