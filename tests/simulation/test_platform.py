@@ -6,7 +6,7 @@ import sys
 
 from tests.platform.bugs import BUGS
 
-SEEDS = int(os.environ.get("DUNNING_TEST_PLATFORM_SEEDS", "150"))
+SEEDS = int(os.environ.get("DUNNING_TEST_PLATFORM_SEEDS", "100"))
 
 
 def played(*arguments: str) -> "subprocess.CompletedProcess[str]":
