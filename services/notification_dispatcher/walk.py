@@ -22,9 +22,7 @@ def due_rungs(account: NoticeAccount, case: NoticeCase, policy: Policy, now: dat
 
     A rung that restricts happens when account enforcement says so; what lies before one that did happen is due.
     """
-    happened_up_to = -1
-    if case.happened:
-        happened_up_to = max((i for i, rung in enumerate(policy.ladder) if rung.name in case.happened), default=-1)
+    happened_up_to = max((i for i, rung in enumerate(policy.ladder) if rung.name in case.happened), default=-1)
     due = []
     for index in range(first_ahead(account, case, policy), len(policy.ladder)):
         rung = policy.ladder[index]

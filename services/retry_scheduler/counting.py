@@ -90,8 +90,7 @@ def note_origin(case: RetryCase, event: PaymentFailed) -> None:
     """Remember who charges this invoice; the newest word counts."""
     case.merchant = _newer(case.merchant, event.merchant_id, event.failed_at)
     if event.processor is not None:
-        known = case.processors or ([case.processor] if case.processor else [])  # saved before all were kept
-        case.processors = _changes([*known, Known(event.processor, event.failed_at)])
+        case.processors = _changes([*_processors(case), Known(event.processor, event.failed_at)])
     case.processor = _newer(case.processor, event.processor, event.failed_at)
 
 
@@ -104,10 +103,13 @@ def _changes(said: list[Known]) -> list[Known]:
 
 def processor_as_of(case: RetryCase, at: datetime) -> Known | None:
     """Who charged the invoice at an instant, by what was said up to then."""
-    known = [each for each in case.processors if each.at <= at]
-    if known or case.processor is None or case.processor.at > at:
-        return known[-1] if known else None
-    return case.processor  # of a case that was saved before they were kept
+    known = [each for each in _processors(case) if each.at <= at]
+    return known[-1] if known else None
+
+
+def _processors(case: RetryCase) -> list[Known]:
+    """All that were said; of a case that was saved before they were kept, the newest."""
+    return case.processors or ([case.processor] if case.processor else [])
 
 
 def _newer(known: Known | None, said: str | None, at: datetime) -> Known | None:

@@ -36,12 +36,9 @@ def simulate(
     def told(part: Sequence[InputLine]) -> Told:
         return Simulation(policies, processor, test_mode=test_mode, start=start, down=down).run(part, until)
 
-    def packed(part: Sequence[InputLine]) -> _Packed:
-        return _packed(told(part))
-
     with _nothing_to_collect():
         parts = set_apart(heard, wanted) if wanted > 1 else []
-        return _joined(in_processes(packed, parts)) if len(parts) > 1 else told(heard)
+        return _joined(in_processes(lambda part: _packed(told(part)), parts)) if len(parts) > 1 else told(heard)
 
 
 _Packed = tuple[list[str], list[bytes], list[Remark]]
