@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.tables import ROOT
+
 PAGE = ROOT / "docs" / "faults.md"
 _FROM, _TO = "<!-- the table: `python -m tests.faults` -->", "<!-- the end of the table -->"
 _HEAD = "| fault | what must come of it | tests | how far |\n|---|---|---|---|"

@@ -14,7 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.rules.rows import ROOT, Row, read_rows, with_table
+from tests.rules.rows import Row, read_rows, with_table
+from tests.tables import ROOT
 
 PAGE = ROOT / "docs" / "rules.md"
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
 _FROM = "<!-- the table: `python -m tests.rules write` -->"
 _HEAD = "| rule | lives in | the test that fails when it is broken | examples |\n|---|---|---|---|"
 

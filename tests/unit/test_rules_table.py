@@ -1,11 +1,11 @@
 """The table of docs/rules.md is current, whole, and points at what is there."""
 
-import ast
 import re
 
 import pytest
 
-from tests.rules.rows import ROOT, Row, read_rows, with_table
+from tests.rules.rows import Row, read_rows, with_table
+from tests.tables import ROOT, is_there
 
 ROWS = read_rows()
 PAGE = (ROOT / "docs" / "rules.md").read_text()
@@ -24,14 +24,7 @@ def test_every_rule_is_told_and_has_a_row() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row.rule))
 def test_a_row_names_what_is_there(row: Row) -> None:
-    path, _, name = row.test.partition("::")
-    tests = [
-        node.name
-        for node in ast.walk(ast.parse((ROOT / path).read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
-
-    assert name in tests
+    assert is_there(row.test)
     assert [place for place in row.lives_in if not (ROOT / place).exists()] == []
     assert row.examples
     assert [name for name in row.examples if not (ROOT / "docs" / "examples" / name).is_dir()] == []
