@@ -56,41 +56,26 @@ async def happen(world: World, plan: Sequence[Fault], begun_at: float) -> Counte
 
 
 async def _happens(world: World, fault: Fault) -> None:
-    lasting = _lasting(world, fault)
-    if lasting is not None:
-        async with lasting:
-            await asyncio.sleep(fault.lasts_seconds)
-    else:
-        await _strike(world, fault)
-
-
-def _lasting(world: World, fault: Fault) -> AbstractAsyncContextManager[None] | None:
     lines = world.lines[fault.side]
-    match fault.kind:
-        case Kind.FROZEN:
-            return world.instances.frozen(fault.instance)
-        case Kind.KAFKA_CUT:
-            return lines.kafka.cut()
-        case Kind.KAFKA_HANGS:
-            return lines.kafka.hanging()
-        case Kind.KAFKA_SLOW:
-            return lines.kafka.slow(_SLOW_SECONDS)
-        case Kind.DATABASE_CUT:
-            return lines.database.cut()
-        case Kind.DATABASE_HANGS:
-            return lines.database.hanging()
-        case Kind.DATABASE_SLOW:
-            return lines.database.slow(_SLOW_SECONDS)
-        case _:
-            return None
-
-
-async def _strike(world: World, fault: Fault) -> None:
     match fault.kind:
         case Kind.KILLED:
             world.instances.send(fault.instance, signal.SIGKILL)
         case Kind.STOPPED:
             world.instances.send(fault.instance, signal.SIGTERM)
+        case Kind.FROZEN:
+            await _lasts(fault, world.instances.frozen(fault.instance))
+        case Kind.KAFKA_CUT:
+            await _lasts(fault, lines.kafka.cut())
+        case Kind.KAFKA_HANGS:
+            await _lasts(fault, lines.kafka.hanging())
+        case Kind.KAFKA_SLOW:
+            await _lasts(fault, lines.kafka.slow(_SLOW_SECONDS))
+        case Kind.DATABASE_CUT:
+            await _lasts(fault, lines.database.cut())
+        case Kind.DATABASE_HANGS:
+            await _lasts(fault, lines.database.hanging())
+        case Kind.DATABASE_SLOW:
+            await _lasts(fault, lines.database.slow(_SLOW_SECONDS))
         case Kind.SESSIONS_ENDED:
             await _end_sessions(world.database_url)
         case Kind.BROKER_KILLED:
@@ -101,18 +86,13 @@ async def _strike(world: World, fault: Fault) -> None:
             world.signal_to("postgres", signal.SIGQUIT)
         case Kind.MAIL_KILLED:
             world.signal_to("mail_sink", signal.SIGKILL)
-        case (
-            Kind.FROZEN
-            | Kind.KAFKA_CUT
-            | Kind.KAFKA_HANGS
-            | Kind.KAFKA_SLOW
-            | Kind.DATABASE_CUT
-            | Kind.DATABASE_HANGS
-            | Kind.DATABASE_SLOW
-        ):
-            raise AssertionError(f"{fault.kind} lasts")
         case _:
             assert_never(fault.kind)
+
+
+async def _lasts(fault: Fault, trouble: AbstractAsyncContextManager[None]) -> None:
+    async with trouble:
+        await asyncio.sleep(fault.lasts_seconds)
 
 
 async def _end_sessions(url: str) -> None:
