@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CACHES := .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
 NO_SERVER := tests/unit tests/property tests/simulation
+PEERS := $(VENV)/peers# an environment of its own for what the services are measured beside
 SERVERS := tests/integration tests/contract# the long files first, so that both cores end at about one time
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --no-config --generate-hashes --strip-extras \
 	--allow-unsafe --all-build-deps --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
@@ -48,7 +49,7 @@ alerts: $(INSTALLED) ## Check Prometheus' alerts and run their unit tests; needs
 		case $$promtool in /*) ;; *) promtool=../../$$promtool ;; esac && \
 		$$promtool check config prometheus.yaml && $$promtool test rules alerts_test.yaml
 
-bench: $(INSTALLED) ## Measure the throughput of the services and of the simulator
+bench: $(INSTALLED) $(PEERS)/.installed ## Measure the throughput of the services and of the simulator
 	@$(BIN)/python -m tests.bench
 
 chaos: $(INSTALLED) ## Let random faults strike the real platform: SEED=1 MINUTES=10
@@ -57,6 +58,7 @@ chaos: $(INSTALLED) ## Let random faults strike the real platform: SEED=1 MINUTE
 lock: $(INSTALLED) ## Renew the lock files of packages and of the broker's jars
 	$(COMPILE) --upgrade --extra local --extra dev --output-file requirements/dev.txt pyproject.toml
 	$(COMPILE) --upgrade --output-file requirements/run.txt pyproject.toml
+	$(filter-out --all-build-deps,$(COMPILE)) --upgrade --output-file requirements/peers.txt requirements/peers.in
 	$(BIN)/python -m dunning_cli.stack.jars
 
 generate: $(INSTALLED) ## Write the schemas anew from the contracts in code
@@ -74,4 +76,10 @@ $(INSTALLED): requirements/dev.txt pyproject.toml
 	@test -x $(BIN)/python -a -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip --disable-pip-version-check install --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(PEERS)/.installed: requirements/peers.txt $(INSTALLED)
+	@echo "Installing what the services are measured beside into $(PEERS)"
+	@$(BIN)/python -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/peers.txt
 	@touch $@

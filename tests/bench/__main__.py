@@ -1,8 +1,9 @@
-"""Measure the throughput of one service and of all three, beside one transaction per event; and of the simulator.
+"""Measure the throughput of one service and of all three, beside one transaction per event and two stream processors;
+and of the simulator.
 
-The baseline is the same service with batches of one record: the same decisions, tables and events, one transaction
-for each event, one at a time. So the ratio shows what batching is worth here, and nothing else. The simulator's is
-itself with one process.
+Two baselines are the same service with batches of one record: the same decisions, tables and events, one transaction
+for each event, one at a time and eight at once. So their ratio shows what batching is worth here, and nothing else.
+Faust and Quix Streams (`tests/bench/peers`) do less than a service. The simulator's baseline is itself, in one process.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 from dunning.contracts.topics import ACCOUNT_ENFORCEMENT, NOTIFICATION_DISPATCHER, RETRY_SCHEDULER
@@ -29,9 +31,11 @@ from tests import stack
 from tests.bench import simulation
 from tests.bench.load import write
 from tests.bench.measure import Measured, Wrong, measure, running
+from tests.bench.peers import PEERS, Peer, measure_peer
 
 ALL = (RETRY_SCHEDULER, NOTIFICATION_DISPATCHER, ACCOUNT_ENFORCEMENT)
 SERVICES, SIMULATE = "services", "simulate"
+ONE_SERVICE, ALL_SERVICES = "one service", "all three services"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,12 @@ class Trial:
 def trials(events: int) -> list[Trial]:
     """The baseline gets fewer events: it would take an hour otherwise."""
     one_at_a_time = {"DUNNING_BATCH_RECORDS": "1", "DUNNING_LANES": "1"}
+    eight_at_a_time = {"DUNNING_BATCH_RECORDS": "1", "DUNNING_LANES": "8"}
     return [
         Trial("one transaction per event, one at a time", (RETRY_SCHEDULER,), max(500, events // 40), one_at_a_time),
-        Trial("one service", (RETRY_SCHEDULER,), events, {}),
-        Trial("all three services", ALL, events, {}),
+        Trial("one transaction per event, eight at once", (RETRY_SCHEDULER,), max(500, events // 10), eight_at_a_time),
+        Trial(ONE_SERVICE, (RETRY_SCHEDULER,), events, {}),
+        Trial(ALL_SERVICES, ALL, events, {}),
     ]
 
 
@@ -90,6 +96,10 @@ def measure_services(events: int, runs: int) -> dict[str, list[Measured]]:
             measured = one(trial)
             results.setdefault(trial.name, []).append(measured)
             print(f"  run {number + 1}  {described(trial.name, [measured])}", flush=True)
+        for peer in PEERS:
+            measured = beside(peer, events)
+            results.setdefault(peer.name, []).append(measured)
+            print(f"  run {number + 1}  {described(peer.name, [measured])}", flush=True)
     report(results)
     return results
 
@@ -101,6 +111,23 @@ def one(trial: Trial) -> Measured:
         root.chmod(0o755)  # the database server runs as a user of its own where we are root
         with stack.kept(root / "stack") as settings:
             return asyncio.run(_one(trial, settings, root))
+
+
+def beside(peer: Peer, events: int) -> Measured:
+    """The same input for a stream processor, in a stack of its own as well."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        with stack.kept(root / "stack") as settings:
+            return asyncio.run(_beside(peer, settings, events, root))
+
+
+async def _beside(peer: Peer, settings: Mapping[str, str], events: int, root: Path) -> Measured:
+    prefix, bootstrap = f"bench{uuid.uuid4().hex[:8]}.", settings[stack.KAFKA]
+    given = {"kafka_bootstrap_servers": bootstrap, "database_url": settings[stack.DATABASE], "topic_prefix": prefix}
+    await create_topics(load_settings(Settings, **given))
+    await write(bootstrap, prefix, events)
+    return await measure_peer(peer, bootstrap, prefix, events, int(settings["DUNNING_PIDS_KAFKA"]), root)
 
 
 async def _one(trial: Trial, settings: Mapping[str, str], root: Path) -> Measured:
@@ -137,10 +164,9 @@ def report(results: Mapping[str, Sequence[Measured]]) -> None:
     print("\nmedians")
     for name, measured in results.items():
         print(f"  {described(name, measured)}")
-    baseline, *others = results
-    for name in others:
-        ratio = _rate(results[name]) / _rate(results[baseline])
-        print(f"  {name}: {ratio:.1f} times the rate of {baseline}")
+    for name, baseline in product((ONE_SERVICE, ALL_SERVICES), results):
+        if baseline not in (ONE_SERVICE, ALL_SERVICES):
+            print(f"  {name}: {_rate(results[name]) / _rate(results[baseline]):.2f} times the rate of {baseline}")
 
 
 def described(name: str, measured: Sequence[Measured]) -> str:

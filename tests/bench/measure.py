@@ -70,10 +70,10 @@ async def measure(database_url: str, schemas: Sequence[str], expected: int, pids
     connection = await asyncpg.connect(database_url)
     try:
         await _until_stored(connection, schemas, 1)
-        began, cpu, first = time.monotonic(), _cpu(pids), await _stored(connection, schemas)
+        began, cpu, first = time.monotonic(), cpu_of(pids), await _stored(connection, schemas)
         await _until_stored(connection, schemas, expected)
         await _until_published(connection, schemas)
-        seconds, used = time.monotonic() - began, _cpu(pids)
+        seconds, used = time.monotonic() - began, cpu_of(pids)
         for schema in schemas:
             cases = await connection.fetchval(_CASES.format(schema=schema))
             if cases != expected:
@@ -106,7 +106,7 @@ async def _until_published(connection: "asyncpg.Connection[asyncpg.Record]", sch
             await asyncio.sleep(POLL_SECONDS)
 
 
-def _cpu(pids: Mapping[str, int]) -> dict[str, float]:
+def cpu_of(pids: Mapping[str, int]) -> dict[str, float]:
     """CPU seconds that each process and its children used so far."""
     return {name: sum(_own_cpu(each) for each in _family(pid)) for name, pid in pids.items()}
 

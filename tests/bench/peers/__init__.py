@@ -1,0 +1,116 @@
+"""Stream processors beside which the services are measured, in the same run.
+
+What they do is less than a service does, and as much as makes a comparison fair: read the failures, open a case for an
+invoice's first one, keep it, and publish a transition. Neither decides a retry, checks what it reads, knows an event
+under two names, or has timers; Faust's effects are not exactly once. Each runs as its manual shows it, in one process,
+in `.venv/peers`, which `make bench` installs from `requirements/peers.txt`.
+"""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from dunning.contracts.topics import PARTITIONS, PAYMENT_FAILED
+from tests.bench.measure import WAIT_SECONDS_MAX, Measured, Wrong, cpu_of
+
+HERE = Path(__file__).parent
+PYTHON = HERE.parents[2] / ".venv" / "peers" / "bin" / "python"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A stream processor and how it is started."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+PEERS = (
+    Peer("a Faust agent with a table", ("faust_agent.py", "worker", "--loglevel", "warn", "--without-web")),
+    Peer("Quix Streams, exactly once, no timers, no SQL", ("quix_streams.py",)),
+)
+
+
+async def measure_peer(
+    peer: Peer, bootstrap: str, prefix: str, expected: int, kafka_pid: int, folder: Path
+) -> Measured:
+    """From its first transition that can be read to its last one. Raises Wrong where one is missing or too many."""
+    target = f"{prefix}peer.stage.changed"
+    await _create(bootstrap, target)
+    with _running(peer, bootstrap, prefix, target, folder) as process:
+        try:
+            return await _read(bootstrap, target, expected, process, kafka_pid)
+        except Wrong as error:
+            raise Wrong(f"{peer.name}: {error}; {_last_words(folder)}") from None
+
+
+async def _create(bootstrap: str, topic: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
+    finally:
+        await admin.close()
+
+
+async def _read(
+    bootstrap: str, topic: str, expected: int, process: subprocess.Popen[bytes], kafka_pid: int
+) -> Measured:
+    """Counts what can be read; the reader's own work is part of the machine's, as a subscriber's would be."""
+    pids = {"peer": process.pid, "kafka": kafka_pid}
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
+    )
+    async with consumer:
+        seen, give_up = set[bytes](), time.monotonic() + WAIT_SECONDS_MAX
+        began, first, cpu = 0.0, 0, dict[str, float]()
+        while len(seen) < expected:
+            found = await consumer.getmany(timeout_ms=50)
+            records = [record for batch in found.values() for record in batch]
+            seen.update(record.value for record in records)
+            if records and not first:
+                began, first, cpu = time.monotonic(), len(seen), cpu_of(pids)
+            if process.poll() is not None or time.monotonic() > give_up:
+                raise Wrong(f"{len(seen)} transitions were published instead of {expected}")
+        seconds, used = time.monotonic() - began, cpu_of(pids)
+    return Measured(expected - first, seconds, {name: used[name] - cpu[name] for name in used})
+
+
+@contextmanager
+def _running(peer: Peer, bootstrap: str, prefix: str, target: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    if not PYTHON.exists():
+        raise Wrong(f"{PYTHON} is missing; `make bench` installs it")
+    environment = {
+        "BOOTSTRAP": bootstrap,
+        "SOURCE": f"{prefix}{PAYMENT_FAILED}",
+        "TARGET": target,
+        "PARTITIONS": str(PARTITIONS),
+        "STATE": str(folder / "state"),
+    }
+    script, *arguments = peer.arguments
+    with (folder / "peer.log").open("ab") as log:
+        process = subprocess.Popen(
+            [PYTHON, HERE / script, *arguments],
+            env={**os.environ, **environment},
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        process.kill()
+
+
+def _last_words(folder: Path) -> str:
+    return next(iter((folder / "peer.log").read_text().strip().splitlines()[-1:]), "it said nothing")
