@@ -30,8 +30,9 @@ def revoke(case: RetryCase, request: Request) -> None:
 
 
 def answered(case: RetryCase, request: Request, at: datetime) -> None:
-    """The request is over since an instant; one that was charged although it was revoked counts after all."""
-    case.request, case.answered_at = None, at
+    """The request is over since an instant, but not since before it was made, whatever the other side's clock says; one
+    that was charged although it was revoked counts after all."""
+    case.request, case.answered_at = None, max(at, request.not_before)
     for asked in case.requested:
         if asked.retry_id == request.retry_id:
             charged_after_all(case, asked, request.not_before)

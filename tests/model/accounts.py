@@ -18,7 +18,8 @@ def next_rung(story: Story, case: Case) -> Rung | None:
     if case.closed is not None or story.terminated is not None:
         return None
     for rung in case.policy.ladder:
-        if rung.name in case.happened or ladder.is_passed(story, case, rung):
+        done = case.entered if rung.account is None else case.happened
+        if rung.name in case.happened or ladder.is_passed(story, case, rung, done):
             continue
         if rung.account is not None:
             return rung if conditions.hold(story, case, rung) else None

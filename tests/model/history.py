@@ -16,6 +16,7 @@ Data = dict[str, Any]
 P = ParamSpec("P")
 R = TypeVar("R")
 FAILED, SUCCEEDED, SIGNALS = "payment.failed", "payment.succeeded", "dunning.signals"
+CUSTOMER_FIELDS = ("name", "email", "phone", "locale", "timezone", "country", "postal_address")
 ENDING_SIGNALS = {"invoice.voided": "voided", "case.closed": "closed"}
 
 
@@ -183,9 +184,11 @@ class History:
 
     @remembered
     def is_erased(self) -> bool:
-        """0003, rule 29: there is nobody to write to, until an event dated later names somebody."""
+        """0003, rule 29: there is nobody to write to, until an event dated later says more of somebody than an id."""
         erased_at = self.erased_at()
-        return erased_at is not None and self.newest_since(erased_at, "customer") is None
+        return erased_at is not None and all(
+            self.newest_since(erased_at, "customer", name) is None for name in CUSTOMER_FIELDS
+        )
 
     @remembered
     def tags(self) -> set[str]:

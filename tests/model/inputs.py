@@ -79,7 +79,7 @@ def settle(story: Story, invoice: str, fact: Fact, now: datetime) -> None:
     else:
         case.failures = live
         if fact.kind == FAILED and fact in live:
-            retries.failure_read(story, case, fact, now)
+            retries.failure_read(story, case, fact, fact.request, now)
         elif fact.kind == "payment.succeeded":
             retries.part_paid(story, case, fact, now)
 
@@ -142,8 +142,8 @@ def open_new(story: Story, invoice: str, number: int, live: list[Fact], fact: Fa
     case = new_case(story, invoice, number, live, policy)
     for former in [one for one in story.cases if one.invoice == invoice and one is not case][-1:]:
         case.spent_order, case.spent_update = former.spent_order, former.spent_update
-    for one in live:
-        retries.failure_read(story, case, one, now)
+    for one in live:  # 0003, rule 7: what one answered in the former case is no part of this one
+        retries.failure_read(story, case, one, None, now)
 
 
 def new_case(story: Story, invoice: str, number: int, live: list[Fact], policy: Policy) -> Case:
@@ -186,16 +186,11 @@ def open_next(
         carry(case, was)
         old.entered, old.sendings = [], []
     else:
-        kept = [one.fact for one in was.attempts if one.fact is not None and is_among(one.fact, live)]
-        case.attempts = [retries.attempt_of(replace(one, request=open_only(one, request))) for one in kept]
+        kept = [one.fact for one in was.attempts if one.fact in live]
+        case.attempts = [retries.attempt_of(one, open_only(one, request)) for one in kept]
         case.used_after = 1 if request is not None and request.kind == "after" else 0
         case.used_technical = 1 if request is not None and request.kind == "technical" else 0
     publish_stages(story, case, was, carried, now)
-
-
-def is_among(fact: Fact, facts: list[Fact]) -> bool:
-    """Also as another reading of the same input (see `open_only`)."""
-    return any(one.data is fact.data for one in facts)
 
 
 def open_only(fact: Fact, request: Request | None) -> Request | None:
@@ -239,7 +234,7 @@ def undone(story: Story, fact: Fact, now: datetime) -> bool:
     if ending:
         story.transition(now, case, "account", "active", ending_reason(fact))
         return True
-    later = [one for one in case.failures if one.own_at > fact.own_at]
+    later = [one for one in case.failures if one.own_at > max(closings(story, case.invoice))]
     was = replace(case)
     close(story, case, paid_reason(fact), now)
     if later:

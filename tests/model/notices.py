@@ -72,7 +72,7 @@ def due_rungs(story: Story, case: Case, now: datetime) -> list[Rung]:
     (33). Rule 37: while the account is terminated, up to the first warning or account rung."""
     found = []
     for rung in case.policy.ladder:
-        if rung.name in case.entered or ladder.is_passed(story, case, rung):
+        if rung.name in case.entered or ladder.is_passed(story, case, rung, case.entered):
             continue
         stopped = story.terminated is not None and (rung.account is not None or case.policy.is_warning(rung))
         if rung.restricts:
@@ -89,7 +89,7 @@ def due(story: Story, case: Case, now: datetime) -> datetime | None:
     moments = []
     if case.closed is None:
         for rung in case.policy.ladder:
-            if rung.name in case.entered or ladder.is_passed(story, case, rung):
+            if rung.name in case.entered or ladder.is_passed(story, case, rung, case.entered):
                 continue
             stopped = story.terminated is not None and (rung.account is not None or case.policy.is_warning(rung))
             if rung.restricts:
@@ -260,7 +260,7 @@ def rung_still_counts(story: Story, case: Case, warning: Rung) -> bool:
     """Rule 25: a bounce after the rung has happened changes nothing; rule 37: nor does one while the account is
     terminated."""
     return story.terminated is None and any(
-        other.name not in case.happened and not ladder.is_passed(story, case, other)
+        other.name not in case.happened and not ladder.is_passed(story, case, other, case.entered)
         for other in case.policy.ladder
         if other.warned_by == warning.name
     )
@@ -332,7 +332,9 @@ def again_at(story: Story, case: Case, warning: Rung) -> datetime | None:
     to_come = [
         one
         for one in case.policy.ladder
-        if one.warned_by == warning.name and one.name not in case.happened and not ladder.is_passed(story, case, one)
+        if one.warned_by == warning.name
+        and one.name not in case.happened
+        and not ladder.is_passed(story, case, one, case.entered)
     ]
     if delivered_at is None or not to_come:
         return None
@@ -378,7 +380,8 @@ def erase(story: Story, now: datetime) -> None:
     again."""
     for case in story.cases:
         for sending in list(case.sendings):
-            if sending.state == "waiting" and story.history.is_erased():
+            gone = story.history.erased_at() is not None and address(story, sending.channel) is None
+            if sending.state == "waiting" and gone:
                 sending.state, sending.ended_at = "suppressed", now
                 story.result(now, case, sending.rung, sending.channel, "suppressed", "erased")
                 follow(story, case, sending, now)

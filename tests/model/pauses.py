@@ -20,19 +20,20 @@ class Rest(NamedTuple):
 @remembered
 def rests(story: Story, invoice: str) -> list[Rest]:
     """0003, rule 27: they are the invoice's, whatever its cases do. Where some overlap the time counts once."""
-    found = [
-        one
-        for fact in story.history.facts
-        if (one := rest_of(story, fact, invoice)) is not None and (one.end is None or one.end > one.start)
-    ]
     joined: list[Rest] = []
-    for one in sorted(found, key=lambda each: each.start):
+    for one in sorted((one for _, one in single(story, invoice)), key=lambda each: each.start):
         last = joined[-1] if joined else None
         if last is None or (last.end is not None and last.end < one.start):
             joined.append(one)
         elif last.end is not None:
             joined[-1] = Rest(last.start, None if one.end is None else max(last.end, one.end))
     return joined
+
+
+def single(story: Story, invoice: str) -> list[tuple[Fact, Rest]]:
+    """Each by itself, with the signal that begins it; those that end where they begin are none."""
+    found = [(fact, rest_of(story, fact, invoice)) for fact in story.history.facts]
+    return [(fact, one) for fact, one in found if one is not None and (one.end is None or one.end > one.start)]
 
 
 def rest_of(story: Story, fact: Fact, invoice: str) -> Rest | None:
@@ -75,12 +76,10 @@ def resting(story: Story, invoice: str, now: datetime) -> bool:
 
 
 def reason(story: Story, invoice: str, now: datetime) -> str:
-    """`paused` or `disputed`, by what began the rest."""
-    begun = [one for one in rests(story, invoice) if one.start <= now]
-    first = max(begun, default=None, key=lambda one: one.start)
-    disputes = [one.own_at for one in story.history.of(invoice, "dispute.opened")]
-    pauses = [one.own_at for one in story.history.of_kind("case.paused") if one.invoice in (invoice, None)]
-    return "disputed" if first is not None and first.start in disputes and first.start not in pauses else "paused"
+    """`paused` or `disputed`, by what began the rest; 0003, rule 27: of both at one instant, the dispute."""
+    start = max((one.start for one in rests(story, invoice) if one.start <= now), default=None)
+    began = {fact.kind for fact, one in single(story, invoice) if one.start == start}
+    return "disputed" if "dispute.opened" in began else "paused"
 
 
 def free_at(story: Story, invoice: str, moment: datetime | None) -> datetime | None:

@@ -16,13 +16,14 @@ UNFINISHED = ("scheduled", "requested", "waiting_for_customer", "paused")
 NO_CURE = ("hard", "needs_customer")
 
 
-def attempt_of(failure: Fact) -> Attempt:
-    """0003, rule 18: a decline that does not say what was charged is of the method of the request that it answers, and
-    an answer with our request's own method is no newer word on the method than the request."""
-    data, request = failure.data, failure.request
+def attempt_of(failure: Fact, request: Request | None) -> Attempt:
+    """`request` is what it answers in its case. 0003, rule 18: a decline that does not say what was charged is of the
+    method of the request that it answers, of a former case too, and an answer with our request's own method is no newer
+    word on the method than the request."""
+    data = failure.data
     method, method_at = data.get("payment_method"), failure.own_at
-    if method is None and request is not None:
-        method = request.method
+    if method is None and failure.request is not None:
+        method = failure.request.method
     if request is not None and method_key(method) == method_key(request.method):
         method_at = min(method_at, request.method_at or request.asked_at)
     named = data.get("payment_method") is not None
@@ -32,15 +33,14 @@ def attempt_of(failure: Fact) -> Attempt:
     return found
 
 
-def failure_read(story: Story, case: Case, fact: Fact, now: datetime) -> None:
-    """A failure of the open case."""
+def failure_read(story: Story, case: Case, fact: Fact, answered: Request | None, now: datetime) -> None:
+    """A failure of the open case, and which of its requests it answers."""
     if fact.data["failure"]["code"] == OVERDUE or not case.policy.has_retries:  # rule 21
         return
     request = case.open_request
     if request is not None and fact.own_at >= request.not_after and fact.own_at > request.asked_at:
         time_out(case, request)
-    attempt = attempt_of(fact)
-    answered = fact.request
+    attempt = attempt_of(fact, answered)
     if answered is not None and answered.state == "rested":
         attempt.late = fact.own_at >= answered.not_after
         if not attempt.late:  # rule 15: else it changes class and method only
@@ -51,7 +51,7 @@ def failure_read(story: Story, case: Case, fact: Fact, now: datetime) -> None:
             if other.timed_out == answered.retry_id:
                 other.decline_class, other.method = attempt.decline_class, attempt.method
     elif answered is not None:
-        answered.state, case.answered_at = "answered", fact.own_at
+        answered.state, case.answered_at = "answered", max(fact.own_at, answered.asked_at)  # 0003, rule 15
     case.attempts.append(attempt)
     go_on(story, case, now)
 
@@ -61,7 +61,7 @@ def part_paid(story: Story, case: Case, fact: Fact, now: datetime) -> None:
     request = fact.request
     if request is None or request.state != "open":
         return
-    request.state, case.answered_at = "answered", fact.own_at
+    request.state, case.answered_at = "answered", max(fact.own_at, request.asked_at)
     case.attempts.append(Attempt((fact.own_at, 1, 0, ""), "soft", request.method, None, {}))
     go_on(story, case, now)
 
@@ -89,7 +89,7 @@ def count(case: Case, request: Request, by: int) -> None:
 
 def charged_after_all(case: Case, request: Request, at: datetime) -> None:
     """0003, rule 27: it had been charged before the pause revoked it, and uses up what it had used up."""
-    request.state, case.answered_at = "answered", at
+    request.state, case.answered_at = "answered", max(at, request.asked_at)
     count(case, request, 1)
 
 
@@ -111,8 +111,9 @@ def is_hard(fact: Fact) -> bool:
 
 
 def is_first_refusal(story: Story, fact: Fact) -> bool:
-    """Whether it says something new of its method: refused, or refused earlier than known."""
-    return refused_method(fact) not in {
+    """Whether it says something new of a method: refused, or refused earlier than known."""
+    method = refused_method(fact)
+    return method is not None and method not in {
         refused_method(one) for one in story.history.facts if was_refused_before(one, fact)
     }
 

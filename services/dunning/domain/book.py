@@ -68,6 +68,7 @@ class Book:
     terminated_at: datetime | None = None  # until the account is reinstated (rule 37)
     remaining: Remaining | None = None  # the latest-dated word on what is left
     highest_attempt: int = 0  # seen or requested, over all cases of the invoice (rules 7 and 15)
+    owed_minor: int | None = None  # on failures that were paid while the account was terminated (rule 37)
     marks: list[Mark] = field(default_factory=list)  # pauses, disputes and extensions, those of the account too (27)
 
     @property
@@ -84,6 +85,8 @@ class Book:
     def amount_minor(self) -> int:
         """What is owed on the open case (rule 11), in the currency's minor unit."""
         if not self.attempts:
+            if self.owed_minor is not None:
+                return self.owed_minor
             return self.remaining.amount_minor if self.remaining else 0
         first = self.attempts[0]
         if self.remaining and self.remaining.at >= first.failed_at:
@@ -102,6 +105,7 @@ class Book:
 
     def add(self, attempt: Attempt) -> None:
         """Enter a failure where its time puts it."""
+        self.owed_minor = None
         self.attempts.append(attempt)
         self.attempts.sort(key=lambda known: (known.failed_at, known.number, known.payment_id))
         if len(self.attempts) > ATTEMPTS_MAX:
@@ -117,7 +121,13 @@ class Book:
         return self.amount_minor != before
 
     def settle(self, at: datetime) -> list[Attempt]:
-        """A closing at an instant: takes the settled attempts off and returns the later ones, which stay unpaid."""
+        """A closing at an instant: takes the settled attempts off and returns the later ones, which stay unpaid.
+
+        While the account is terminated a payment moves nothing, so what the case owed is kept: an earlier closing
+        that is read later undoes the termination and says it.
+        """
+        if self.terminated_at is not None and self.attempts:
+            self.owed_minor = self.amount_minor
         self.closings += 1
         self.closed_until = max(self.closed_until or at, at)
         until = self.closed_until

@@ -10,6 +10,7 @@ from tests.builders import (
     NEEDS_CUSTOMER,
     SOFT,
     TECHNICAL,
+    VISA,
     Story,
     failed,
     instant,
@@ -277,3 +278,15 @@ def test_a_new_method_after_the_window_is_charged_with_its_whole_time() -> None:
     request = story.until("03-20 10:00").outputs(RetryRequested)[0]
 
     assert (request.not_before, request.not_after) == (instant("03-20 10:00"), instant("03-21 10:00"))
+
+
+def test_a_failure_that_answers_a_request_of_the_case_before_is_one_like_any_other_in_the_next() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00"), paid("03-03 12:00"), new_card("03-05 10:00"))
+    story.reads(failed("03-10 10:00", attempt_number=2))  # the debit that we asked for comes back
+    story.at("03-10 12:00", failed("03-08 10:00", attempt_number=3, payment_id="pay_2", initiated_by="customer"))
+
+    assert story.until("03-11 10:00").since("03-10", "retry") == [
+        "03-10 10:00 retry in_1 none>scheduled",
+        "03-11 10:00 retry in_1 scheduled>requested",
+    ]
+    assert story.outputs(RetryRequested)[-1].payment_method_id == VISA.id

@@ -448,3 +448,16 @@ def test_a_method_that_is_charged_again_after_an_answer_was_not_the_present_one_
         story.until("04-01 00:00").lines("retry", "charge")[-1]
         == "03-04 10:00 retry in_1 requested>waiting_for_customer"
     )
+
+
+def test_an_answer_dated_before_its_request_ends_it_as_of_the_request() -> None:
+    story = Story(only_retries(after=["1d"])).reads(failed("03-02 10:00"))
+    story.reads(failed("03-03 10:05", attempt_number=2), failed("03-05 10:00", attempt_number=3, failure=TECHNICAL))
+    story.reads(signal("retry.now", "03-05 10:05")).at("03-05 10:06", failed("03-05 09:59", attempt_number=4))
+
+    assert story.until("03-05 10:10").since("03-05", "retry") == [
+        "03-05 10:05 retry in_1 exhausted>scheduled",
+        "03-05 10:05 retry in_1 scheduled>requested",
+        "03-05 10:06 retry in_1 requested>scheduled",
+        "03-05 10:10 retry in_1 scheduled>requested",
+    ]

@@ -465,3 +465,10 @@ def test_methods_and_declines_are_heard_while_paused() -> None:
     story.until("03-06 13:00")
 
     assert story.lines("charge") == ["03-06 12:00 charge in_1 #3 4900 EUR"]
+
+
+def test_of_a_pause_and_a_dispute_that_begin_at_one_instant_the_dispute_is_the_reason() -> None:
+    for both in permutations((paused("03-03 10:00"), disputed("03-03 10:00"))):
+        story = Story(only_retries()).reads(*both).at("03-04 10:00", FIRST).until("03-04 10:00")
+
+        assert retry_moves(story) == [("none>paused", "disputed")]

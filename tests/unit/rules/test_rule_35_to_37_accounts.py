@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from account_enforcement.case import OPEN_CASES_LISTED_MAX, EnforcedAccount
@@ -9,7 +10,7 @@ from account_enforcement.decide import AccountTrack
 from dunning.contracts.encode import encode
 from dunning.contracts.topics import MESSAGE_BYTES_MAX
 from dunning.domain import ids
-from dunning.domain.events import AccountStatus, NoticeResult, Owed, StageChanged, TimerDue
+from dunning.domain.events import AccountStatus, Input, NoticeResult, Owed, StageChanged, TimerDue
 from tests.builders import (
     HARD,
     LADDER,
@@ -150,6 +151,14 @@ def test_an_earlier_dated_payment_undoes_a_termination() -> None:
         "03-12 10:00 account in_1 terminated>active",
         "03-12 10:00 status acc_1 terminated>active",
     ]
+
+
+@pytest.mark.parametrize("closing", [paid("03-09 10:00"), signal("invoice.voided", "03-09 10:00")])
+def test_an_undone_termination_tells_what_was_owed_also_where_the_invoice_was_paid_meanwhile(closing: Input) -> None:
+    story = accounts().reads(FIRST, paid("03-11 10:00")).at("03-12 10:00", closing).until("04-01 00:00")
+
+    undone = [each for each in story.outputs(StageChanged) if each.from_stage == "terminated"]
+    assert [(each.to_stage, each.amount_minor) for each in undone] == [("active", 4900)]
 
 
 def test_a_payment_at_the_instant_of_termination_or_later_does_not_undo_it() -> None:
@@ -320,3 +329,16 @@ def test_a_late_restriction_does_not_bring_back_the_rungs_that_a_reinstatement_p
     story.at("03-10 10:00", FIRST).until("04-01 00:00")
 
     assert story.lines() == ["03-10 10:00 account in_1 active>restricted", "03-10 10:00 status acc_1 active>restricted"]
+
+
+def test_a_rung_that_was_passed_does_not_come_behind_a_later_one_when_the_ladder_moves() -> None:
+    ladder = [a_notice("one", "0d"), a_notice("two", "2d"), a_notice("three", "4d")]
+    story = Story(a_policy(ladder=ladder, retries=None, anchor="due_date"))
+    story.reads(signal("account.reinstated", "03-03 00:00")).at("03-03 12:00", FIRST)
+
+    story.reads(failed("03-05 10:00", attempt_number=2, due_at=instant("03-04 00:00"))).until("04-01 00:00")
+
+    assert story.lines("notice") == [
+        "03-04 10:00 notice two email sent",
+        "03-08 00:00 notice three email sent",
+    ]
