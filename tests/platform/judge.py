@@ -5,25 +5,20 @@ where nothing was away for long and no mail's fate is unknown, every case must h
 """
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from dunning.contracts.topics import NOTICE_RESULT, STAGE_CHANGED, TOPICS, outputs_of_services
-from dunning.domain.events import Failure, PaymentFailed, PaymentMethod, RetryRequested
+from dunning.domain.words import Track as TrackName
 from dunning.runtime.store import TopicPartition
-from dunning_cli.simulation.lines import InputLine
-from dunning_cli.simulation.processor import Answer, fail, succeed
-from dunning_cli.simulation.simulate import Simulation
 from dunning_verifier import verify
 from dunning_verifier.history import History
 from dunning_verifier.policy_file import Policies
 from dunning_verifier.values import Record, Where
-from tests.platform.scenario import PARTITIONS, Scenario, loaded
+from tests.platform.reference import Reference, stages_at_once, stages_of
+from tests.platform.scenario import PARTITIONS
 from tests.platform.world import World
-
-Stages = dict[tuple[str, str], list[str]]  # by case and track
 
 
 def judge(world: World) -> list[str]:
@@ -100,37 +95,12 @@ def _has_unknown_notice(records: list[Record]) -> bool:
     )
 
 
-class _Scripted:
-    """The scenario's answers, given at once."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        self._answers = scenario.answers
-
-    def answer(self, request: RetryRequested, last: PaymentFailed, method: PaymentMethod | None) -> Answer | None:
-        told = self._answers.get((request.invoice_id, request.attempt_number))
-        if told is None:
-            return None
-        return succeed(request, method) if told == "paid" else fail(request, Failure(told), last, method)
-
-
 def _as_the_reference_says(world: World, records: list[Record]) -> Iterator[str]:
-    scenario = world.scenario
-    lines = [
-        InputLine(number, sent.at, sent.topic, sent.value)
-        for number, sent in enumerate(scenario.sent, 1)
-        if not sent.poison
-    ]
-    simulation = Simulation(loaded(scenario.policy), _Scripted(scenario))
-    said = [json.loads(line.text) for line in simulation.run(lines, scenario.until).lines]
-    expected = _stages(line["data"] for line in said if line["topic"] == STAGE_CHANGED)
-    real = _stages(json.loads(record.value or b"") for record in records if record.where.topic == STAGE_CHANGED)
-    for key in sorted(expected.keys() | real.keys()):
-        if expected.get(key) != real.get(key):
-            yield f"{key[1]} of case {key[0]} went {real.get(key)}, the reference {expected.get(key)}"
-
-
-def _stages(moves: Any) -> Stages:
-    found: Stages = defaultdict(list)
-    for move in moves:
-        found[move["case_id"], move["track"]].append(move["to_stage"])
-    return dict(found)
+    expected = Reference(world.scenario).stages()
+    real = stages_of(json.loads(record.value or b"") for record in records if record.where.topic == STAGE_CHANGED)
+    wrong = [key for key in sorted(expected.keys() | real.keys()) if expected.get(key) != real.get(key)]
+    at_once = stages_at_once(world.scenario) if wrong else {}
+    for case, track in wrong:
+        went = real.get((case, track))
+        if track == TrackName.RETRY or went != at_once.get((case, track)):
+            yield f"{track} of case {case} went {went}, the reference {expected.get((case, track))}"

@@ -37,6 +37,24 @@ class Process:
         self.ends: list[Callable[[], None]] = []  # what the outside notices of its death at once
         self.freezes: list[Callable[[], None]] = []  # what begins to run out while it hangs
         self._kept: list[asyncio.Handle] = []
+        self._resting: list[asyncio.Future[None]] = []
+
+    async def rest(self, seconds: float) -> None:
+        """Sleep for so long, or until somebody rings."""
+        loop = asyncio.get_running_loop()
+        rung: asyncio.Future[None] = loop.create_future()
+        self._resting.append(rung)
+        timer = loop.call_later(seconds, _ring, rung)
+        try:
+            await rung
+        finally:
+            timer.cancel()
+
+    def ring(self) -> None:
+        """Whoever rests goes on."""
+        resting, self._resting = self._resting, []
+        for rung in resting:
+            _ring(rung)
 
     def keep(self, handle: asyncio.Handle) -> None:
         """For when it goes on."""
@@ -70,6 +88,11 @@ class Process:
         return loop.create_task(coroutine, context=context)
 
 
+def _ring(rung: "asyncio.Future[None]") -> None:
+    if not rung.done():
+        rung.set_result(None)
+
+
 PRESENT: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
 
 
@@ -101,6 +124,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         super().__init__()
         _Task.numbers = iter(range(1, 1 << 62))
         self._now = 0.0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []  # by time, then in the order in which they came
+        self._numbers = iter(range(1, 1 << 62))
         self.steps = 0
         self.set_task_factory(_make_task)  # type: ignore[arg-type]  # named arguments come one by one
         self.set_exception_handler(lambda loop, context: None)
@@ -108,33 +133,57 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._now
 
+    def call_soon(  # type: ignore[override]  # its callback takes what is given; so does that of `call_at`
+        self, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)  # type: ignore[attr-defined]
+        return handle
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._timers, (when, next(self._numbers), timer))
+        return timer
+
+    def bury(self) -> None:
+        """Nothing of what is still under way ever runs."""
+        self._ready.clear()  # type: ignore[attr-defined]
+        self._timers.clear()
+        self.close()
+
     def run_again(self, handles: list[asyncio.Handle]) -> None:
         """What a thawed process had under way."""
         self._ready.extend(handles)  # type: ignore[attr-defined]
 
     def _run_once(self) -> None:
-        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
+        ready, timers = self._ready, self._timers  # type: ignore[attr-defined]
         if not ready:
-            while scheduled and scheduled[0]._cancelled:
-                heapq.heappop(scheduled)._scheduled = False
-            if not scheduled:
+            while timers and timers[0][2]._cancelled:
+                heapq.heappop(timers)
+            if not timers:
                 raise NothingLeftToDo
-            self._now = max(self._now, scheduled[0]._when)
-        while scheduled and scheduled[0]._when <= self._now:
-            timer = heapq.heappop(scheduled)
-            timer._scheduled = False
-            ready.append(timer)
+            self._now = max(self._now, timers[0][0])
+        while timers and timers[0][0] <= self._now:
+            ready.append(heapq.heappop(timers)[2])
         for _ in range(len(ready)):
             handle = ready.popleft()
             if handle._cancelled:
                 continue
-            process = handle._context.get(PRESENT)
+            context = handle._context
+            process = context.get(PRESENT)
             if process is not None and process.life is not Life.RUNS:
                 if process.life is Life.FROZEN:
                     process.keep(handle)
                 continue
             self.steps += 1
-            handle._run()
+            try:
+                context.run(handle._callback, *handle._args)
+            except (SystemExit, KeyboardInterrupt, NothingLeftToDo):
+                raise
+            except BaseException:  # noqa: BLE001 - a callback of somebody who died
+                continue
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """They are passed over when their time comes."""

@@ -8,10 +8,23 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from dunning.runtime import read_through
 from tests.platform.loop import PRESENT, Process
 
 # Whoever waits for news is woken by it here, so a look at nothing new costs time and shows nothing.
-_PATIENCE: dict[str, Any] = {"_LANE_WAIT_MS": 3000, "LOOK_SECONDS": 60.0}
+_PATIENCE: dict[str, Any] = {"_LANE_WAIT_MS": 3000, "LOOK_SECONDS": 60.0, "_HINT_SECONDS": 5.0}
+
+
+class _Asyncio:
+    """`asyncio` for a module that looks from time to time: the world rings when there is something to see."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, seconds: float) -> None:
+        process = PRESENT.get()
+        assert process is not None
+        await process.rest(seconds)
 
 
 @contextmanager
@@ -43,7 +56,7 @@ def simulated(
                     former.append((module, attribute, vars(module)[attribute]))
                     setattr(module, attribute, value)
     try:
-        with patch.object(asyncio, "wait_for", wait_for):
+        with patch.object(asyncio, "wait_for", wait_for), patch.object(read_through, "asyncio", _Asyncio()):
             yield
     finally:
         for module, attribute, value in former:

@@ -53,15 +53,9 @@ def play(seed: int, tell: Callable[[str], None] | None = None) -> Run:
     finally:
         events = sum(world.log.end(at) for at in world.log.partitions)
         steps = loop.steps
-        _bury(loop)
+        loop.bury()
         gc.enable()
     return Run(seed, wrong, faults.counts, steps, events)
-
-
-def _bury(loop: SimulatedLoop) -> None:
-    loop._ready.clear()  # type: ignore[attr-defined]
-    loop._scheduled.clear()  # type: ignore[attr-defined]
-    loop.close()
 
 
 def be_quiet() -> None:

@@ -82,7 +82,6 @@ class _Writer:
     rng: random.Random
     starts_at: datetime
     sent: list[Sent] = field(default_factory=list)
-    new_cards: set[str] = field(default_factory=set)  # the accounts that get one
 
     def moment(self, days: float) -> datetime:
         """Never on a date of anything else."""
@@ -130,7 +129,6 @@ def scenario(rng: random.Random, min_poison: int = 0) -> Scenario:
     for account in accounts:
         for number in range(rng.choice([1, 1, 2])):
             _invoice(writer, account, f"in_{account}_{number}", answers)
-    _answer_all_of(writer.new_cards, answers)
     for _ in range(max(min_poison, rng.choice([0, 0, 1, 2]))):
         poison = rng.choice(POISON)
         topic = rng.choice([FAILED, SUCCEEDED, SIGNALS])
@@ -165,18 +163,7 @@ def _invoice(writer: _Writer, account: str, invoice: str, answers: dict[tuple[st
         writer.send(SUCCEEDED, account, partly_at, success(account, invoice, partly_at, 1900))
     for _ in range(rng.choice([0, 0, 1])):
         at = writer.moment(6)
-        signal = _signal(rng, account, invoice, at)
-        writer.send(SIGNALS, account, at, signal)
-        if signal["kind"] == "payment_method.updated":
-            writer.new_cards.add(account)
-
-
-def _answer_all_of(accounts: set[str], answers: dict[tuple[str, int], str | None]) -> None:
-    """Where a new card waits for the end of a charge that nobody answers, the reference charges it in the very instant
-    of the time-out, and which failure is the later one then is anybody's guess."""
-    for (invoice, attempt), answer in answers.items():
-        if answer is None and invoice.removeprefix("in_").rpartition("_")[0] in accounts:
-            answers[invoice, attempt] = "do_not_honor"
+        writer.send(SIGNALS, account, at, _signal(rng, account, invoice, at))
 
 
 def _signal(rng: random.Random, account: str, invoice: str, at: datetime) -> Data:

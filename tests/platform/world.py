@@ -30,7 +30,6 @@ from dunning.runtime.broker_log import KAFKA_TROUBLES, BrokerLog
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.health import Health
 from dunning.runtime.instance import Instance
-from dunning.runtime.metrics import Metrics
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.problem import Problem
 from dunning.runtime.service import Begin, Service
@@ -49,12 +48,14 @@ from tests.platform.database import Database, SimulatedShardLocks
 from tests.platform.faults import OUTSIDE, Faults, Way
 from tests.platform.late_news import bring_news
 from tests.platform.loop import Life, Process, SimulatedLoop
-from tests.platform.scenario import FAILED, PARTITIONS, SUCCEEDED, Scenario, Sent, card_of, failure, loaded, success
+from tests.platform.payments import answer
+from tests.platform.scenario import PARTITIONS, Scenario, Sent, loaded
 
 SHARDS = 2
 PATIENCE_SECONDS = 150.0  # for faults to pass by themselves; then they are healed
 HEALED_PATIENCE_SECONDS = 400.0
 TICK_SECONDS = 0.15
+_RING_SECONDS = 0.06
 SESSION_SECONDS = 3.0  # less than a broker grants: everything that lasts is short here, for it is waited for
 SETTINGS = load_settings(
     Settings,
@@ -64,10 +65,10 @@ SETTINGS = load_settings(
     kafka_metadata_max_age_seconds=1e9,
     lanes=2,
     batch_records=4,
-    timer_poll_seconds=0.4,
-    read_through_seconds=0.4,
-    outbox_poll_seconds=1,
-    errand_poll_seconds=1,
+    timer_poll_seconds=2,  # and whenever something is due
+    read_through_seconds=2,
+    outbox_poll_seconds=2,
+    errand_poll_seconds=2,
     errand_lease_seconds=10,
     errand_pause_seconds=2,
     replay_poll_seconds=600,
@@ -98,14 +99,30 @@ def service_of(name: str, policy: int) -> Service[Any]:
             return account_enforcement(shelf, start)
 
 
-@cache
-def _metrics(name: str) -> Metrics:
-    return Metrics(name)
+def _look_at_what_is_due(instance: Instance[Any]) -> None:
+    for part in (instance.timers, instance.errands):
+        if part is not None:
+            part._woken.set()
 
 
 @cache
 def _settings(instance: str) -> Settings:
     return SETTINGS.model_copy(update={"instance_id": instance, "kafka_session_timeout_seconds": SESSION_SECONDS})
+
+
+class _NoMetrics:
+    """Counters of whatever name that count nothing: nobody looks at them here."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self
+
+    def labels(self, *given: Any) -> Any:
+        return self
+
+    def count(self, *given: Any) -> None:
+        """Nothing."""
+
+    inc = dec = set = observe = remove = set_function = begin_at_zero = count
 
 
 class Clocks:
@@ -197,6 +214,7 @@ class World:
             self.clocks.jump(next_at)
             self._send_what_is_due()
             self._wake()
+            self._ring()
         self.faults.heal()
         for slot in self.slots:
             slot.skew_seconds = 0.0
@@ -259,6 +277,7 @@ class World:
             self._send_what_is_due()
             if self._rests():
                 return True
+            self._ring()
             self._make_trouble()
             if self.loop.time() > patience_until:
                 if self.faults.left or self.faults.ambush.left or any(slot.skew_seconds for slot in self.slots):
@@ -297,6 +316,24 @@ class World:
                     if stored < self.log.end(at) and self.log.read(at, stored, 1, committed=False)[0]:
                         return f"{name} has not read {topic}[{number}] from {stored} on"
         return None
+
+    def _ring(self) -> None:
+        """Those for whom something is due look sooner or later, and need not do so all the time."""
+        now = self.clocks.now()
+        for slot in self.slots:
+            process, instance = slot.process, slot.instance
+            if process is None or instance is None or not self._has_something_due(slot.service, now):
+                continue
+            looks = self.rng.random() * _RING_SECONDS
+            self.loop.call_later(looks, process.ring, context=OUTSIDE)
+            self.loop.call_later(
+                looks + self.rng.random() * _RING_SECONDS, _look_at_what_is_due, instance, context=OUTSIDE
+            )
+
+    def _has_something_due(self, service: str, now: datetime) -> bool:
+        tables = self.databases[service].store._tables
+        due = tables.cases._due
+        return bool(due and due[0].due_at <= now) or any(row.due_at <= now for row in tables.errands.values())
 
     # -- trouble that strikes whole servers and hosts
 
@@ -376,7 +413,7 @@ class World:
             host=lambda: self.clocks.now() + timedelta(seconds=slot.skew_seconds),
             monotonic=self.clocks.seconds,
         )
-        metrics = _metrics(slot.service)
+        metrics: Any = _NoMetrics()
         while True:
             try:
                 async with BrokerLog(settings, service.topics, clients) as log:
@@ -432,31 +469,14 @@ class World:
 
     def _answer(self, request: dict[str, Any]) -> None:
         now = self.clocks.now()
-        answer = self.scenario.answers.get((request["invoice_id"], request["attempt_number"]))
-        if answer is None or now >= datetime.fromisoformat(request["not_after"]):
+        said = answer(self.scenario, request, now)
+        if said is None:
             return
-        more = {"retry_id": request["retry_id"], "payment_method": _card(request)}
-        account, invoice, attempt = request["account_id"], request["invoice_id"], request["attempt_number"]
-        amount = request["amount_minor"]
-        if answer == "paid":
-            topic = SUCCEEDED
-            body = success(account, invoice, now, 0, attempt_number=attempt, **more)
-        else:
-            topic = FAILED
-            body = failure(account, invoice, attempt, now, answer, **more)
-            body["invoice"]["amount_due_minor"] = amount
-        body |= {"payment_id": request["payment_id"], "amount_minor": amount}
-        outcome = "succeeded" if answer == "paid" else "failed"
-        self.charges.append(
-            Charge(len(self.charges) + 1, request["retry_id"], invoice, now, outcome, amount, request["currency"])
-        )
-        sent = Sent(now, topic, sum(account.encode()) % PARTITIONS, account, json.dumps(body).encode())
+        account, invoice = request["account_id"], request["invoice_id"]
+        charge_id, amount, currency = len(self.charges) + 1, request["amount_minor"], request["currency"]
+        self.charges.append(Charge(charge_id, request["retry_id"], invoice, now, said.outcome, amount, currency))
+        partition = sum(account.encode()) % PARTITIONS
+        sent = Sent(now, said.topic, partition, account, json.dumps(said.body).encode())
         self.send(sent)
         if self.rng.random() < 0.1:
-            self.send(Sent(now, topic, self.rng.randrange(PARTITIONS), account, sent.value, again=True))
-
-
-def _card(request: dict[str, Any]) -> dict[str, Any]:
-    """What was asked to be charged."""
-    account, _, which = (request["payment_method_id"] or "").partition("/")
-    return card_of(account or request["account_id"], which or "first")
+            self.send(Sent(now, said.topic, self.rng.randrange(PARTITIONS), account, sent.value, again=True))
