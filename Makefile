@@ -30,12 +30,12 @@ down: $(INSTALLED) ## Stop what `dunning up` left running; the data stays
 	@$(BIN)/dunning down
 
 test: $(INSTALLED) ## Run every test, those on a real Kafka and PostgreSQL included
-	@mkdir -p build  # the end-to-end tests follow the real clock and mostly wait: what needs no server runs behind them
-	@nice -n 19 $(BIN)/python -m pytest $(NO_SERVER) > build/tests.log 2>&1 & behind=$$!; \
-		$(BIN)/python -m pytest tests/e2e; live=$$?; \
-		echo 'Waiting for the tests without servers'; wait $$behind; quiet=$$?; cat build/tests.log; \
-		test $$live -eq 0 -a $$quiet -eq 0
-	@$(BIN)/python -m pytest $(SERVERS) -n 2 --dist loadfile --no-loadscope-reorder
+	@mkdir -p build  # the end-to-end tests follow the real clock and mostly wait: all others run behind them
+	@nice -n 10 $(BIN)/python -m pytest $(NO_SERVER) $(SERVERS) -n 2 --dist loadfile --no-loadscope-reorder --durations=20 \
+		> build/tests.log 2>&1 & behind=$$!; \
+		$(BIN)/python -m pytest tests/e2e --durations=20; live=$$?; \
+		echo 'Waiting for the other tests'; wait $$behind; others=$$?; cat build/tests.log; \
+		test $$live -eq 0 -a $$others -eq 0
 
 check: $(INSTALLED) ## Formatter, linter, types, import rules, generated files
 	$(BIN)/ruff format --check .

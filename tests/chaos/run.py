@@ -151,6 +151,7 @@ def _environment(servers: OwnStack, kafka: str, database_url: str) -> dict[str, 
         "DUNNING_START": LONG_AGO,
         "DUNNING_MAX_RESTRICTIONS_PER_DAY": "1000000",
         "DUNNING_KAFKA_SESSION_TIMEOUT_SECONDS": "6",
+        "DUNNING_START_TIMEOUT_SECONDS": "600",  # one outage may follow another
         **SETTINGS,
     }
 

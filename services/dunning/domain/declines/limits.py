@@ -4,12 +4,14 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 ANY_NETWORK = "any"
 UNSAID = "unsaid"  # stands among a limit's categories for attempts that did not say theirs
 _NO_LETTERS = re.compile(r"[\s_-]+")
 
 
+@lru_cache(maxsize=1024)  # the same few processors and networks with every event
 def letters(spelling: str) -> str:
     """A name as it is compared: senders differ in case, spaces and dashes."""
     return _NO_LETTERS.sub("", spelling.casefold())
