@@ -49,8 +49,8 @@ alerts: $(INSTALLED) ## Check Prometheus' alerts and run their unit tests; needs
 		case $$promtool in /*) ;; *) promtool=../../$$promtool ;; esac && \
 		$$promtool check config prometheus.yaml && $$promtool test rules alerts_test.yaml
 
-bench: $(INSTALLED) $(PEERS)/.installed ## Measure the throughput of the services and of the simulator
-	@$(BIN)/python -m tests.bench
+bench: $(INSTALLED) $(PEERS)/.installed ## Measure everything against its goals, two hours: ARGS='timers --quick'
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 chaos: $(INSTALLED) ## Let random faults strike the real platform: SEED=1 MINUTES=10
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)

@@ -1,198 +1,119 @@
-"""Measure the throughput of one service and of all three, beside one transaction per event and two stream processors;
-and of the simulator.
+"""Measure the services and the simulator on this machine, and print every figure beside its goal.
 
-Two baselines are the same service with batches of one record: the same decisions, tables and events, one transaction
-for each event, one at a time and eight at once. So their ratio shows what batching is worth here, and nothing else.
-Faust and Quix Streams (`tests/bench/peers`) do less than a service. The simulator's baseline is itself, in one process.
+Without a part all are measured, each in servers of its own. A rate is printed only where the outcome is what the input
+implies. Sizes are those of the goals; `--quick` takes so small ones that everything is over in a few minutes, which
+says that it works and nothing else.
 """
 
 import argparse
-import asyncio
 import json
 import logging
-import os
-import platform
-import statistics
-import subprocess
 import sys
-import tempfile
-import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from itertools import product
 from pathlib import Path
 
-from dunning.contracts.topics import ACCOUNT_ENFORCEMENT, NOTIFICATION_DISPATCHER, RETRY_SCHEDULER
-from dunning.runtime.migrate import migrate
-from dunning.runtime.settings import Settings, load_settings
-from dunning.runtime.topics import create_topics
-from tests import stack
-from tests.bench import simulation
-from tests.bench.load import write
-from tests.bench.measure import Measured, Wrong, measure, running
-from tests.bench.peers import PEERS, Peer, measure_peer
+from tests.bench.figures import Part, table
+from tests.bench.growth import measure_growth
+from tests.bench.latency import measure_latency
+from tests.bench.machine import described, machine
+from tests.bench.measure import Wrong
+from tests.bench.memory import measure_memory
+from tests.bench.restart import measure_restart
+from tests.bench.simulation import measure_lifetimes
+from tests.bench.throughput import measure_services
+from tests.bench.timers import measure_timers
 
-ALL = (RETRY_SCHEDULER, NOTIFICATION_DISPATCHER, ACCOUNT_ENFORCEMENT)
-SERVICES, SIMULATE = "services", "simulate"
-ONE_SERVICE, ALL_SERVICES = "one service", "all three services"
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One way of doing the job."""
-
-    name: str
-    services: tuple[str, ...]
-    events: int
-    settings: Mapping[str, str]
-
-
-def trials(events: int) -> list[Trial]:
-    """The baseline gets fewer events: it would take an hour otherwise."""
-    one_at_a_time = {"DUNNING_BATCH_RECORDS": "1", "DUNNING_LANES": "1"}
-    eight_at_a_time = {"DUNNING_BATCH_RECORDS": "1", "DUNNING_LANES": "8"}
-    return [
-        Trial("one transaction per event, one at a time", (RETRY_SCHEDULER,), max(500, events // 40), one_at_a_time),
-        Trial("one transaction per event, eight at once", (RETRY_SCHEDULER,), max(500, events // 10), eight_at_a_time),
-        Trial(ONE_SERVICE, (RETRY_SCHEDULER,), events, {}),
-        Trial(ALL_SERVICES, ALL, events, {}),
-    ]
+KEPT_IN = Path("build") / "bench"
+PARTS: Mapping[str, Callable[[argparse.Namespace], Part]] = {
+    "services": lambda sizes: measure_services(sizes.events, sizes.runs),
+    "timers": lambda sizes: measure_timers(sizes.pending, sizes.due, sizes.runs),
+    "latency": lambda sizes: measure_latency(sizes.rate, sizes.seconds, sizes.runs),
+    "restart": lambda sizes: measure_restart(sizes.rate, sizes.kills),
+    "memory": lambda sizes: measure_memory(sizes.memory_events, sizes.memory_timers),
+    "growth": lambda sizes: measure_growth(tuple(sizes.open_cases), sizes.growth_events, sizes.runs),
+    "simulate": lambda sizes: measure_lifetimes(sizes.lifetimes, sizes.runs),
+}
+QUICK = {
+    "events": 3_000,
+    "pending": 6_000,
+    "due": 3_000,
+    "rate": 200,
+    "seconds": 5,
+    "kills": 2,
+    "memory_events": 10_000,
+    "memory_timers": 6_000,
+    "open_cases": [6_000, 30_000],
+    "growth_events": 2_000,
+    "lifetimes": 200,
+    "runs": 1,
+}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("what", nargs="*", choices=[SERVICES, SIMULATE, []], help="leave out the rest; default: both")
-    parser.add_argument("--events", type=int, default=30_000, help="first failures per measurement of services")
-    parser.add_argument("--lifetimes", type=int, default=3_000, help="about so many cases per simulation")
-    parser.add_argument("--runs", type=int, default=3, help="interleaved runs; the medians are printed")
-    parser.add_argument("--json", type=Path, help="also write what was measured to this file")
-    options = parser.parse_args()
-    what = options.what or [SERVICES, SIMULATE]
+    sizes = parsed(sys.argv[1:])
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # of topics just made, a leader is still to be elected
-    written: dict[str, object] = {"machine": machine(), "commit": commit()}
-    try:
-        if SERVICES in what:
-            print(f"{options.runs} interleaved runs of {options.events} events on {machine()}", flush=True)
-            written["results"] = as_json(measure_services(options.events, options.runs))
-        if SIMULATE in what:
-            print(f"{options.runs} interleaved runs of the simulator on {machine()}", flush=True)
-            lifetimes = simulation.measure_simulation(options.lifetimes, options.runs)
-            simulation.report(lifetimes)
-            written["simulations"] = simulation.as_json(lifetimes)
-    except Wrong as error:
-        print(f"no figures: {error}", file=sys.stderr)
-        return 1
-    if options.json:
-        options.json.write_text(json.dumps(written, indent=2) + "\n")
-    return 0
-
-
-def measure_services(events: int, runs: int) -> dict[str, list[Measured]]:
-    """Interleaved runs of all trials, and the report. Raises Wrong."""
-    results: dict[str, list[Measured]] = {}
-    for number in range(runs):
-        for trial in trials(events):
-            measured = one(trial)
-            results.setdefault(trial.name, []).append(measured)
-            print(f"  run {number + 1}  {described(trial.name, [measured])}", flush=True)
-        for peer in PEERS:
-            measured = beside(peer, events)
-            results.setdefault(peer.name, []).append(measured)
-            print(f"  run {number + 1}  {described(peer.name, [measured])}", flush=True)
-    report(results)
-    return results
-
-
-def one(trial: Trial) -> Measured:
-    """A measurement in a stack of its own, so that none inherits another's tables, caches and logs."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        root.chmod(0o755)  # the database server runs as a user of its own where we are root
-        with stack.kept(root / "stack") as settings:
-            return asyncio.run(_one(trial, settings, root))
-
-
-def beside(peer: Peer, events: int) -> Measured:
-    """The same input for a stream processor, in a stack of its own as well."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        root = Path(folder)
-        root.chmod(0o755)
-        with stack.kept(root / "stack") as settings:
-            return asyncio.run(_beside(peer, settings, events, root))
-
-
-async def _beside(peer: Peer, settings: Mapping[str, str], events: int, root: Path) -> Measured:
-    prefix, bootstrap = f"bench{uuid.uuid4().hex[:8]}.", settings[stack.KAFKA]
-    given = {"kafka_bootstrap_servers": bootstrap, "database_url": settings[stack.DATABASE], "topic_prefix": prefix}
-    await create_topics(load_settings(Settings, **given))
-    await write(bootstrap, prefix, events)
-    return await measure_peer(peer, bootstrap, prefix, events, int(settings["DUNNING_PIDS_KAFKA"]), root)
-
-
-async def _one(trial: Trial, settings: Mapping[str, str], root: Path) -> Measured:
-    prefix = f"bench{uuid.uuid4().hex[:8]}."
-    bootstrap, database = settings[stack.KAFKA], settings[stack.DATABASE]
-    environment = {
-        stack.KAFKA: bootstrap,
-        stack.DATABASE: database,
-        "DUNNING_TOPIC_PREFIX": prefix,
-        "DUNNING_POLICY_DIR": str(Path(__file__).parent / "policies"),
-        "DUNNING_MAX_RESTRICTIONS_PER_DAY": "1000000000",
-        **trial.settings,
-    }
-    given = {"kafka_bootstrap_servers": bootstrap, "database_url": database, "topic_prefix": prefix}
-    await create_topics(load_settings(Settings, **given))
-    for service in trial.services:
-        await migrate(database, service, start=datetime(2000, 1, 1, tzinfo=UTC))
-    await write(bootstrap, prefix, trial.events)
-    infra = {name: int(settings[f"DUNNING_PIDS_{name.upper()}"]) for name in ("kafka", "postgres")}
-    with running(trial.services, environment, root) as pids:
+    began = datetime.now(UTC)
+    kept: dict[str, object] = {"began": began.isoformat(timespec="seconds"), **described(), "sizes": _as_json(sizes)}
+    file = sizes.json or KEPT_IN / f"{began:%Y-%m-%dT%H%M%S}.json"
+    parts: dict[str, object] = {}
+    failed = False
+    for name in sizes.parts or PARTS:
+        print(f"\n{name} on {machine()}", flush=True)
+        since = time.monotonic()
         try:
-            return await measure(database, trial.services, trial.events, {**pids, **infra})
+            part = PARTS[name](sizes)
         except Wrong as error:
-            raise Wrong(f"{trial.name}: {error}; {_last_words(root, trial.services)}") from None
+            failed = True
+            print(f"{name}: no figures: {error}", file=sys.stderr, flush=True)
+            parts[name] = {"no figures": str(error)}
+        else:
+            print(f"\n{table(part.figures)}", flush=True)
+            parts[name] = {"minutes": (time.monotonic() - since) / 60, **part.as_json()}
+        print(f"{name} took {(time.monotonic() - since) / 60:.1f} minutes", flush=True)
+        _keep(file, {**kept, "parts": parts})
+    print(f"\nkept in {file}")
+    return int(failed)
 
 
-def _last_words(root: Path, services: Sequence[str]) -> str:
-    said = ((root / f"{service}.log").read_text().strip().splitlines() for service in services)
-    return "; ".join(lines[-1] for lines in said if lines)
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """Parts and sizes."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument(
+        "parts", nargs="*", metavar="part", help=f"what to measure, of {', '.join(PARTS)}; default: all"
+    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help="tiny sizes, for what is not given")
+    add("--runs", type=int, default=3, help="interleaved runs; medians are printed")
+    add("--events", type=int, default=300_000, help="services: first failures, as many cases are open in the end")
+    add("--pending", type=int, default=1_000_000, help="timers: so many cases wait")
+    add("--due", type=int, default=100_000, help="timers: so many of them are due")
+    add("--rate", type=int, default=1_000, help="latency and restart: events a second")
+    add("--seconds", type=int, default=30, help="latency: for so long in each run")
+    add("--kills", type=int, default=7, help="restart: so often")
+    add("--memory-events", type=int, default=2_000_000, help="memory: first failures")
+    add("--memory-timers", type=int, default=1_000_000, help="memory: all due within one second")
+    add("--open-cases", type=int, nargs=2, default=[100_000, 3_000_000], help="growth: few and many")
+    add("--growth-events", type=int, default=30_000, help="growth: events in each run, an even number")
+    add("--lifetimes", type=int, default=10_000, help="simulate: about so many cases")
+    add("--json", type=Path, help=f"keep everything in this file instead of one in {KEPT_IN}")
+    if "--quick" in arguments:
+        parser.set_defaults(**QUICK)
+    sizes = parser.parse_args(arguments)
+    if unknown := [name for name in sizes.parts if name not in PARTS]:
+        parser.error(f"there is no part {unknown[0]!r}, only {', '.join(PARTS)}")
+    return sizes
 
 
-def report(results: Mapping[str, Sequence[Measured]]) -> None:
-    """Medians, and ratios to the baseline of the same run."""
-    print("\nmedians")
-    for name, measured in results.items():
-        print(f"  {described(name, measured)}")
-    for name, baseline in product((ONE_SERVICE, ALL_SERVICES), results):
-        if baseline not in (ONE_SERVICE, ALL_SERVICES):
-            print(f"  {name}: {_rate(results[name]) / _rate(results[baseline]):.2f} times the rate of {baseline}")
+def _as_json(sizes: argparse.Namespace) -> dict[str, object]:
+    return {name: value for name, value in vars(sizes).items() if name not in ("json", "parts")}
 
 
-def described(name: str, measured: Sequence[Measured]) -> str:
-    cpu = statistics.median(each.cpu_microseconds for each in measured)
-    return f"{name:<42} {_rate(measured):>9.0f} events/s  {cpu:>7.0f} us CPU an event"
-
-
-def _rate(measured: Sequence[Measured]) -> float:
-    return statistics.median(each.per_second for each in measured)
-
-
-def machine() -> str:
-    return f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, {platform.system()}"
-
-
-def commit() -> str:
-    return subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-
-
-def as_json(results: Mapping[str, Sequence[Measured]]) -> dict[str, object]:
-    return {
-        name: [
-            {"events": each.events, "seconds": each.seconds, "cpu_seconds": dict(each.cpu_seconds)} for each in measured
-        ]
-        for name, measured in results.items()
-    }
+def _keep(file: Path, written: Mapping[str, object]) -> None:
+    """After every part, so that one that is interrupted costs only itself."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(written, indent=2) + "\n")
 
 
 if __name__ == "__main__":

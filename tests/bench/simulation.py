@@ -19,6 +19,7 @@ from pathlib import Path
 
 from dunning.domain.calendar import rfc3339
 from dunning_cli.simulation.workers import cores
+from tests.bench.figures import Figure, Part, ratio
 from tests.bench.histories import UNTIL, History, nothing_works, realistic, text
 from tests.bench.measure import Wrong
 
@@ -104,15 +105,19 @@ def _require_same(history: History, results: Mapping[str, Sequence[Lifetimes]]) 
         raise Wrong(f"{history.name}: not every run wrote the same bytes")
 
 
-def report(results: Mapping[str, Sequence[Lifetimes]]) -> None:
-    """Medians, and what more processes are worth in the same run."""
-    print("\nmedians")
+def measure_lifetimes(lifetimes: int, runs: int) -> Part:
+    """The part of `make bench`: rates and CPU, and what more processes are worth."""
+    results = measure_simulation(lifetimes, runs)
+    figures = []
     for name, measured in results.items():
-        print(f"  {described(name, measured)}")
-    names = list(results)
-    for one, many in pairwise(names):
+        figures.append(Figure(name, "case-lifetimes/min", [each.per_minute for each in measured]))
+        cpu = [each.cpu_seconds / each.cases * 1000 for each in measured]
+        figures.append(Figure(f"{name}: CPU a lifetime", "ms", cpu))
+    for one, many in pairwise(results):
         if one.split(",")[0] == many.split(",")[0]:
-            print(f"  {many}: {_rate(results[many]) / _rate(results[one]):.1f} times the rate of 1 process")
+            rate_of_one, rate = ([each.per_minute for each in results[name]] for name in (one, many))
+            figures.append(ratio(f"{many} to 1 process", rate, rate_of_one))
+    return Part(figures, as_json(results))
 
 
 def described(name: str, measured: Sequence[Lifetimes]) -> str:

@@ -9,7 +9,7 @@ in `.venv/peers`, which `make bench` installs from `requirements/peers.txt`.
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from dunning.contracts.topics import PARTITIONS, PAYMENT_FAILED
-from tests.bench.measure import WAIT_SECONDS_MAX, Measured, Wrong, cpu_of
+from tests.bench.measure import STALL_SECONDS_MAX, Measured, Wrong, cpu_of
 
 HERE = Path(__file__).parent
 PYTHON = HERE.parents[2] / ".venv" / "peers" / "bin" / "python"
@@ -32,21 +32,19 @@ class Peer:
     arguments: tuple[str, ...]
 
 
-PEERS = (
-    Peer("a Faust agent with a table", ("faust_agent.py", "worker", "--loglevel", "warn", "--without-web")),
-    Peer("Quix Streams, exactly once, no timers, no SQL", ("quix_streams.py",)),
-)
+FAUST = Peer("a Faust agent with a table", ("faust_agent.py", "worker", "--loglevel", "warn", "--without-web"))
+QUIX = Peer("Quix Streams, exactly once, no timers, no SQL", ("quix_streams.py",))
 
 
 async def measure_peer(
-    peer: Peer, bootstrap: str, prefix: str, expected: int, kafka_pid: int, folder: Path
+    peer: Peer, bootstrap: str, prefix: str, expected: int, servers: Mapping[str, int], folder: Path
 ) -> Measured:
     """From its first transition that can be read to its last one. Raises Wrong where one is missing or too many."""
     target = f"{prefix}peer.stage.changed"
     await _create(bootstrap, target)
     with _running(peer, bootstrap, prefix, target, folder) as process:
         try:
-            return await _read(bootstrap, target, expected, process, kafka_pid)
+            return await _read(bootstrap, target, expected, process, servers)
         except Wrong as error:
             raise Wrong(f"{peer.name}: {error}; {_last_words(folder)}") from None
 
@@ -61,20 +59,22 @@ async def _create(bootstrap: str, topic: str) -> None:
 
 
 async def _read(
-    bootstrap: str, topic: str, expected: int, process: subprocess.Popen[bytes], kafka_pid: int
+    bootstrap: str, topic: str, expected: int, process: subprocess.Popen[bytes], servers: Mapping[str, int]
 ) -> Measured:
     """Counts what can be read; the reader's own work is part of the machine's, as a subscriber's would be."""
-    pids = {"peer": process.pid, "kafka": kafka_pid}
+    pids = {"peer": process.pid, **servers}
     consumer = AIOKafkaConsumer(
         topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest", isolation_level="read_committed"
     )
     async with consumer:
-        seen, give_up = set[bytes](), time.monotonic() + WAIT_SECONDS_MAX
+        seen, give_up = set[bytes](), time.monotonic() + STALL_SECONDS_MAX
         began, first, cpu = 0.0, 0, dict[str, float]()
         while len(seen) < expected:
             found = await consumer.getmany(timeout_ms=50)
             records = [record for batch in found.values() for record in batch]
             seen.update(record.value for record in records)
+            if records:
+                give_up = time.monotonic() + STALL_SECONDS_MAX
             if records and not first:
                 began, first, cpu = time.monotonic(), len(seen), cpu_of(pids)
             if process.poll() is not None or time.monotonic() > give_up:
