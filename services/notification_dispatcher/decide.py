@@ -140,7 +140,7 @@ class NoticeTrack(Withholding):
         for notice in [known for known in case.notices if known.state is NoticeState.WAITING]:
             rung = policy.rung(notice.rung)
             is_meant = not warnings_only or (rung is not None and policy.is_warning(rung))
-            if is_meant and (notice.due is None or notice.due <= turn.now):
+            if is_meant and self._may_go_now(turn, case, notice):
                 self._send(turn, case, notice)
                 self._fall_back_after(turn, case, notice)
 

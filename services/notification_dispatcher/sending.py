@@ -117,6 +117,16 @@ class Sending(Outcomes):
             return notice.due or now
         return max(pause.until, notice.due or pause.until) if pause.until else None
 
+    def _may_go_now(self, turn: NoticeTurn, case: NoticeCase, notice: Notice) -> bool:
+        """Whether a notice that waits may go out now. Where a pause outlasted what it waited for, hours and caps are
+        asked anew: what is in its way is looked at when it may go out, not before (rule 32)."""
+        if notice.due is not None and notice.due <= turn.now:
+            due = opens_at(turn.account, self.policy_of(case), notice.channel, turn.now)
+            if due > turn.now:
+                notice.due = due
+                self._touch(turn, case)
+        return notice.due is None or notice.due <= turn.now
+
     def _reckon_waiting(self, turn: NoticeTurn) -> None:
         """The customer's zone or what caps count has changed: so has when notices that wait may go out (rule 32)."""
         for case in list(turn.account.cases.values()):

@@ -57,10 +57,13 @@ def failure_read(story: Story, case: Case, fact: Fact, answered: Request | None,
 
 
 def part_paid(story: Story, case: Case, fact: Fact, now: datetime) -> None:
-    """Rule 15: a partial success that answers us leads to `scheduled` at the next distance."""
+    """Rule 15: a partial success that answers us leads to `scheduled` at the next distance; 0003, rule 27: also where a
+    pause had revoked the request."""
     request = fact.request
-    if request is None or request.state != "open":
+    if request is None or request is not case.requests[-1] or request.state not in ("open", "rested"):
         return
+    if request.state == "rested":
+        charged_after_all(case, request, fact.own_at)
     request.state, case.answered_at = "answered", max(fact.own_at, request.asked_at)
     case.attempts.append(Attempt((fact.own_at, 1, 0, ""), "soft", request.method, None, {}))
     go_on(story, case, now)

@@ -16,7 +16,7 @@ from tests.model.live.crowd import Crowd
 from tests.model.live.ending import ending
 from tests.model.live.expected import Expected, entangled, expected
 from tests.model.live.lockstep import IN_ORDER, Stage, stage
-from tests.model.live.services import live_settings, make_tables, make_topics, running
+from tests.model.live.services import Deaf, hears_everything, live_settings, make_tables, make_topics, running
 from tests.model.run import order
 from tests.stack import Servers
 
@@ -37,12 +37,14 @@ class Result:
         return f"{compared}, {self.left_out} left out; {self.published} events at {self.steps} instants"
 
 
-async def play(crowd: Crowd, servers: Servers, prefix: str, seed: int) -> Result:
-    """All of it, on servers that are there; `seed` decides in which order topics are read."""
+async def play(crowd: Crowd, servers: Servers, prefix: str, seed: int, deaf: Deaf = hears_everything) -> Result:
+    """All of it, on servers that are there; `seed` decides in which order topics are read. What services are `deaf` to
+    the simulator hears all the same."""
     policies = policies_of(crowd.policies)
     simulated = {account: expected(given, policies) for account, given in crowd.members.items()}
     free = [account for account, said in simulated.items() if not entangled(said.lines)]
-    at_work = await on_the_stage(crowd, {account: simulated[account] for account in free}, servers, prefix, seed)
+    members = {account: simulated[account] for account in free}
+    at_work = await on_the_stage(crowd, members, servers, prefix, seed, deaf)
     differences, line_by_line = {}, 0
     for account in free:
         lines = crowd.members[account].lines
@@ -57,7 +59,7 @@ async def play(crowd: Crowd, servers: Servers, prefix: str, seed: int) -> Result
 
 
 async def on_the_stage(
-    crowd: Crowd, members: Mapping[str, Expected], servers: Servers, prefix: str, seed: int
+    crowd: Crowd, members: Mapping[str, Expected], servers: Servers, prefix: str, seed: int, deaf: Deaf
 ) -> Stage:
     """Returned when it is over, with what was published."""
     rng = random.Random(seed)
@@ -70,7 +72,7 @@ async def on_the_stage(
         settings = live_settings(servers.kafka_bootstrap_servers, servers.database_url, prefix, Path(folder))
         await make_topics(settings, rng)
         await make_tables(settings)
-        async with running(settings, clock) as parts, stage(settings, parts, clock, answers) as at_work:
+        async with running(settings, clock, deaf) as parts, stage(settings, parts, clock, answers) as at_work:
             await at_work.play(lines, crowd.until, rng)
             return at_work
 

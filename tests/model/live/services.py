@@ -2,21 +2,23 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from account_enforcement.service import account_enforcement
 from dunning.contracts.topics import SERVICES, TOPICS
 from dunning.domain.decision import Errand, Postpone
-from dunning.domain.events import ErrandReport
+from dunning.domain.events import ErrandReport, Input
 from dunning.domain.policy_file import SHIPPED_TEMPLATES
 from dunning.domain.words import Channel
+from dunning.runtime import consumer
 from dunning.runtime.broker_log import BrokerLog
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.instance import Instance
@@ -38,6 +40,14 @@ from tests.stack import LONG_AGO
 
 PARTITIONS_MAX = 3
 SHARDS = 2
+
+
+Deaf = Callable[[str, Input], bool]  # whether a service, by its name, does not hear an event that it should
+
+
+def hears_everything(service: str, event: Input) -> bool:
+    """No fault."""
+    return False
 
 
 @dataclass
@@ -114,8 +124,8 @@ async def make_tables(settings: Settings) -> None:
             await begin(connection, name, Mode.ACT)
 
 
-def services(settings: Settings) -> Sequence[Service[Any]]:
-    """In the order in which timers of one instant fire (rule 46)."""
+def services(settings: Settings, deaf: Deaf = hears_everything) -> Sequence[Service[Any]]:
+    """In the order in which timers of one instant fire (rule 46). `deaf` plants faults."""
 
     def fixed() -> tuple[PolicyShelf, FixedStart]:
         return PolicyShelf(settings.policy_dir, SHIPPED_TEMPLATES), FixedStart(settings.start)
@@ -125,11 +135,21 @@ def services(settings: Settings) -> Sequence[Service[Any]]:
     notices = notification_dispatcher(shelf, start, everything)
     # Channels whose other side sends no receipts: what they accept is delivered, as in the simulator (rule 46).
     without_receipts = NoticeTrack(shelf.in_force, everything, frozenset(), start=start.instant)
-    return (
+    all_three = (
         retry_scheduler(*fixed()),
         replace(notices, decide=without_receipts.decide),
         account_enforcement(*fixed()),
     )
+    return [replace(service, wanted=hearing(service, deaf)) for service in all_three]
+
+
+def hearing(service: Service[Any], deaf: Deaf) -> Callable[[Input], bool]:
+    """What the service listens to, but for what it is to be deaf to."""
+
+    def wanted(event: Input) -> bool:
+        return service.wanted(event) and not deaf(service.name, event)
+
+    return wanted
 
 
 def accepting(clock: HandClock) -> Perform:
@@ -143,15 +163,25 @@ def accepting(clock: HandClock) -> Perform:
 
 
 @asynccontextmanager
-async def running(settings: Settings, clock: HandClock) -> AsyncIterator[Sequence[Part]]:
+async def running(settings: Settings, clock: HandClock, deaf: Deaf = hears_everything) -> AsyncIterator[Sequence[Part]]:
     """All three, ready, in the order of `services`."""
     async with AsyncExitStack() as stack:
-        parts = [await stack.enter_async_context(_running(service, settings, clock)) for service in services(settings)]
+        stack.enter_context(in_a_hurry())
+        working = services(settings, deaf)
+        parts = [await stack.enter_async_context(_running(service, settings, clock)) for service in working]
         for part in parts:
             while part.instance.health.troubles or not part.instance.intake.settled:
                 await part.look()
                 await asyncio.sleep(0.02)
         yield parts
+
+
+@contextmanager
+def in_a_hurry() -> Iterator[None]:
+    """What comes of a line is published behind marks of transactions, which a reader passes once a second at most, and
+    nobody goes on before all have read everything: most of a run was waiting for that second."""
+    with patch.object(consumer, "_MARKER_SECONDS", 0.0), patch.object(consumer, "_LANE_WAIT_MS", 50):
+        yield
 
 
 @asynccontextmanager

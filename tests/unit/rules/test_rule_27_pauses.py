@@ -20,6 +20,7 @@ from tests.builders import (
     a_policy,
     failed,
     instant,
+    moved,
     new_card,
     only_retries,
     overdue,
@@ -472,3 +473,14 @@ def test_of_a_pause_and_a_dispute_that_begin_at_one_instant_the_dispute_is_the_r
         story = Story(only_retries()).reads(*both).at("03-04 10:00", FIRST).until("03-04 10:00")
 
         assert retry_moves(story) == [("none>paused", "disputed")]
+
+
+def test_a_notice_that_a_pause_held_into_quiet_hours_is_looked_at_when_these_are_over() -> None:
+    ladder = [a_notice("one", "14h", "sms")]  # at midnight, so it waits for 08:00
+    story = Story(a_policy(ladder=ladder, retries=None)).reads(
+        FIRST, paused("03-03 01:00"), moved("03-04 10:00", phone=""), resumed("03-05 05:00")
+    )
+
+    story.reads(moved("03-05 07:00", phone="+4915199999999")).until("03-06 00:00")
+
+    assert story.lines("notice") == ["03-05 08:00 notice one sms sent"]
