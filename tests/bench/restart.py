@@ -35,13 +35,12 @@ async def first_progress(place: Place, per_second: float, kills: int) -> list[fl
     found: list[float] = []
     async with subscriber(place) as seen, steady_load(place, per_second) as load:
         for start in range(kills + 1):
-            ends = await ends_of(place)
+            seen.watch(await ends_of(place))
             began = time.monotonic()
             with place.running(_SERVICES) as pids:
-                await until(lambda at=ends: seen.first_beyond(at) is not None, "progress")  # type: ignore[misc]
-                first = seen.first_beyond(ends)
-                if start and first is not None:  # the very first start is no restart
-                    found.append(first - began)
+                await until(lambda: seen.first_beyond is not None, "progress")
+                if start and seen.first_beyond is not None:  # the very first start is no restart
+                    found.append(seen.first_beyond - began)
                     print(f"  restart {start}  {found[-1]:.2f} s", flush=True)
                 await keeping_up(seen, load, _SERVICES, per_second)
                 if start < kills:

@@ -74,22 +74,24 @@ async def _send(place: Place, producer: AIOKafkaProducer, load: Load, per_second
 
 @dataclass(slots=True)
 class Seen:
-    """Transitions that a subscriber read: when, by their source (`/dunning/<service>`) and invoice."""
+    """Transitions that a subscriber read: when, by their source (`/dunning/<service>`) and invoice; and when the first
+    one came that lies at some ends of the topic or behind them."""
 
     at: dict[tuple[str, str], float] = field(default_factory=dict)
     repeated: int = 0
-    places: dict[TopicPartition, list[tuple[int, float]]] = field(default_factory=dict)  # offset, when
+    first_beyond: float | None = None
+    _ends: Mapping[TopicPartition, int] = field(default_factory=dict)
+
+    def watch(self, ends: Mapping[TopicPartition, int]) -> None:
+        """Wait for the first one that lies at these ends or behind them."""
+        self._ends, self.first_beyond = ends, None
 
     def note(self, record_headers: Mapping[str, bytes], partition: TopicPartition, offset: int, now: float) -> None:
         name = record_headers["ce_source"].decode(), record_headers["ce_subject"].decode()
         self.repeated += name in self.at
         self.at.setdefault(name, now)
-        self.places.setdefault(partition, []).append((offset, now))
-
-    def first_beyond(self, ends: Mapping[TopicPartition, int]) -> float | None:
-        """When the first transition was read that lies at these ends or behind them."""
-        times = [now for partition, read in self.places.items() for offset, now in read if offset >= ends[partition]]
-        return min(times, default=None)
+        if self.first_beyond is None and partition in self._ends and offset >= self._ends[partition]:
+            self.first_beyond = now
 
 
 @asynccontextmanager

@@ -66,7 +66,7 @@ def measure_services(events: int, runs: int) -> Part:
 
 
 async def of_trial(place: Place, trial: Trial) -> Measured:
-    """From the first stored event to the last published one. Raises Wrong."""
+    """From the last look at which nothing was stored to the last published event. Raises Wrong."""
     await place.prepare(trial.services)
     await write(place.bootstrap, place.prefix, trial.events)
     with place.running(trial.services, **trial.settings) as pids:
