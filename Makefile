@@ -12,7 +12,7 @@ COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --no-co
 	--allow-unsafe --all-build-deps --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test check alerts bench chaos lock generate clean
+.PHONY: help install demo up down test check alerts bench chaos mutants lock generate clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -54,6 +54,9 @@ bench: $(INSTALLED) $(PEERS)/.installed ## Measure all against its goals, 90 min
 
 chaos: $(INSTALLED) ## Let random faults strike the real platform: SEED=1 MINUTES=10
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
+
+mutants: $(INSTALLED) ## See whether quick tests find small mistakes: SAMPLE=300 SEED=1
+	@nice -n 19 $(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),300) --seed $(or $(SEED),1)
 
 lock: $(INSTALLED) ## Renew the lock files of packages and of the broker's jars
 	$(COMPILE) --upgrade --extra local --extra dev --output-file requirements/dev.txt pyproject.toml

@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.platform.bugs import BUGS
 
-SEEDS = int(os.environ.get("DUNNING_TEST_PLATFORM_SEEDS", "100"))
+SEEDS = int(os.environ.get("DUNNING_TEST_PLATFORM_SEEDS", "600"))
 
 
 def played(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -16,6 +18,7 @@ def played(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.timeout(3600)  # it runs behind other tests, which come first
 def test_whatever_goes_wrong_the_platform_keeps_its_promises() -> None:
     done = played("--seeds", str(SEEDS))
 
@@ -29,6 +32,7 @@ def test_the_same_seed_gives_the_same_run_line_by_line() -> None:
     assert first.stdout == second.stdout
 
 
+@pytest.mark.timeout(1800)
 def test_every_planted_bug_is_found() -> None:
     done = played("--every-bug", "--seeds", "2000")
 

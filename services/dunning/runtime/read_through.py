@@ -203,11 +203,14 @@ class Horizon:
         return horizon if fresh and self._clock.agrees else None
 
     async def _beginning(self) -> datetime:
-        """When this instance first looked without a trouble since, by the clock that dates what is read."""
-        if self._begun_at is None:
-            async with self._store.transaction() as tx:
-                self._begun_at = await tx.now()
-        return self._begun_at
+        """When this instance first looked without a trouble since, by the clock that dates what is read. Timers and
+        errands both look: while one of them asks, the other may run into trouble and take the answer back for all."""
+        known = self._begun_at
+        if known is not None:
+            return known
+        async with self._store.transaction() as tx:
+            begun_at = self._begun_at = await tx.now()
+        return begun_at
 
     def _watch(
         self, horizon: datetime | None, now: datetime, partitions: Collection[TopicPartition], *, fresh: bool
