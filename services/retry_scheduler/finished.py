@@ -59,9 +59,12 @@ def _account_as_of(account: RetryAccount, at: datetime) -> RetryAccount:
 
 
 def _case_as_of(case: RetryCase, at: datetime) -> RetryCase:
-    """A method that was charged before and again since was the present one as of its last failure up to then."""
+    """A method that was charged before and again since was the present one as of its last failure up to then, or as of
+    what was known when it was asked for."""
     attempts = [attempt for attempt in case.book.attempts if attempt.failed_at <= at]
-    named = {attempt.method_key: attempt.failed_at for attempt in attempts}
+    named = {asked.method_key: asked.method_at or asked.at for asked in case.requested if asked.at <= at}
+    for attempt in attempts:
+        named[attempt.method_key] = max(attempt.failed_at, named.get(attempt.method_key, attempt.failed_at))
     book = replace(case.book, attempts=attempts, marks=[mark for mark in case.book.marks if mark.at <= at])
     tried = tried_as_of(case.tried, at, named)
     ordered_at = case.ordered_at if case.ordered_at is not None and case.ordered_at <= at else None

@@ -339,10 +339,15 @@ def what_follows(story: Story, case: Case, now: datetime) -> tuple[str, str | No
 
 def is_urged(story: Story, case: Case) -> bool:
     """By an order, a new method, or because a pause revoked such a charge."""
+    return order_stands(story, case) or pending_update(story, case)
+
+
+def order_stands(story: Story, case: Case) -> bool:
+    """Whatever would be charged: until somebody else tried."""
     owed = case.owed_since is not None and not any(
         one.foreign and one.at > case.owed_since for one in case.attempts if case.owed_since
     )
-    return owed or pending_order(story, case) or pending_update(story, case)
+    return owed or pending_order(story, case)
 
 
 def dates_moved(story: Story, case: Case, now: datetime) -> None:
@@ -366,9 +371,11 @@ def is_finished(story: Story, case: Case) -> bool:
     then = replace(case, attempts=[one for one in case.attempts if one.at <= at], failures=failures)
     if not [one for one in then.attempts if not one.late]:
         return False
-    if (is_urged(known, then) and not all_barred(known, then)) or must_wait(known, then):
+    ordered = order_stands(known, then) and order_stands(story, case)  # one that is void by now finishes nothing anew
+    urged_then = ordered or pending_update(known, then)
+    if (urged_then and not all_barred(known, then)) or must_wait(known, then):
         return False
-    return next_plan(known, then, at) is None
+    return limits.india_forbids(then, present_method(known, then)) or next_plan(known, then, at) is None
 
 
 def urged(story: Story, case: Case, now: datetime) -> None:

@@ -172,6 +172,9 @@ async def running(settings: Settings, clock: HandClock, deaf: Deaf = hears_every
         for part in parts:
             while part.instance.health.troubles or not part.instance.intake.settled:
                 await part.look()
+                await (
+                    part.instance.timers._horizon.get()
+                )  # else only a timer or the next forgetting says that it is there
                 await asyncio.sleep(0.02)
         yield parts
 

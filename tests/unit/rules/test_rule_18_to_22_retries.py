@@ -461,3 +461,17 @@ def test_an_answer_dated_before_its_request_ends_it_as_of_the_request() -> None:
         "03-05 10:06 retry in_1 requested>scheduled",
         "03-05 10:10 retry in_1 scheduled>requested",
     ]
+
+
+def test_what_was_asked_for_before_a_plan_was_full_still_counts_where_its_method_is_named_again_later() -> None:
+    story = Story(only_retries(after=["90m"], technical_after=[], window="7d"))
+    story.at("03-02 10:00", failed("03-02 10:00"))
+    story.at("03-02 10:00", failed("03-02 10:00", invoice_id="in_2", payment_id="pay_2", payment_method=None))
+    story.at("03-04 10:00", failed("03-02 10:05", attempt_number=9, failure=HARD, initiated_by="customer"))
+
+    story.reads(failed("03-05 10:00", invoice_id="in_2", payment_id="pay_2", attempt_number=5)).until("03-06 00:00")
+
+    assert story.since("03-03", "in_2") == [
+        "03-03 11:30 retry in_2 requested>exhausted",
+        "03-04 10:00 retry in_2 exhausted>waiting_for_customer",
+    ]
