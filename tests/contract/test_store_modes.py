@@ -40,10 +40,11 @@ async def test_what_was_decided_waits_until_the_service_acts_again_and_dead_lett
 ) -> None:
     await published(store, [a_row("acct-1", "e1"), LETTER, a_row("acct-1", "e2")])
     await switched(store, mode)
-    held = await topics_that_leave(store)
+    held, waits_for_kafka = await topics_that_leave(store), await store.outbox_holds(3)
     await switched(store, Mode.ACT)
 
-    assert held == [LETTER.topic]
+    assert (held, waits_for_kafka) == ([LETTER.topic], False)
+    assert await store.outbox_holds(3)
     assert await topics_that_leave(store) == ["dunning.stage.changed", LETTER.topic, "dunning.stage.changed"]
 
 

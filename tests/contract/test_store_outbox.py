@@ -128,3 +128,9 @@ async def test_of_rows_known_by_their_numbers_none_is_finished_that_was_recorded
     await store.finish_numbers(shard_of("acct-1", 4), numbers, NOON)
 
     assert await values_of(store, "acct-1") == ["after"]
+
+
+async def test_so_many_rows_wait_or_fewer(store: ToyStore) -> None:
+    await published(store, [a_row(f"acct-{number}", "e") for number in range(5)])
+
+    assert [await store.outbox_holds(rows) for rows in (4, 5, 6)] == [True, True, False]

@@ -20,6 +20,7 @@ from dunning.runtime.health import Health
 from dunning.runtime.instance import outbox_writer
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.migrate import migrate
+from dunning.runtime.outbox_bound import OutboxBound
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.postgres import PostgresSettings, PostgresStore
 from dunning.runtime.start import FixedStart
@@ -74,15 +75,17 @@ async def instances(
             await start.start(store.connection)
             metrics = Metrics(ACCOUNT_ENFORCEMENT)
             unused: Any = None
+            health = Health(metrics)
             timers = Timers(
                 service,
                 store,
                 unused,
+                OutboxBound(store, 1000, health),
                 outbox_writer(""),
                 settings=settings,
                 clock=unused,
                 metrics=metrics,
-                health=Health(metrics),
+                health=health,
                 committed=lambda _: None,
             )
             made.append(Instance(store, timers, brake))

@@ -1,7 +1,8 @@
 """What goes out: once, in order, by one owner at a time (rule 41)."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from secrets import token_hex
 from typing import Any
 
@@ -13,10 +14,12 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from dunning.contracts.topics import STAGE_CHANGED
 from dunning.runtime import relay
 from dunning.runtime.broker_log import KAFKA_TROUBLES
+from dunning.runtime.instance import Instance
 from dunning.runtime.publisher import Publisher
 from dunning.runtime.shard_lock import ShardLocks
 from dunning.runtime.sharding import shard_of
 from dunning.runtime.store import OutboxRow, PendingRow
+from dunning.testing.toy import ToyAccount
 from tests.kernel import SHARDS, Kernel, eventually
 
 KEY = "acc-1"
@@ -220,3 +223,36 @@ async def test_a_key_keeps_its_order_while_instances_come_and_go(kernel: Kernel)
     async with kernel.instance():
         await filling
         assert await values(kernel, 120) == sent
+
+
+async def test_when_too_much_waits_for_kafka_nothing_is_read_until_it_is_published(kernel: Kernel) -> None:
+    await rows_for(kernel, "1", "2", "3")
+    async with somebody_else_who_hangs(kernel) as somebody, kernel.instance(outbox_rows_max=3) as instance:
+        await kernel.fails("acc-7")
+
+        async def told() -> bool:
+            return "DUN-R015" in instance.health.troubles.get("outbox", "")
+
+        await eventually(told, "the alarm")
+        await eventually(lambda: settled(instance), "its partitions")
+        assert {done.offset for done in (await instance.intake.done()).values()} == {0}
+        await somebody.close()
+        assert [record.key.decode() for record in await kernel.published(4)] == [KEY, KEY, KEY, "acc-7"]
+
+
+@asynccontextmanager
+async def somebody_else_who_hangs(kernel: Kernel) -> AsyncIterator[ShardLocks]:
+    """Holds all shards, and publishes nothing."""
+    locks = ShardLocks(kernel.settings, "toy")
+    for shard in range(SHARDS):
+        assert await locks.acquire(shard)
+    holding = asyncio.create_task(locks.keep_alive())
+    try:
+        yield locks
+    finally:
+        holding.cancel()
+        await locks.close()
+
+
+async def settled(instance: Instance[ToyAccount]) -> bool:
+    return instance.intake.settled

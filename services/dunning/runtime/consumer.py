@@ -33,6 +33,7 @@ from dunning.runtime.header_names import read_any_header_name
 from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for
 from dunning.runtime.metrics import Metrics
+from dunning.runtime.outbox_bound import OutboxBound
 from dunning.runtime.pauses import Pauses
 from dunning.runtime.problem import KAFKA_UNREACHABLE, OFFSET_OUTSIDE_LOG, Problem
 from dunning.runtime.read_through import Done
@@ -76,6 +77,7 @@ class Intake:
         store: Store[Any],
         turn: Turn[Any],
         log: BrokerLog,
+        bound: OutboxBound,
         *,
         settings: Settings,
         clock: DatabaseClock,
@@ -88,6 +90,7 @@ class Intake:
         self._store = store
         self._turn = turn
         self._log = log
+        self._bound = bound
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
@@ -330,7 +333,7 @@ class Intake:
     async def _lane(self, number: int) -> None:
         while not self._stopping:
             mine = self._of_lane(number)
-            if not mine or not self._clock.agrees:
+            if not mine or not self._clock.agrees or await self._bound.is_reached():
                 await asyncio.sleep(_LANE_WAIT_MS / 1000)
                 continue
             if monotonic() < self._careful_until.get(number, 0):

@@ -21,6 +21,7 @@ from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for, told
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.mode import ModeWatch
+from dunning.runtime.outbox_bound import OutboxBound
 from dunning.runtime.problem import PART_DIED, Problem
 from dunning.runtime.read_through import Horizon, ReadThrough
 from dunning.runtime.relay import Relay
@@ -93,6 +94,7 @@ class Instance(Generic[A]):
         write = outbox_writer(settings.topic_prefix)
         passed_over = pass_over(service, test_mode=settings.test_mode)
         horizon = Horizon(store, log, **common)
+        self._bound = OutboxBound(store, settings.outbox_rows_max, self.health)
         turn = Turn(
             service,
             store,
@@ -106,10 +108,10 @@ class Instance(Generic[A]):
             health=self.health,
             committed=self._committed,
         )
-        self.intake = Intake(service.name, topics, store, turn, log, clients=clients, **common)
+        self.intake = Intake(service.name, topics, store, turn, log, self._bound, clients=clients, **common)
         self.read_through = ReadThrough(self.intake, store, log, **common)
         self.mode = ModeWatch(store, self.metrics)
-        self.timers = Timers(service, store, horizon, write, **common, **after)
+        self.timers = Timers(service, store, horizon, self._bound, write, **common, **after)
         self.replays = Replays(service, store, decode, write, passed_over, **common, **after)
         self.forgetting = Forgetting(store, horizon, settings=settings, metrics=self.metrics)
         self.errands = Errands(service, store, perform, horizon, write, **common, **after) if perform else None
@@ -174,6 +176,7 @@ class Instance(Generic[A]):
     def _committed(self, outcome: Outcome) -> None:
         """A transaction of ours was committed: whoever goes on from there need not wait for the next look."""
         if outcome.rows:
+            self._bound.written(len(outcome.rows))
             for relay in self.relays:
                 relay.wake()
         if outcome.errands and self.errands is not None:

@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     clock_skew_seconds_max: float = Field(5, gt=0)
     outbox_batch_rows: int = Field(2000, ge=1, le=10_000)
     outbox_poll_seconds: float = Field(0.05, gt=0)
+    outbox_rows_max: int = Field(500_000, ge=1)  # about half a gigabyte
     errand_lease_seconds: float = Field(360, ge=1)
     errand_concurrency: int = Field(16, ge=1)
     errand_tries_max: int = Field(10, ge=1)  # refusals by the other side; one that is away is waited for

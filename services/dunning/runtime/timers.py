@@ -17,6 +17,7 @@ from dunning.runtime.fold import DecisionsFailed, Outcome, Write, fold
 from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for, told
 from dunning.runtime.metrics import Metrics
+from dunning.runtime.outbox_bound import OutboxBound
 from dunning.runtime.pauses import Pauses
 from dunning.runtime.problem import TIMER_FAILED, Problem
 from dunning.runtime.read_through import Horizon
@@ -46,6 +47,7 @@ class Timers(Generic[A]):
         service: Service[A],
         store: Store[A],
         horizon: Horizon,
+        bound: OutboxBound,
         write: Write,
         *,
         settings: Settings,
@@ -57,6 +59,7 @@ class Timers(Generic[A]):
         self._service = service
         self._store = store
         self._horizon = horizon
+        self._bound = bound
         self._write = write
         self._settings = settings
         self._clock = clock
@@ -99,7 +102,7 @@ class Timers(Generic[A]):
     async def fire(self) -> bool:
         """Fire one batch of what is due up to the horizon; says whether there may be more."""
         horizon = await self._horizon.get()
-        if horizon is None:
+        if horizon is None or await self._bound.is_reached():
             return False
         try:
             return await self._fire(horizon, only=None)

@@ -276,6 +276,9 @@ class MemoryStore(Generic[A]):
             each for place, (each, size) in enumerate(zip(oldest, sizes, strict=True)) if not place or size <= bytes_max
         ]
 
+    async def outbox_holds(self, rows: int) -> bool:
+        return self._tables.mode == "act" and sum(map(len, self._tables.outbox)) >= rows
+
     async def finish(self, rows: Sequence[PendingRow]) -> None:
         for each in rows:
             await self.finish_numbers(shard_of(each.row.key, self.shards), [each.id])

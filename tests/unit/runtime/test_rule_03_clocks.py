@@ -12,6 +12,7 @@ from dunning.runtime.errands import Errands
 from dunning.runtime.health import Health
 from dunning.runtime.instance import outbox_writer
 from dunning.runtime.metrics import Metrics
+from dunning.runtime.outbox_bound import OutboxBound
 from dunning.runtime.read_through import Horizon
 from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.store import ReadUpTo, TopicPartition
@@ -51,7 +52,9 @@ async def test_timers_and_errands_wait_while_the_clocks_disagree(host_ahead_seco
     }
     horizon = Horizon(store, OnePartition(), **common)  # type: ignore[arg-type]
     after: dict[str, Any] = {**common, "committed": lambda _: None}
-    timers = Timers(toy_service(), store, horizon, outbox_writer(""), **after)
+    timers = Timers(
+        toy_service(), store, horizon, OutboxBound(store, 1000, common["health"]), outbox_writer(""), **after
+    )
     errands = Errands(toy_service(), store, never_performed, horizon, outbox_writer(""), **after)
     epoch = (await store.take_over([TP]))[TP].epoch
     async with store.transaction() as tx:

@@ -12,6 +12,7 @@ from dunning.runtime.fold import Outcome
 from dunning.runtime.health import Health
 from dunning.runtime.instance import outbox_writer
 from dunning.runtime.metrics import Metrics
+from dunning.runtime.outbox_bound import OutboxBound
 from dunning.runtime.repository import StateRepository
 from dunning.runtime.service import Service, SharedRows
 from dunning.runtime.settings import Settings
@@ -119,15 +120,17 @@ class Scheduler:
         """The charges that one round of timers asked for, by invoice."""
         self.clock.now = instant(at)
         horizon = self.clock.now
+        health = Health(Metrics("retry_scheduler"))
         timers: Timers[RetryAccount] = Timers(
             self.service,
             self.store,
             _Horizon(horizon),  # type: ignore[arg-type]  # all that the timers ask of it
+            OutboxBound(self.store, 1000, health),
             outbox_writer(""),
             settings=Settings.model_validate({"kafka_bootstrap_servers": "unused", "database_url": "unused"}),
             clock=DatabaseClock(5, host=lambda: horizon),
             metrics=Metrics("retry_scheduler"),
-            health=Health(Metrics("retry_scheduler")),
+            health=health,
             committed=self.outcomes.append,
         )
         await timers.fire()

@@ -10,6 +10,7 @@ from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.health import Health
 from dunning.runtime.instance import outbox_writer
 from dunning.runtime.metrics import Metrics
+from dunning.runtime.outbox_bound import OutboxBound
 from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.timers import Timers
 from dunning.testing.hand_clock import HandClock
@@ -51,7 +52,8 @@ async def test_others_go_on_and_it_is_not_tried_without_a_pause() -> None:
     settings = load_settings(Settings, kafka_bootstrap_servers="nowhere:1", database_url="postgresql://nowhere")
     common: dict[str, Any] = {"settings": settings, "clock": clock, "metrics": metrics, "health": Health(metrics)}
     horizon: Any = ReadUpToNoon()
-    timers = Timers(service, store, horizon, outbox_writer(""), **common, committed=lambda _: None)
+    bound = OutboxBound(store, 1000, common["health"])
+    timers = Timers(service, store, horizon, bound, outbox_writer(""), **common, committed=lambda _: None)
     async with store.transaction() as tx:
         accounts = await tx.load({"acc-1": ["inv-1"], "acc-odd": ["inv-1"]})
         count_up(accounts["acc-1"], "inv-1", due_at=NOON)

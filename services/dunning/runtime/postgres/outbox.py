@@ -53,6 +53,10 @@ async def pending_letters(
     return _pending_rows(await connection.fetch(QUERIES["pending_letters"], shard, passed_over, few))
 
 
+async def holds(connection: Connection, rows: int) -> bool:
+    return bool(await connection.fetchval(QUERIES["outbox_holds"], rows))
+
+
 def _pending_rows(rows: Iterable[Any]) -> list[PendingRow]:
     return [
         PendingRow(row_id, OutboxRow(topic, key, value, decode_headers(headers), case_id, account_id), recorded_at)

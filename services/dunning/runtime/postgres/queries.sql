@@ -262,6 +262,11 @@ where shard = $1 and account_id is null and case_id is null and (topic || ' ' ||
 order by id
 limit $3;
 
+-- name: outbox_holds
+-- Counts no further than asked, and nothing while the service does not act (rule 42).
+select coalesce(word, 'act') = 'act' and (select count(*) from (select from outbox limit $1) counted) >= $1
+from present_mode;
+
 -- name: finish
 -- Exactly the rows that were acknowledged; of those that only their numbers tell, none that was recorded later ($4): a
 -- database that was restored gives the numbers again. Rows of no case and no account (dead letters) have no story to tell.

@@ -124,6 +124,10 @@ class PostgresStore(Generic[A]):
                 rows = await outbox.pending_letters(connection, shard, limit, but_not)
             return rows
 
+    async def outbox_holds(self, rows: int) -> bool:
+        async with self.connection() as connection:
+            return await outbox.holds(connection, rows)
+
     async def finish(self, rows: Sequence[PendingRow]) -> None:
         async with self.connection() as connection:
             await outbox.finish(connection, rows, self._shards, self._given_now())
