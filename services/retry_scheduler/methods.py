@@ -79,7 +79,7 @@ def tried_since(old: RetryCase, new: RetryCase) -> list[Tried]:
     for tried in old.tried:
         key = tried.method.key
         if settled_until is None or tried.at > settled_until or (request and request.method_key == key):
-            found.append(tried)
+            found.append(Tried(tried.method, max(tried.at, named.get(key, tried.at))))
         elif key in named:
             found.append(Tried(tried.method, named[key]))
     return sorted(found, key=_age, reverse=True)

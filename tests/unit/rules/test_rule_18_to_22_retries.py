@@ -475,3 +475,11 @@ def test_what_was_asked_for_before_a_plan_was_full_still_counts_where_its_method
         "03-03 11:30 retry in_2 requested>exhausted",
         "03-04 10:00 retry in_2 exhausted>waiting_for_customer",
     ]
+
+
+def test_each_failure_that_is_handed_over_names_its_method_as_of_its_own_time() -> None:
+    story = Story(only_retries(after=["1d", "1d", "1d"], technical_after=[]), charges="fail")
+    story.reads(failed("03-02 10:00"))  # charged again with the same card on 03-03 and 03-04, as nobody said yet
+    story.at("03-04 12:00", new_card("03-03 20:00")).at("03-04 18:00", paid("03-03 12:00")).until("03-05 12:00")
+
+    assert [each.payment_method_id for each in story.outputs(RetryRequested)][-2:] == [OTHER_VISA.id, OTHER_VISA.id]
