@@ -70,8 +70,9 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         return AccountCase(invoice_id, stage=AccountStage.ACTIVE.value)
 
     def carry(self, former: AccountCase, case: AccountCase) -> None:
-        """Deliveries that were heard of before the failure was read."""
-        case.deliveries = [known for known in former.deliveries if known.case_id == case.case_id]
+        """Deliveries that were heard of before the failure was read: of this case, and of one that comes after it."""
+        own = case.case_id
+        case.deliveries = [one for one in former.deliveries if one.case_id == own or not former.goes_by(one.case_id)]
         case.noted = former.noted
 
     def learn(self, turn: AccountTurn, event: PaymentFailed | PaymentSucceeded, at: datetime) -> None:

@@ -64,8 +64,10 @@ class NoticeTrack(Withholding):
         self._hear_early(turn, case)
 
     def _hear_early(self, turn: NoticeTurn, case: NoticeCase) -> None:
-        """What account enforcement did to this case before it was known here."""
-        early, case.early = case.early, []
+        """What account enforcement did to this case before it was known here. What it did to the next one is kept for
+        that: whoever was away for long may hear of two cases at once, of the later one's rungs first."""
+        early = case.early
+        case.early = [news for news in early if not case.goes_by(news.case_id)]
         for news in early:
             if case.goes_by(news.case_id):
                 self._happened(turn, case, news)

@@ -86,3 +86,14 @@ def test_a_suspension_that_is_heard_of_before_the_failure_or_the_success_is_not_
 
     assert (early.next_rung, early.due_at) == (3, instant("03-22 10:00"))
     assert (renumbered.next_rung, renumbered.due_at) == (3, instant("03-22 10:00"))
+
+
+def test_news_of_the_next_case_that_is_heard_before_anything_of_the_one_before_is_kept_for_it() -> None:
+    one_after_the_other = (failed("03-01 10:00"), paid("03-01 12:00"), failed("03-02 10:00", attempt_number=2))
+    timer = TimerDue("", "acc_1", "in_1", instant("03-14 00:00"))
+
+    behind = dispatched(suspended(SECOND, "03-16 10:00"), *one_after_the_other)
+    enforcing = enforced(delivered(SECOND, "03-13 10:00"), *one_after_the_other, timer)
+
+    assert (behind.next_rung, behind.due_at) == (3, instant("03-22 10:00"))
+    assert (enforcing.stage, enforcing.due_at) == ("past_due", instant("03-16 10:00"))
