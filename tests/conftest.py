@@ -3,13 +3,17 @@
 import uuid
 from collections.abc import Iterator
 
-import hypothesis  # noqa: F401 - before any connection is left open: see below
+import hypothesis  # before any connection is left open: see below
 import pytest
 
 from tests import stack
 
 # Python 3.11 dies of a `compile` during which a finalizer formats a traceback (caret marks come from `ast.parse`), as
 # those of unclosed Kafka connections do. Hypothesis' plugin would import all of Hypothesis at the end of a run.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None
+)  # how long an example takes says how busy the machine is
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

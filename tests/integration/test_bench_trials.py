@@ -1,14 +1,12 @@
-"""Every trial of `make bench` goes its way to the end with a handful of events: what it finds then is no figure."""
+"""Trials of `make bench` go their way to the end with a handful of events: what they find then is no figure."""
 
 import asyncio
 from pathlib import Path
 
 import pytest
 
-from dunning.contracts.topics import RETRY_SCHEDULER
 from tests import stack
 from tests.bench.growth import filled, one_run
-from tests.bench.latency import delays_of
 from tests.bench.measure import Wrong
 from tests.bench.memory import while_timers
 from tests.bench.place import Place
@@ -27,13 +25,6 @@ def test_timers_fire_from_filled_tables_and_one_too_many_would_be_no_figure(plac
     assert all(10 < size < 2_000 for size in sizes.mebibytes)
     with pytest.raises(Wrong, match=r"after 59 timers of 60 there are {'requested': 60, 'scheduled': 0, 'orders': 60"):
         asyncio.run(check(place, 59, 60))
-
-
-async def test_every_transition_is_read_and_how_long_after_its_failure_was_sent(place: Place) -> None:
-    delays = await delays_of(place, [RETRY_SCHEDULER], per_second=50, seconds=1, warm_up_seconds=0.2)
-
-    assert len(delays.milliseconds) > 10
-    assert 0 < delays.p50 <= delays.p99
 
 
 async def test_a_killed_service_goes_on_and_nothing_is_lost_or_comes_twice(place: Place) -> None:
