@@ -2,35 +2,15 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from tests.bench.measure import STALL_SECONDS_MAX, Wrong, cpu_of
+from tests.bench.measure import STALL_SECONDS_MAX, Measured, Wrong, cpu_of
 from tests.bench.place import Place
 
 POLL_SECONDS = 0.25  # a look costs the service a few milliseconds
 PUBLISHED = "dunning_events_published_total"
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """So many events were published within `seconds`, which began at `began` of the monotonic clock."""
-
-    published: int
-    seconds: float
-    began: float
-    cpu_seconds: Mapping[str, float]  # by component
-
-    @property
-    def per_second(self) -> float:
-        return self.published / self.seconds
-
-    @property
-    def cpu_microseconds(self) -> float:
-        """CPU of all components together, per published event."""
-        return sum(self.cpu_seconds.values()) / self.published * 1e6
-
-
-def until_published(place: Place, service: str, expected: int, pids: Mapping[str, int]) -> Window:
+def until_published(place: Place, service: str, expected: int, pids: Mapping[str, int]) -> Measured:
     """Wait until a service that was just started has published so many events: from the last look at which there was
     none yet. Raises Wrong where it does not go on, or publishes more."""
     began, cpu = time.monotonic(), cpu_of(pids)
@@ -47,4 +27,4 @@ def until_published(place: Place, service: str, expected: int, pids: Mapping[str
     seconds, used = time.monotonic() - began, cpu_of(pids)
     if published > expected:
         raise Wrong(f"{published} events were published instead of {expected}")
-    return Window(published, seconds, began, {name: used[name] - cpu[name] for name in used})
+    return Measured(published, seconds, began, {name: used[name] - cpu[name] for name in used})

@@ -17,11 +17,11 @@ from dunning.contracts.encode_inputs import payment_failed_message, payment_succ
 from dunning.contracts.topics import RETRY_SCHEDULER
 from dunning.domain.events import PaymentSucceeded
 from tests import stack
-from tests.bench.counted import Window, until_published
+from tests.bench.counted import until_published
 from tests.bench.figures import Figure, Goal, Part, number, ratio
 from tests.bench.fill import fill
 from tests.bench.load import AMOUNT_MINOR, INVOICES_OF_ACCOUNT, first_failure, write_messages
-from tests.bench.measure import Wrong
+from tests.bench.measure import Measured, Wrong
 from tests.bench.place import Place, own_place
 from tests.bench.template import account_id, invoice_id
 
@@ -42,7 +42,7 @@ def measure_growth(sizes: tuple[int, int], events: int, runs: int) -> Part:
 
 def beside_each_other(place: Place, sizes: tuple[int, int], events: int, runs: int) -> Part:
     """A database of each size, and the same events for both. Raises Wrong."""
-    measured: dict[int, list[Window]] = {size: [] for size in sizes}
+    measured: dict[int, list[Measured]] = {size: [] for size in sizes}
     with ExitStack() as held:
         places = {size: place.with_database(held.enter_context(stack.fresh_database(place.database))) for size in sizes}
         there = {size: asyncio.run(filled(each, size)) for size, each in places.items()}
@@ -52,11 +52,11 @@ def beside_each_other(place: Place, sizes: tuple[int, int], events: int, runs: i
                 measured[size].append(window)
                 told = f"{window.per_second:.0f} events/s, {window.cpu_microseconds:.0f} us CPU an event"
                 print(f"  run {run + 1}  {number(there[size])} open cases: {told}", flush=True)
-    kept = {number(size): [as_json(each) for each in windows] for size, windows in measured.items()}
+    kept = {number(size): [each.as_json() for each in windows] for size, windows in measured.items()}
     return Part(figures_of(measured), kept)
 
 
-def figures_of(measured: Mapping[int, list[Window]]) -> list[Figure]:
+def figures_of(measured: Mapping[int, list[Measured]]) -> list[Figure]:
     few, many = measured
     cpu = {size: [each.cpu_microseconds for each in runs] for size, runs in measured.items()}
     rate = {size: [each.per_second for each in runs] for size, runs in measured.items()}
@@ -77,7 +77,7 @@ async def filled(place: Place, size: int) -> int:
     return await fill(place, size, lambda number: ahead + timedelta(milliseconds=number))
 
 
-def one_run(place: Place, cases: int, events: int, run: int) -> Window:
+def one_run(place: Place, cases: int, events: int, run: int) -> Measured:
     """Write the events of one run, start the service, and wait until all transitions are published."""
     asyncio.run(write_messages(place.bootstrap, messages(place, cases // INVOICES_OF_ACCOUNT, events, run)))
     with place.running(_SERVICES) as pids:
@@ -126,7 +126,3 @@ async def _check(place: Place, cases: int, events: int, run: int) -> None:
     expected = {"open": cases, "closed": events // 2 * (run + 1), "unpublished": 0}
     if found != expected:
         raise Wrong(f"after run {run + 1} there are {found} instead of {expected}")
-
-
-def as_json(window: Window) -> dict[str, object]:
-    return {"events": window.published, "seconds": window.seconds, "cpu_seconds": dict(window.cpu_seconds)}

@@ -27,10 +27,12 @@ class Wrong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What came out. `events` were stored and all that follows from them published within `seconds`."""
+    """What came out. `events` were dealt with, all that follows from them published, within `seconds`, which began at
+    `began` of the monotonic clock."""
 
     events: int
     seconds: float
+    began: float
     cpu_seconds: Mapping[str, float]  # by component, over that time
 
     @property
@@ -41,6 +43,10 @@ class Measured:
     def cpu_microseconds(self) -> float:
         """CPU of all components together, per event."""
         return sum(self.cpu_seconds.values()) / self.events * 1e6
+
+    def as_json(self) -> dict[str, object]:
+        """As it is kept."""
+        return {"events": self.events, "seconds": self.seconds, "cpu_seconds": dict(self.cpu_seconds)}
 
 
 @contextmanager
@@ -80,7 +86,7 @@ async def measure(database_url: str, schemas: Sequence[str], expected: int, pids
                 raise Wrong(f"{schema} has {cases} open cases after {expected} first failures")
     finally:
         await connection.close()
-    return Measured(expected, seconds, {name: used[name] - cpu.get(name, 0.0) for name in used})
+    return Measured(expected, seconds, began, {name: used[name] - cpu.get(name, 0.0) for name in used})
 
 
 async def _last_look_at_nothing(

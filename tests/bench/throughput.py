@@ -62,7 +62,7 @@ def measure_services(events: int, runs: int) -> Part:
             results.setdefault(way.name, []).append(measured)
             told = f"{measured.per_second:.0f} events/s, {measured.cpu_microseconds:.0f} us CPU an event"
             print(f"  run {run + 1}  {way.name}: {told}", flush=True)
-    return Part(figures_of(results), {name: [as_json(each) for each in runs] for name, runs in results.items()})
+    return Part(figures_of(results), {name: [each.as_json() for each in runs] for name, runs in results.items()})
 
 
 async def of_trial(place: Place, trial: Trial) -> Measured:
@@ -92,7 +92,3 @@ def figures_of(results: Mapping[str, Sequence[Measured]]) -> list[Figure]:
         if name not in RATE_GOALS:
             figures.append(ratio(f"{ONE_SERVICE} to {name}", rates[ONE_SERVICE], rate, RATIO_GOALS.get(name)))
     return figures
-
-
-def as_json(measured: Measured) -> dict[str, object]:
-    return {"events": measured.events, "seconds": measured.seconds, "cpu_seconds": dict(measured.cpu_seconds)}

@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 from dunning.contracts.topics import RETRY_SCHEDULER
-from tests.bench.counted import Window, until_published
+from tests.bench.counted import until_published
 from tests.bench.figures import Figure, Goal, Part, number
 from tests.bench.fill import fill
-from tests.bench.measure import Wrong
+from tests.bench.measure import Measured, Wrong
 from tests.bench.place import POLICIES, Place, own_place
 
 PER_SECOND = Goal(15_000)
@@ -40,7 +40,7 @@ class Fired:
     """What one run came to."""
 
     timers: int
-    window: Window
+    window: Measured
 
     @property
     def per_second(self) -> float:

@@ -35,4 +35,4 @@ def test_failures_and_payments_leave_as_many_open_cases_as_there_were(place: Pla
     there = asyncio.run(filled(place, 60))
 
     assert there == 60
-    assert [one_run(place, there, events=20, run=run).published for run in (0, 1)] == [20, 20]
+    assert [one_run(place, there, events=20, run=run).events for run in (0, 1)] == [20, 20]

@@ -80,7 +80,7 @@ async def _read(
             if process.poll() is not None or time.monotonic() > give_up:
                 raise Wrong(f"{len(seen)} transitions were published instead of {expected}")
         seconds, used = time.monotonic() - began, cpu_of(pids)
-    return Measured(expected, seconds, {name: used[name] - cpu[name] for name in used})
+    return Measured(expected, seconds, began, {name: used[name] - cpu[name] for name in used})
 
 
 @contextmanager

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.bench.__main__ import parsed
-from tests.bench.counted import Window
 from tests.bench.figures import Figure, Goal, Part, counters, growth, number, percentile, ratio, table
 from tests.bench.growth import figures_of
+from tests.bench.measure import Measured
 
 RATE = Goal(20_000)
 DELAY = Goal(60, at_most=True)
@@ -108,8 +108,8 @@ def test_quick_sizes_are_for_what_is_not_given() -> None:
 
 
 def test_what_an_event_costs_more_among_many_cases_is_said_in_cpu_and_in_time() -> None:
-    few = Window(1_000, 1.0, 0.0, {"retry_scheduler": 0.3, "postgres": 0.2})
-    many = Window(1_000, 2.0, 0.0, {"retry_scheduler": 0.3, "postgres": 0.3})
+    few = Measured(1_000, 1.0, 0.0, {"retry_scheduler": 0.3, "postgres": 0.2})
+    many = Measured(1_000, 2.0, 0.0, {"retry_scheduler": 0.3, "postgres": 0.3})
 
     cpu, time = figures_of({100_000: [few], 3_000_000: [many]})[-2:]
 
