@@ -121,6 +121,32 @@ async def test_a_transaction_that_hangs_is_ended_by_the_server_and_lets_go_of_it
         assert await all_pending(store) == []
 
 
+async def test_a_session_that_froze_between_two_messages_of_a_statement_is_ended_by_whoever_waits_for_its_locks(
+    pg: Store, toy_database_url: str
+) -> None:
+    """The server's limit does not count there: it takes a session that prepared and did not execute yet for busy."""
+    first = await taken_over(pg)
+    impatient = PostgresSettings(
+        url=toy_database_url, lock_timeout_seconds=0.05, idle_in_transaction_timeout_seconds=0.05
+    )
+    as_of_a_service = {"application_name": "toy", "search_path": "toy", "idle_in_transaction_session_timeout": "1s"}
+    frozen = await asyncpg.connect(toy_database_url, server_settings=as_of_a_service)
+    somebody_else = await asyncpg.connect(toy_database_url)
+    async with PostgresStore.open(impatient, toy_service()) as store:
+        await frozen.execute("begin; select from offsets for update")
+        for session in (frozen, somebody_else):
+            await session.prepare("select 1")
+        await asyncio.sleep(1.2)  # longer than any of them may be idle in a transaction
+
+        with pytest.raises(StoreUnavailable):
+            await taken_over(store)
+
+        assert (await taken_over(store)).epoch == first.epoch + 1
+        assert await somebody_else.fetchval("select 3") == 3
+    frozen.terminate()
+    await somebody_else.close()
+
+
 async def test_connections_that_the_server_cuts_are_replaced(pg: Store, toy_database_url: str) -> None:
     owned = await taken_over(pg)
 

@@ -52,6 +52,16 @@ set next_offset = read.next_offset
 from unnest($1::text[], $2::integer[], $3::bigint[]) as read (topic, partition, next_offset)
 where o.topic = read.topic and o.partition = read.partition;
 
+-- name: end_frozen
+-- The server counts a session between two messages of one statement as busy, and its limit for idle ones does not end it.
+-- A process that froze right there would keep its locks for as long as it is frozen.
+select count(pg_terminate_backend(pid))
+from pg_stat_activity
+where datname = current_database() and usename = current_user
+    and application_name = current_setting('application_name') and pid <> pg_backend_pid()
+    and state = 'active' and wait_event = 'ClientRead'
+    and clock_timestamp() - query_start > current_setting('idle_in_transaction_session_timeout')::interval;
+
 -- name: take_over
 -- Waits until a turn of the former owner has ended; from then on that owner's epoch matches no row.
 insert into offsets as o (topic, partition, epoch)

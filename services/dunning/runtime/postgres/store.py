@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -11,6 +11,7 @@ import asyncpg
 
 from dunning.domain.account import AccountState
 from dunning.runtime.letter_orders import By, LetterPlace, OrderOnFile, ReplayOrder
+from dunning.runtime.logs import log_for
 from dunning.runtime.mode import Mode
 from dunning.runtime.postgres import errands, forgetting, letter_orders, modes, offsets, outbox, shared
 from dunning.runtime.postgres.accounts import CaseTable
@@ -27,12 +28,14 @@ from dunning.runtime.store import (
     Owned,
     PendingRow,
     ReadUpTo,
+    StoreUnavailable,
     TopicKey,
     TopicPartition,
     Walked,
 )
 
 _CLOSE_SECONDS_MAX = 5
+_log = log_for("store")
 
 A = TypeVar("A", bound=AccountState[Any])
 
@@ -88,9 +91,26 @@ class PostgresStore(Generic[A]):
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection in the service's schema, for what is not part of a turn: policies, metrics, `case show`."""
+        try:
+            async with self._connection() as connection:
+                yield connection
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, asyncpg.LockNotAvailableError):
+                await self._end_frozen()
+            raise
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
         with driver_errors_translated():
             async with self._pool.acquire(timeout=self._acquire_timeout_seconds) as connection:
                 yield connection
+
+    async def _end_frozen(self) -> None:
+        """Whoever waited in vain for a lock tries again; by then no frozen process of this service holds it."""
+        with suppress(StoreUnavailable):
+            async with self._connection() as connection:
+                if ended := await connection.fetchval(QUERIES["end_frozen"]):
+                    _log.warning("ended sessions of a frozen process", sessions=ended)
 
     async def mode(self) -> str:
         async with self.connection() as connection:
