@@ -1,6 +1,7 @@
 """The notification dispatcher's decisions for one account, with the errands in the hands of the test.
 
-The state goes through rows at every step, as it does in a service; timers fire in the order of their times.
+The state goes through rows at every step, as it does in a service: what a decision does not mark is lost.
+Timers fire in the order of their times.
 """
 
 from collections.abc import Collection, Mapping
@@ -26,6 +27,7 @@ class Desk:
         shelf = policies(*documents)
         self.track = NoticeTrack(lambda: shelf, frozenset(Channel), frozenset(receipts))
         self.account = NoticeAccount("acc_1")
+        self._row, self._cases = ROWS.encode_account(self.account), dict[str, bytes]()
         self.orders: list[tuple[str, NoticeOrder, Errand]] = []  # when, what
         self.withdrawn: list[str] = []
         self.results: list[str] = []
@@ -67,6 +69,8 @@ class Desk:
         self.results += [
             " ".join(filter(None, (at, each.rung, each.channel, each.outcome, each.reason))) for each in results
         ]
-        cases = [ROWS.encode_case(self.account, invoice_id) for invoice_id in self.account.cases]
-        self.account = ROWS.decode_account("acc_1", ROWS.encode_account(self.account), cases)
+        if self.account.changed or self.account.touched:
+            self._row = ROWS.encode_account(self.account)
+        self._cases |= {touched: ROWS.encode_case(self.account, touched) for touched in self.account.touched}
+        self.account = ROWS.decode_account("acc_1", self._row, list(self._cases.values()))
         return decision

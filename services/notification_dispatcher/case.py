@@ -59,6 +59,7 @@ class Notice:
     withdrawn_reason: str = ""
     outcomes: list[str] = field(default_factory=list)  # already published: each goes out once
     early_bounce: EarlyBounce | None = None
+    early_delivery: datetime | None = None  # a receipt that was read before that report
     address: str = ""  # in rows from before there was a digest; gone when such a row is written again
 
     def __post_init__(self) -> None:

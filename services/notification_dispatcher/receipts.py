@@ -14,6 +14,7 @@ from notification_dispatcher.speaking import Speaking
 
 RECEIPT_WITHIN = timedelta(hours=24)
 WITHHELD = frozenset({Reason.NO_CONSENT, Reason.ERASED})
+_OPEN_TO_RECEIPTS = (NoticeState.SENT, NoticeState.UNKNOWN)
 _DID_NOT_GO_OUT = frozenset({"failed", "withdrawn", "too_late"})  # outcomes of errands that no cap counts (rule 32)
 
 
@@ -43,7 +44,7 @@ class Receipts(Speaking):
                 self._result(turn, case, notice, NoticeState.SENT, None, event.at, **news)
                 if notice.channel not in self.with_receipts:
                     self._delivered(turn, case, notice, event.at, **news)
-                self._catch_up_with_bounce(turn, case, notice, event.at)
+                self._catch_up_with_receipts(turn, case, notice, event.at)
             case "too_late" if notice.withdrawn_as is None:  # quiet hours began while it waited (rule 32)
                 self._send(turn, case, notice)
                 self._fall_back_after(turn, case, notice)
@@ -62,10 +63,16 @@ class Receipts(Speaking):
             case outcome:
                 state = NoticeState.FAILED if outcome == "failed" else NoticeState.UNKNOWN
                 self._result(turn, case, notice, state, event.reason, event.at, **news)
+                if state is NoticeState.UNKNOWN:
+                    self._catch_up_with_receipts(turn, case, notice, event.at)
                 self._fall_back_after(turn, case, notice)
 
-    def _catch_up_with_bounce(self, turn: NoticeTurn, case: NoticeCase, notice: Notice, sent_at: datetime) -> None:
-        """The order of reading decides nothing: a bounce that was read before the report takes the delivery back."""
+    def _catch_up_with_receipts(self, turn: NoticeTurn, case: NoticeCase, notice: Notice, sent_at: datetime) -> None:
+        """The order of reading decides nothing (rule 8): what was read before the report says what became of the notice
+        as if it had come behind it. A bounce takes the delivery back."""
+        delivered_at, notice.early_delivery = notice.early_delivery, None
+        if delivered_at is not None and notice.state in _OPEN_TO_RECEIPTS:
+            self._delivered(turn, case, notice, max(delivered_at, sent_at))
         early, notice.early_bounce = notice.early_bounce, None
         if early is not None:
             self._bounced(turn, case, notice, early.permanent, max(early.at, sent_at), None)
@@ -90,10 +97,11 @@ class Receipts(Speaking):
             return
         case, notice = found
         self._touch(turn, case)
-        open_states = (NoticeState.SENT, NoticeState.UNKNOWN)
-        if event.kind == "notice.delivered" and notice.state in open_states:
+        if event.kind == "notice.delivered" and notice.state in _OPEN_TO_RECEIPTS:
             self._delivered(turn, case, notice, event.at)
-        elif event.kind == "notice.bounced" and notice.state in (*open_states, NoticeState.DELIVERED):
+        elif event.kind == "notice.delivered" and notice.state is NoticeState.ORDERED:
+            notice.early_delivery = event.at
+        elif event.kind == "notice.bounced" and notice.state in (*_OPEN_TO_RECEIPTS, NoticeState.DELIVERED):
             self._bounced(turn, case, notice, event.permanent, event.at, event.reason)
         elif event.kind == "notice.bounced" and notice.state is NoticeState.ORDERED:
             notice.early_bounce = EarlyBounce(event.at, event.permanent)

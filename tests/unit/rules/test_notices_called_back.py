@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from dunning.domain import ids
 from dunning.domain.decision import Decision
 from dunning.domain.events import ErrandReport, Input, NoticeResult, Signal, TimerDue
 from dunning.domain.words import Channel
 from notification_dispatcher.case import NoticeAccount, NoticeState
 from notification_dispatcher.decide import NoticeTrack
 from tests.builders import a_notice, a_policy, failed, instant, paid, policies, signal
+from tests.notice_desk import Desk
 
 PAUSED = signal("case.paused", "03-02 10:05", invoice_id="in_1", reason="asked for time")
 RESUMED = signal("case.resumed", "03-02 12:00", invoice_id="in_1")
@@ -88,3 +90,18 @@ def test_a_pause_that_was_announced_calls_back_at_its_time() -> None:
     assert dispatcher.reads("10:05", announced).withdrawn == []
     assert dispatcher.account.cases["in_1"].due_at == instant("03-02 10:30")
     assert dispatcher.wakes("10:30").withdrawn == [dispatcher.errand_id]
+
+
+def test_where_its_address_bounced_meanwhile_the_fallback_takes_over_when_it_comes_back() -> None:
+    desk = Desk(a_policy(ladder=[a_notice("hello", "0d", fallback=["sms"])], retries=None))
+    desk.reads(failed("03-02 10:00"), "03-02 10:00")
+    desk.reads(PAUSED, "03-02 10:05")
+    another = ids.notice_id(ids.case_id("acc_1", "in_9", 1), "hello", "email", "ada@example.com", 1)
+    told = {"invoice_id": "in_9", "rung": "hello", "channel": Channel.EMAIL, "notice_id": another, "permanent": True}
+    desk.reads(signal("notice.bounced", "03-02 10:10", **told), "03-02 10:10")
+    desk.reads(RESUMED, "03-02 12:00")
+
+    desk.hears(0, "withdrawn", "03-02 12:05")
+
+    assert desk.results == ["03-02 12:05 hello email suppressed address_bounced"]
+    assert desk.told() == ["03-02 10:00 in_1 hello email", "03-02 12:05 in_1 hello sms"]

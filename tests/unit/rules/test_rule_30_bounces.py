@@ -1,4 +1,6 @@
-"""Bounces that name notice, invoice and rung, as those from a box of mails do: they act where it fits (rule 30)."""
+"""Bounces that name notice, invoice and rung, as those from a box of mails do, act where it fits; those that the other
+side reports at once act like them; and no receipt is lost that is read before the report (rules 8 and 30).
+"""
 
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 from dunning.domain import ids
 from dunning.domain.events import NoticeResult
 from dunning.domain.words import Channel
-from tests.builders import PAST_DUE, Story, a_notice, a_policy, failed, moved, paid, signal
+from tests.builders import ADA, PAST_DUE, Story, a_notice, a_policy, failed, moved, paid, signal
 from tests.notice_desk import Desk
 
 HELLO = ids.notice_id(ids.case_id("acc_1", "in_1", 1), "hello", "email", "ada@example.com", 1)
@@ -82,3 +84,64 @@ def test_a_bounce_that_is_read_before_the_report_is_not_lost() -> None:
         "03-02 10:02 hello email bounced",
     ]
     assert desk.account.bounced == {"email": "ada@example.com"}
+
+
+@pytest.mark.parametrize(("permanent", "marked"), [(True, {"email": "ada@example.com"}), (False, {})])
+def test_a_bounce_that_the_mail_server_reports_at_once_is_one_like_any_other(
+    permanent: bool, marked: dict[str, str]
+) -> None:
+    desk = Desk(a_policy(ladder=[a_notice("hello", "0d", "email", fallback=["sms"])], retries=None))
+    desk.reads(failed("03-02 10:00"), "03-02 10:00")
+
+    desk.until("03-02 10:00").hears(0, "bounced", "03-02 10:01", permanent=permanent, reason="no such user")
+
+    assert desk.results == ["03-02 10:01 hello email bounced no such user"]
+    assert desk.told() == ["03-02 10:00 in_1 hello email", "03-02 10:01 in_1 hello sms"]
+    assert desk.account.bounced == marked
+
+
+HELLO_BY_SMS = ids.notice_id(ids.case_id("acc_1", "in_1", 1), "hello", "sms", ADA.phone or "", 1)
+
+
+def arrived(at: str) -> Any:
+    return signal("notice.delivered", at, notice_id=HELLO_BY_SMS)
+
+
+def failed_to_arrive(at: str) -> Any:
+    return came_back(at, HELLO_BY_SMS, channel=Channel.SMS, permanent=False)
+
+
+@pytest.mark.parametrize(
+    ("receipts", "report", "results"),
+    [
+        ([arrived], "accepted", ["sent", "delivered"]),
+        ([arrived], "unknown", ["unknown", "delivered"]),
+        ([arrived], "failed", ["failed"]),
+        ([failed_to_arrive], "accepted", ["sent", "bounced"]),
+        ([failed_to_arrive], "unknown", ["unknown", "bounced"]),
+        ([failed_to_arrive], "failed", ["failed"]),
+        ([arrived, failed_to_arrive], "accepted", ["sent", "delivered", "bounced"]),
+        ([failed_to_arrive, arrived], "accepted", ["sent", "delivered", "bounced"]),
+    ],
+)
+def test_what_is_read_before_the_report_says_what_became_of_the_notice_when_that_comes(
+    receipts: list[Any], report: str, results: list[str]
+) -> None:
+    """A provider may call back before its answer is stored; a worker that died is reported long after it sent."""
+    ladder = [a_notice("hello", "0d", "sms", fallback=["email"])]
+    desk = Desk(a_policy(ladder=ladder, retries=None), receipts=[Channel.SMS])
+    desk.reads(failed("03-02 10:00"), "03-02 10:00")
+    for receipt in receipts:
+        desk.reads(receipt("03-02 10:01"), "03-02 10:01")
+
+    desk.hears(0, report, "03-02 10:05")
+
+    assert desk.results == [f"03-02 10:05 hello sms {result}" for result in results]
+    assert [line[-5:] for line in desk.told()[1:]] == ([] if results[-1] == "delivered" else ["email"])
+
+
+def test_a_receipt_of_a_notice_that_did_not_go_out_changes_nothing() -> None:
+    story = Story(a_policy(ladder=[a_notice("hello", "0d", "sms")], retries=None))
+    story.reads(failed("03-02 22:00"), paid("03-02 23:00"), arrived("03-02 23:30"), failed_to_arrive("03-02 23:40"))
+
+    assert story.until("04-01 00:00").lines() == ["03-02 23:00 notice hello sms suppressed"]
