@@ -29,6 +29,7 @@ from dunning.domain.policy_file import load_policies
 from dunning.domain.words import Channel
 from dunning_cli.simulation.processor import Processor, Scripted, Silent, Told
 from dunning_cli.simulation.world import World
+from tests.marked import with_marks
 
 ADA = Customer(
     id="cus_1", name="Ada", email="ada@example.com", phone="+4915112345678", timezone="UTC", country="DE",
@@ -183,7 +184,7 @@ class Story:
         charges: str | Mapping[int, Failure | None] = "",
         world: Callable[[Policies, Processor], World] = World,
     ) -> None:
-        self.world = world(policies(*(documents or (a_policy(),))), _processor(charges))
+        self.world = with_marks(world(policies(*(documents or (a_policy(),))), _processor(charges)))
         self.set_aside: list[str] = []
         self.events: list[tuple[datetime, Output]] = []
 

@@ -52,6 +52,7 @@ from tests.builders import (
     policies,
     signal,
 )  # fmt: skip
+from tests.marked import with_marks
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu")
@@ -222,6 +223,8 @@ def simulated(scene: Scene, lines: Sequence[InputLine]) -> list[bytes]:
 
 
 def played(scene: Scene, world: World) -> World:
+    """What changes is marked, or the store would not keep it."""
+    with_marks(world)
     for heard in scene[0]:
         world.run_timers(heard.at, inclusive=False)
         world.read(heard.event, heard.at)

@@ -61,7 +61,8 @@ class Facts:
         return str(said)
 
     def learn_customer(self, customer: Customer | None, at: datetime, kept: tuple[str, ...]) -> bool:
-        """Take over what is newer than what is known; says whether anything changed."""
+        """Take over what is newer than what is known; says whether anything changed. The same word at a later time is
+        news too: what was said in between and is read afterwards must not win over it."""
         if customer is None or self.is_forgotten(at):
             return False
         changed = False
@@ -69,8 +70,9 @@ class Facts:
             said = getattr(customer, name)
             known = self.customer.get(name)
             if said is not None and (known is None or at >= known.at):
-                changed = changed or known is None or known.value != said
-                self.customer[name] = Known(said, at)
+                fresh = Known(said, at)
+                changed = changed or fresh != known
+                self.customer[name] = fresh
         return changed
 
     def is_forgotten(self, at: datetime) -> bool:

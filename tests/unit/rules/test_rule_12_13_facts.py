@@ -2,8 +2,26 @@
 
 from msgspec.structs import replace
 
-from dunning.domain.events import Customer, StageChanged
-from tests.builders import ADA, LADDER, Story, a_notice, a_policy, failed, moved, new_card, overdue, paid, signal
+from account_enforcement.case import EnforcedAccount
+from account_enforcement.decide import AccountTrack
+from dunning.domain.events import Customer, Input, Signal, StageChanged
+from tests.builders import (
+    ADA,
+    LADDER,
+    PAST_DUE,
+    Story,
+    a_notice,
+    a_policy,
+    failed,
+    instant,
+    moved,
+    new_card,
+    overdue,
+    paid,
+    policies,
+    signal,
+)
+from tests.notice_desk import Desk
 
 IN_BERLIN = replace(ADA, timezone="Europe/Berlin")
 
@@ -158,3 +176,62 @@ def test_a_reinstatement_that_is_read_before_an_older_failure_passes_its_rungs_a
     story.at("03-03 11:00", failed("03-02 10:00")).until("03-06 00:00")
 
     assert story.lines("account", "notice") == ["03-05 10:00 notice reminder email sent"]
+
+
+def test_of_promises_the_newest_is_kept_also_where_the_failure_is_read_later() -> None:
+    loaded = policies(a_policy(ladder=[PAST_DUE]))
+    track, account = AccountTrack(lambda: loaded), EnforcedAccount("acc_1")
+
+    def saves(event: Input) -> bool:
+        account.touched.clear()
+        track.decide(account, event, instant("03-02 10:00"))
+        return account.touched == {"in_1"}
+
+    def promised(at: str, pay_by: str) -> Signal:
+        return signal("promise.made", at, invoice_id="in_1", details={"pay_by": pay_by})
+
+    assert saves(promised("03-01 10:00", "2026-03-09"))
+    assert not saves(promised("02-28 10:00", "2026-03-05"))
+    assert saves(failed("03-02 10:00"))
+    assert not saves(promised("03-01 09:00", "2026-03-06"))
+    assert account.cases["in_1"].noted["promise.made"].said == {"pay_by": "2026-03-09"}
+
+
+def test_what_the_failure_does_not_say_is_pinned_as_it_is_known_from_before() -> None:
+    story = Story(a_policy(timezone="account", ladder=LADDER[:2], match={"countries": ["FR"]}))
+    story.reads(moved("03-01 10:00", timezone="Europe/Berlin", country="FR"), failed("03-28 00:30", customer=None))
+
+    assert story.until("04-01 00:00").lines("reminder") == ["03-30 23:30 notice reminder email suppressed"]
+
+
+def test_a_method_that_expires_and_a_plan_are_kept_and_an_erasure_takes_the_method() -> None:
+    loaded = policies(a_policy(ladder=[PAST_DUE]))
+    track, account = AccountTrack(lambda: loaded), EnforcedAccount("acc_1")
+    card = {"type": "card", "brand": "visa", "last4": "4242", "exp_month": 3, "exp_year": 2026}
+    plan = [{"due_at": "2026-04-01T00:00:00Z", "amount_minor": 4900}]
+    signals = [
+        signal("payment_method.expiring", "03-01 10:00", details={"payment_method": {**card, "fingerprint": "fp_1"}}),
+        signal("plan.agreed", "03-01 10:00", invoice_id="in_1", details={"installments": plan}),
+    ]
+
+    for event in signals:
+        track.decide(account, event, instant("03-01 10:00"))
+    assert account.noted["payment_method.expiring"].said == {"payment_method": card}
+    assert account.cases["in_1"].noted["plan.agreed"].said == {"installments": plan}
+
+    account.changed = False
+    track.decide(account, signal("account.erased", "03-02 10:00"), instant("03-02 10:00"))
+    assert (account.noted, account.changed) == ({}, True)
+
+
+def test_a_fact_that_is_said_again_is_as_new_as_it_was_said_last() -> None:
+    """What was said in between is older, also where it is read afterwards."""
+    desk = Desk(a_policy(ladder=[a_notice("hello", "0d")], retries=None))
+    for said_at, email in (("03-01 10:00", "a@example.com"), ("03-01 12:00", "a@example.com")):
+        desk.reads(moved(said_at, email=email), said_at)
+    desk.reads(moved("03-01 11:00", email="b@example.com"), "03-01 13:00")
+
+    desk.reads(failed("03-02 10:00", customer=None), "03-02 10:00")
+
+    ((_, order, _),) = desk.until("03-02 10:00").orders
+    assert order.address == "a@example.com"
