@@ -112,13 +112,11 @@ class Book:
             del self.attempts[1]
         self.highest_attempt = max(self.highest_attempt, attempt.number)
 
-    def note_remaining(self, at: datetime, amount_minor: int) -> bool:
-        """Keep the latest-dated word on what is left; says whether what is owed changed."""
-        before = self.amount_minor
+    def note_remaining(self, at: datetime, amount_minor: int) -> None:
+        """Keep the latest-dated word on what is left, unless the invoice was paid since."""
         settled = self.closed_until is not None and at <= self.closed_until
         if not settled and (self.remaining is None or at >= self.remaining.at):
             self.remaining = Remaining(at, amount_minor)
-        return self.amount_minor != before
 
     def settle(self, at: datetime) -> list[Attempt]:
         """A closing at an instant: takes the settled attempts off and returns the later ones, which stay unpaid.

@@ -226,6 +226,14 @@ def test_what_was_said_before_the_erasure_does_not_come_back_when_it_is_read_lat
     assert reasons(story) == ["erased", "erased"]
 
 
+def test_what_was_said_in_the_very_instant_of_the_erasure_is_forgotten_too() -> None:
+    story = notices(a_notice("hello", "1d")).reads(failed("03-02 10:00"), erased("03-02 12:00"))
+
+    story.at("03-02 12:00", moved("03-02 12:00", email="new@example.com"))
+
+    assert story.until("04-01 00:00").lines() == ["03-03 10:00 notice hello email suppressed"]
+
+
 def test_what_is_said_after_the_erasure_is_new() -> None:
     story = notices(a_notice("first", "0d"), a_notice("second", "2d", "email", "sms", "in_app"))
     story.reads(failed("03-02 10:00"), erased("03-02 12:00"), moved("03-03 10:00", email="new@example.com"))

@@ -369,6 +369,12 @@ def test_a_pause_moves_the_rolled_retry_which_is_rolled_once_more() -> None:
     assert paused_until("03-14 10:00") == "03-16 10:00"
 
 
+def test_a_pause_moves_a_retry_from_where_previous_put_it() -> None:
+    pause = signal("case.paused", "03-06 09:00", until=instant("03-06 12:00"))
+
+    assert charges(failed("03-05 10:00"), pause, roll=PREVIOUS, after=["2d"])[0] == "03-06 13:00"
+
+
 def test_a_new_method_and_an_order_are_charged_on_any_day() -> None:
     assert charges(failed("03-06 10:00"), new_card("03-07 12:00"))[0] == "03-07 12:00"
     assert charges(failed("03-06 10:00"), signal("retry.now", "03-08 12:00"))[0] == "03-08 12:00"

@@ -3,12 +3,16 @@
 The stories pay with a Visa card, which may be tried again 20 times in 30 days.
 """
 
+from itertools import permutations
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from dunning.domain.events import Failure, PaymentMethod, RetryRequested, StageChanged
+from dunning.domain.facts import Known
+from retry_scheduler.case import RetryCase
+from retry_scheduler.counting import note_origin, processor_as_of
 from tests.builders import HARD, OTHER_VISA, SOFT, VISA, Story, failed, instant, new_card, only_retries, paid, signal
 
 MASTERCARD = PaymentMethod(id="pm_4", type="card", brand="mastercard", fingerprint="fp_4")
@@ -137,6 +141,17 @@ def test_an_order_that_would_have_to_wait_beyond_the_window_is_not_carried_out()
     assert (last.from_stage, last.to_stage, last.reason) == ("scheduled", "exhausted", "budget_exhausted")
 
 
+def test_an_order_that_was_not_carried_out_is_over_and_nothing_asks_for_it_again() -> None:
+    story = Story(no_retries_of_others(), daily(max_retries=0, window="5d"), charges="fail")
+    story.reads(*tried(20, segment="others"), failed("03-02 10:00"), signal("retry.now", "03-03 22:00"))
+    story.reads(new_card("03-01 10:00"))  # older than the failure: no news
+
+    story.reads(signal("case.paused", "03-04 10:00", invoice_id="in_1"))
+    story.reads(signal("case.resumed", "03-04 11:00", invoice_id="in_1")).until("05-01 00:00")
+
+    assert story.since("03-04", "retry", "charge") == []
+
+
 def test_a_new_card_has_a_budget_of_its_own() -> None:
     story = Story(no_retries_of_others(), daily(), charges="fail")
     story.reads(*tried(20, segment="others"), failed("03-02 10:00"), new_card("03-03 22:00"))
@@ -195,6 +210,43 @@ def test_a_processor_that_is_named_after_the_answer_does_not_finish_the_plan_as_
     )
 
     assert charges_of(story.until("03-05 00:00")) == ["03-03 10:00", "03-04 12:00"]
+
+
+def test_a_plan_that_one_processor_finished_stays_so_where_another_one_charges_the_invoice_later() -> None:
+    story = Story(only_retries(after=["1d"], max_retries=3))
+    story.reads(failed("03-02 10:00", payment_method=OF_INDIA, processor="adyen"))
+    story.reads(failed("03-03 11:00", attempt_number=2, payment_method=OF_INDIA, processor="stripe"))
+    others = {"payment_id": "p_9", "processor": "adyen", "initiated_by": "customer"}
+
+    story.reads(failed("03-04 11:00", payment_method=OF_INDIA, **others))
+
+    assert charges_of(story.until("03-10 00:00")) == ["03-03 10:00"]
+
+
+@pytest.mark.parametrize("order", list(permutations([("adyen", "03-02"), ("stripe", "03-04"), ("adyen", "03-03")])))
+def test_who_charged_at_an_instant_is_known_whatever_the_order_of_the_words(order: Any) -> None:
+    case = RetryCase("in_1")
+    for processor, day in order:
+        note_origin(case, failed(f"{day} 10:00", processor=processor))
+
+    def known(at: str) -> str | None:
+        found = processor_as_of(case, instant(at))
+        return found.value if found else None
+
+    assert [known(at) for at in ("03-01 10:00", "03-02 10:00", "03-04 09:59", "03-05 10:00")] == [
+        None,
+        "adyen",
+        "adyen",
+        "stripe",
+    ]
+
+
+def test_of_a_case_of_a_former_version_the_newest_processor_is_known() -> None:
+    case = RetryCase("in_1", processor=Known("stripe", instant("03-02 10:00")))
+
+    assert processor_as_of(case, instant("03-02 10:00")) == case.processor
+    note_origin(case, failed("03-04 10:00", processor="adyen"))
+    assert processor_as_of(case, instant("03-03 10:00")) == Known("stripe", instant("03-02 10:00"))
 
 
 def test_of_two_accounts_that_come_due_together_one_gets_the_last_place() -> None:

@@ -394,6 +394,16 @@ def test_a_plan_that_was_full_when_its_request_was_answered_is_finished_whatever
     assert ends(part, tried) == ends(tried, part) == ["03-03 12:00 retry in_1 requested>exhausted"]
 
 
+def test_a_plan_that_is_full_stays_finished_also_where_nobody_says_what_a_later_try_was_made_with() -> None:
+    story = Story(only_retries(after=["1d"], technical_after=["1h"])).reads(failed("03-02 10:00"))
+    story.reads(failed("03-03 11:00", attempt_number=2))
+    unnamed = {"payment_id": "pay_2", "initiated_by": "customer", "payment_method": None}
+
+    story.reads(failed("03-04 11:00", failure=TECHNICAL, **unnamed)).until("03-10 00:00")
+
+    assert story.lines("charge") == ["03-03 10:00 charge in_1 #2 4900 EUR"]
+
+
 def test_a_request_that_the_money_answers_is_not_handed_over_to_the_next_case() -> None:
     story = Story(only_retries()).reads(failed("03-02 10:00"))
     story.reads(failed("03-03 12:00", payment_id="pay_2", initiated_by="customer"))

@@ -110,6 +110,16 @@ def test_a_pause_with_until_ends_by_itself() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("begins", "ends"),
+    [(paused("03-03 12:00"), resumed("03-03 12:00")), (disputed("03-03 12:00"), settled("03-03 12:00"))],
+)
+def test_what_ends_in_the_instant_in_which_it_begins_holds_nothing(begins: Signal, ends: Signal) -> None:
+    story = Story(LADDER_ONLY).reads(FIRST, begins, ends).until("03-06 00:00")
+
+    assert story.lines("reminder") == ["03-05 10:00 notice reminder email sent"]
+
+
 def test_a_dispute_holds_like_a_pause_and_says_so() -> None:
     story = Story(a_policy(ladder=LADDER[:2], retries=NO_TECHNICAL)).reads(
         FIRST, disputed("03-02 22:00"), settled("03-12 22:00")
@@ -139,6 +149,26 @@ def test_an_open_request_is_revoked_and_made_anew_after_the_pause_under_the_next
         "03-10 12:00 charge in_1 #3 4900 EUR",
         "03-11 12:00 retry in_1 requested>exhausted",
     ]
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "charged"),
+    [
+        ((), ["03-02 11:00 charge in_1 #2 4900 EUR", "03-02 14:00 charge in_1 #3 4900 EUR"]),
+        (
+            (failed("03-02 13:00", payment_id="pay_2", initiated_by="customer", payment_method=OTHER_VISA),),
+            ["03-02 11:00 charge in_1 #2 4900 EUR"],
+        ),
+    ],
+)
+def test_a_charge_at_once_that_a_pause_revoked_is_made_when_it_is_over_unless_the_customer_tried_since(
+    meanwhile: tuple[PaymentFailed, ...], charged: list[str]
+) -> None:
+    story = Story(only_retries()).reads(FIRST, new_card("03-02 11:00"), paused("03-02 12:00"))
+
+    story.reads(*meanwhile, resumed("03-02 14:00")).until("03-02 15:00")
+
+    assert story.lines("charge") == charged
 
 
 def test_the_answer_to_a_request_that_was_charged_before_its_revocation_was_read_counts() -> None:

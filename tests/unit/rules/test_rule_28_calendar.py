@@ -104,3 +104,19 @@ def test_a_retry_on_the_leap_day() -> None:
     story = Story(only_retries()).reads(failed("2028-02-28 10:00")).until("2028-02-29 10:00")
 
     assert story.lines("charge") == ["02-29 10:00 charge in_1 #2 4900 EUR"]
+
+
+@pytest.mark.parametrize(
+    ("written", "shortest"),
+    [
+        ("3d", "3d"),
+        ("2w", "14d"),
+        ("36h", "36h"),
+        ("90m", "1h30m"),
+        ("1d21h47m", "1d21h47m"),
+        ("60s", "1m"),
+        ("0d", "0d"),
+    ],
+)
+def test_a_duration_is_told_in_the_shortest_way_that_a_policy_file_takes(written: str, shortest: str) -> None:
+    assert str(Duration.parse(written)) == shortest

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dunning.domain.events import NoticeResult
+from dunning.domain.events import Customer, NoticeResult
 from dunning.domain.words import Channel
 from tests.builders import (
     ADA,
@@ -21,6 +21,7 @@ from tests.builders import (
     paid,
     signal,
 )
+from tests.notice_desk import Desk
 
 NO_EMAIL = replace(ADA, email=None)
 NO_PHONE = replace(ADA, phone=None)
@@ -268,6 +269,21 @@ def test_a_move_into_the_night_lets_a_notice_wait_longer() -> None:
     assert story.lines() == ["03-03 16:00 notice hello sms sent"]
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        moved("03-02 23:00", timezone="Asia/Tokyo"),
+        paid("03-02 23:00", remaining=900, customer=Customer(timezone="Asia/Tokyo")),
+    ],
+)
+def test_a_zone_that_becomes_known_while_a_notice_waits_counts_for_it_whoever_says_it(said: Any) -> None:
+    story = notices(a_notice("hello", "0d", "sms"), timezone="account", fallback_timezone="UTC")
+
+    story.reads(failed("03-02 22:00", customer=replace(ADA, timezone=None)), said).until("04-01 00:00")
+
+    assert story.lines() == ["03-02 23:00 notice hello sms sent"]
+
+
 def test_an_unknown_zone_has_the_fallbacks_quiet_hours() -> None:
     unknown = replace(ADA, timezone=None)
     hello = a_notice("hello", "0d", "sms")
@@ -356,3 +372,12 @@ def test_suspended_is_the_last_rung_of_a_policy_without_more() -> None:
     story = notices(a_notice("warning", "11d"), SUSPENDED).reads(failed("03-02 10:00")).until("2027-03-01 00:00")
 
     assert story.lines("account") == ["03-16 10:00 account in_1 active>suspended"]
+
+
+def test_an_order_says_in_which_language_and_zone_the_customer_is_written_to() -> None:
+    desk = Desk(a_policy(timezone="account", ladder=[a_notice("hello", "0d")], retries=None))
+    desk.reads(failed("03-02 10:00", customer=replace(ADA, locale="de-AT", timezone="Europe/Vienna")), "03-02 10:00")
+    desk.reads(moved("03-02 10:00", timezone="Asia/Tokyo"), "03-02 10:00")
+
+    ((_, order, _),) = desk.until("03-02 10:00").orders
+    assert (order.locale, order.zone, order.customer_name) == ("de-AT", "Asia/Tokyo", "Ada")

@@ -237,6 +237,22 @@ def test_a_suspended_account_is_reinstated_too_and_later_rungs_keep_their_dates(
     ]
 
 
+def test_a_status_that_only_a_reinstatement_changes_says_so() -> None:
+    story = accounts().reads(FIRST, signal("account.reinstated", "03-12 10:00", reason="by hand")).until("03-12 10:00")
+
+    last = statuses(story)[-1]
+    assert (last.previous_status, last.status, last.reason) == ("terminated", "active", "reinstated")
+
+
+def test_what_happened_behind_a_reinstatement_that_is_read_late_stands() -> None:
+    story = accounts().reads(FIRST).at("03-05 12:00", signal("account.reinstated", "03-05 09:00", reason="goodwill"))
+
+    assert story.until("03-05 12:00").since("03-05") == [
+        "03-05 10:00 account in_1 past_due>suspended",
+        "03-05 10:00 status acc_1 past_due>suspended",
+    ]
+
+
 def test_a_held_rung_dated_before_the_reinstatement_is_passed() -> None:
     story = accounts().reads(FIRST, bounced("03-03 11:00", "warning"), signal("account.reinstated", "03-06 10:00"))
 

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+from msgspec.structs import replace
+
 from account_enforcement.case import EnforcedAccount
 from account_enforcement.decide import AccountTrack
 from dunning.domain import ids
@@ -10,10 +13,13 @@ from dunning.domain.events import Input, NoticeResult, PolicyRef, StageChanged, 
 from dunning.domain.words import Channel
 from notification_dispatcher.case import NoticeAccount
 from notification_dispatcher.decide import NoticeTrack
+from retry_scheduler.case import RetryAccount
+from retry_scheduler.decide import RetryTrack
 from tests.builders import PAST_DUE, SUSPENDED, WARNING, a_notice, a_policy, failed, instant, paid, policies
 
 LADDER = [PAST_DUE, WARNING, SUSPENDED, a_notice("after", "20d")]
 IN_FORCE = policies(a_policy(ladder=LADDER, retries=None))
+WITH_RETRIES = policies(a_policy(ladder=LADDER))
 FIRST, SECOND = (ids.case_id("acc_1", "in_1", number) for number in (1, 2))
 
 
@@ -37,6 +43,11 @@ def suspended(case_id: str, at: str) -> StageChanged:
     )  # fmt: skip
 
 
+def terminated(case_id: str, at: str) -> StageChanged:
+    """Account enforcement's word that it terminated a case."""
+    return replace(suspended(case_id, at), from_stage="suspended", to_stage="terminated", details={"rung": "end"})
+
+
 def after(track: Any, account: Any, inputs: Sequence[Input], at: str) -> Any:
     """The invoice's case after these inputs, read at one instant."""
     for event in inputs:
@@ -46,6 +57,10 @@ def after(track: Any, account: Any, inputs: Sequence[Input], at: str) -> Any:
 
 def enforced(*inputs: Input) -> Any:
     return after(AccountTrack(lambda: IN_FORCE), EnforcedAccount("acc_1"), inputs, "03-14 00:00")
+
+
+def retried(*inputs: Input) -> Any:
+    return after(RetryTrack(lambda: WITH_RETRIES), RetryAccount("acc_1"), inputs, "03-16 10:00")
 
 
 def dispatched(*inputs: Input) -> Any:
@@ -97,3 +112,22 @@ def test_news_of_the_next_case_that_is_heard_before_anything_of_the_one_before_i
 
     assert (behind.next_rung, behind.due_at) == (3, instant("03-22 10:00"))
     assert (enforcing.stage, enforcing.due_at) == ("past_due", instant("03-16 10:00"))
+
+
+@pytest.mark.parametrize("tell", [dispatched, retried])
+def test_a_termination_that_is_heard_behind_the_payment_before_it_is_no_obstacle_to_the_next_case(tell: Any) -> None:
+    """Account enforcement undoes it itself when it reads the payment (rule 37)."""
+    opened = (failed("03-02 10:00", payment_method=None), paid("03-15 10:00"), terminated(FIRST, "03-15 11:00"))
+
+    case = tell(*opened, failed("03-15 12:00", attempt_number=2, payment_method=None))
+
+    assert (case.open, case.case_id) == (True, SECOND)
+
+
+@pytest.mark.parametrize("tell", [dispatched, retried])
+def test_a_termination_that_is_heard_before_an_older_payment_is_one_until_that_is_read(tell: Any) -> None:
+    opened = (failed("03-02 10:00", payment_method=None), terminated(FIRST, "03-15 11:00"))
+    again = failed("03-15 12:00", attempt_number=2, payment_method=None)
+
+    assert not tell(*opened, again).open
+    assert tell(*opened, paid("03-15 10:00"), again).case_id == SECOND

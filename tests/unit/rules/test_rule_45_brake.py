@@ -107,3 +107,9 @@ def test_without_a_brake_thousands_may_be_restricted_as_in_simulate() -> None:
 )
 def test_the_default_is_the_largest_of_three(accounts: int, busiest: int, limit: int) -> None:
     assert default_limit(accounts, busiest) == limit
+
+
+def test_a_case_that_is_closed_asks_for_nothing() -> None:
+    service = Enforcement().reads("03-02 10:00", failed("03-02 10:00")).reads("03-03 10:00", paid("03-03 10:00"))
+
+    assert not service.track.asks_to_restrict(service.account, service.account.cases["in_1"], instant("03-20 10:00"))

@@ -40,6 +40,19 @@ def test_after_a_full_batch_the_next_look_begins_at_the_last_first_of_its_accoun
     assert way.look() == at(11)
 
 
+def test_where_a_full_batch_is_due_at_the_very_instant_that_it_was_looked_for_from_the_next_look_begins_there_too(
+    seconds: Seconds,
+) -> None:
+    way = Sweep()
+    way.look()
+    way.go_on(None, full(at(10)))
+    since = way.look()
+
+    way.go_on(since, full(at(10)))
+
+    assert way.look() == at(10)
+
+
 def test_a_batch_that_was_not_full_or_failed_is_followed_by_a_look_from_the_beginning(seconds: Seconds) -> None:
     way = Sweep()
     way.look()

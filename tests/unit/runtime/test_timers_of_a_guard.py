@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from dunning.domain.events import Output, TimerDue
+from dunning.domain.decision import Decision
+from dunning.domain.events import Input, Output, TimerDue
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.health import Health
 from dunning.runtime.instance import outbox_writer
@@ -15,7 +16,7 @@ from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.timers import Timers
 from dunning.testing.hand_clock import HandClock
 from dunning.testing.memory import MemoryStore
-from dunning.testing.toy import ToyAccount, toy_service
+from dunning.testing.toy import ToyAccount, decide, toy_service
 from tests.contract.kit import count_up
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -45,8 +46,22 @@ class ReadUpToNoon:
         return NOON
 
 
+class Stumbling:
+    """The toy's decisions, but for one account that none can be made of."""
+
+    def __init__(self) -> None:
+        self.tried = 0
+
+    def decide(self, account: ToyAccount, event: Input, now: datetime) -> Decision:
+        if account.account_id == "acc-bad":
+            self.tried += 1
+            raise ZeroDivisionError
+        return decide(account, event, now)
+
+
 async def test_others_go_on_and_it_is_not_tried_without_a_pause() -> None:
-    service = replace(toy_service(), guard=StumblingGuard())
+    stumbling = Stumbling()
+    service = replace(toy_service(), guard=StumblingGuard(), decide=stumbling.decide)
     store: MemoryStore[ToyAccount] = MemoryStore(service, clock=HandClock(NOON), shards=1)
     metrics, clock = Metrics("toy"), DatabaseClock(5, host=lambda: NOON, monotonic=lambda: 0.0)
     settings = load_settings(Settings, kafka_bootstrap_servers="nowhere:1", database_url="postgresql://nowhere")
@@ -55,11 +70,13 @@ async def test_others_go_on_and_it_is_not_tried_without_a_pause() -> None:
     bound = OutboxBound(store, 1000, common["health"])
     timers = Timers(service, store, horizon, bound, outbox_writer(""), **common, committed=lambda _: None)
     async with store.transaction() as tx:
-        accounts = await tx.load({"acc-1": ["inv-1"], "acc-odd": ["inv-1"]})
+        accounts = await tx.load({"acc-1": ["inv-1"], "acc-bad": ["inv-1"], "acc-odd": ["inv-1"]})
         count_up(accounts["acc-1"], "inv-1", due_at=NOON)
+        count_up(accounts["acc-bad"], "inv-1", due_at=NOON)
         count_up(accounts["acc-odd"], "inv-1")
         await tx.save(accounts.values())
 
     assert await timers.fire()  # one by one
     assert not await timers.fire()
     assert [pending.row.key for pending in await store.pending(0, 10)] == ["acc-1"]
+    assert (stumbling.tried, metrics.timers_failed._value.get()) == (1, 2)  # acc-bad, and acc-odd of the guard

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from dunning.contracts.decode import decode
-from dunning.domain.decision import CannotDecideYet
+from dunning.domain.decision import CannotDecideYet, Decision
+from dunning.domain.events import Input, PaymentSucceeded
 from dunning.runtime.clock import DatabaseClock
-from dunning.runtime.fold import Outcome
+from dunning.runtime.fold import Outcome, fold
 from dunning.runtime.health import Health
 from dunning.runtime.instance import outbox_writer
 from dunning.runtime.metrics import Metrics
@@ -21,7 +23,7 @@ from dunning.runtime.turn import Batch, Turn, concerns_the_input
 from dunning.runtime.wanted import pass_over
 from dunning.testing.hand_clock import HandClock
 from dunning.testing.memory import MemoryStore
-from dunning.testing.toy import ToyAccount, toy_service
+from dunning.testing.toy import ToyAccount, decide, toy_service
 from tests.kernel import failure
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -43,6 +45,13 @@ class MoodyStore(MemoryStore[ToyAccount]):
                 raise self.errors.pop(0)
 
 
+def stumbling(account: ToyAccount, event: Input, now: datetime) -> Decision:
+    """The toy's decisions, but for one account that none can be made of."""
+    if account.account_id == "acc-bad":
+        raise ZeroDivisionError
+    return decide(account, event, now)
+
+
 class Taken:
     """A turn with everything that it needs."""
 
@@ -52,7 +61,7 @@ class Taken:
         self.health = Health(self.metrics)
         self.outcomes: list[Outcome] = []
         self.turn = Turn(
-            toy_service(),
+            replace(toy_service(), decide=stumbling),
             store,
             decode,
             outbox_writer(""),
@@ -78,20 +87,35 @@ def a_record(body: bytes, offset: int) -> ConsumerRecord[bytes, bytes]:
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def at_once(_: float) -> None:
-        return
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that a turn would have waited, in place of waiting. To let others go on is no pause."""
+    waited: list[float] = []
+
+    async def at_once(seconds: float) -> None:
+        if seconds > 0:
+            waited.append(seconds)
 
     monkeypatch.setattr("dunning.runtime.turn.asyncio.sleep", at_once)
+    return waited
 
 
-async def test_an_error_that_passes_is_waited_for_and_costs_no_event() -> None:
+async def test_an_error_that_passes_is_waited_for_and_costs_no_event(pauses: list[float]) -> None:
     taken = Taken(MoodyStore(*[StoreUnavailable("away")] * 5))
 
     await taken.take(failure("acc-1"))
 
     assert await taken.pending() == ["dunning.stage.changed"]
     assert not taken.health.troubles
+    assert len(pauses) == 5
+
+
+@pytest.mark.parametrize(("failures", "alarms"), [(2, 0), (3, 1)])
+async def test_what_fails_for_the_third_time_is_a_trouble_and_not_before(failures: int, alarms: int) -> None:
+    taken = Taken(MoodyStore(*[StoreUnavailable("away")] * failures))
+
+    await taken.take(failure("acc-1"))
+
+    assert taken.metrics.alarms.labels("DUN-R003")._value.get() == alarms
 
 
 async def test_records_that_are_stored_already_are_dropped() -> None:
@@ -156,24 +180,72 @@ async def test_a_body_that_was_masked_says_so() -> None:
 
 
 class ImpatientStore(MoodyStore):
-    """Gives up on transactions that write more than two rows."""
+    """Gives up on transactions that write more rows than a few."""
+
+    def __init__(self, rows_max: int) -> None:
+        super().__init__()
+        self.rows_max, self.tries = rows_max, 0
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:
         async with super().transaction() as tx:
             yield tx
-            if len(tx.written.outbox) > 2:
+            self.tries += 1
+            assert self.tries < 100, "tried for ever"
+            if len(tx.written.outbox) > self.rows_max:
                 raise StoreUnavailable("cancelled by the time-out")
 
 
-async def test_what_takes_longer_than_the_database_waits_is_stored_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("records", "rows_max"), [(7, 2), (2, 1), (3, 1)])
+async def test_what_takes_longer_than_the_database_waits_is_stored_in_parts(
+    monkeypatch: pytest.MonkeyPatch, records: int, rows_max: int
+) -> None:
     monkeypatch.setattr("dunning.runtime.turn._LONG_SECONDS", -1)
-    taken = Taken(ImpatientStore())
+    taken = Taken(ImpatientStore(rows_max))
 
-    await taken.take(*(failure(f"acc-{n}") for n in range(7)))
+    await taken.take(*(failure(f"acc-{n}") for n in range(records)))
 
-    assert await taken.pending() == ["dunning.stage.changed"] * 7
+    assert await taken.pending() == ["dunning.stage.changed"] * records
     assert not taken.health.troubles
+
+
+async def test_a_record_that_cannot_be_decided_is_set_aside_and_the_others_are_not() -> None:
+    taken = Taken(MoodyStore())
+
+    await taken.take(failure("acc-1"), failure("acc-bad"), failure("acc-2"))
+
+    assert sorted(await taken.pending()) == ["dunning.stage.changed"] * 2 + ["payment.failed.toy.dlq"]
+    assert taken.metrics.dead_letters.labels("payment.failed", "decision_failed")._value.get() == 1
+
+
+async def test_what_a_later_input_takes_back_is_withdrawn_from_whoever_does_it() -> None:
+    taken = Taken(MoodyStore())
+    await taken.take(failure("acc-1", code="toy_errand"))
+
+    async with taken.store.transaction() as tx:
+        accounts = await tx.load({"acc-1": ["inv-acc-1"]})
+        payment = PaymentSucceeded("e", "acc-1", "inv-acc-1", "pay-9", 0, 1200, "EUR", NOON)
+        outcome = await fold(stumbling, outbox_writer(""), accounts, [payment], NOON)
+        await outcome.record(tx, accounts)
+
+    assert [lease.withdrawn for lease in await taken.store.lease_errands(10, 60)] == [True]
+
+
+async def test_a_turn_tells_what_it_read_and_decided_and_how_long_that_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter(range(1000, 2000, 3))
+    monkeypatch.setattr("dunning.runtime.turn.monotonic", lambda: next(seconds))
+    taken = Taken(MoodyStore())
+
+    await taken.take(failure("acc-1"), failure("acc-2"), failure("acc-1"))
+
+    def told(name: str, **labels: str) -> float | None:
+        return taken.metrics.registry.get_sample_value(f"dunning_{name}", labels)
+
+    assert told("events_consumed_total", topic="payment.failed") == 3
+    assert told("duplicates_total", topic="payment.failed") == 1
+    assert told("transitions_total", track="retry", stage="scheduled") == 2
+    assert (told("handling_seconds_count"), told("handling_seconds_sum")) == (1, 3)
+    assert told("batch_records_sum") == 3
 
 
 class RefusingStore(MoodyStore):

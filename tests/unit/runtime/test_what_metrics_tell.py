@@ -2,17 +2,24 @@
 
 import re
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
+from account_enforcement.case import EnforcedAccount
+from account_enforcement.decide import AccountTrack
+from account_enforcement.metrics import AccountMetrics
+from dunning.domain.events import Input
 from dunning.domain.policy import Policies
 from dunning.domain.policy_file import load_policy
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.dead_letters import REASONS
+from dunning.runtime.fold import fold
 from dunning.runtime.health import Health
+from dunning.runtime.instance import outbox_writer
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.policies_told import show_policies
@@ -22,6 +29,7 @@ from dunning.runtime.store import TopicPartition
 from dunning.testing.hand_clock import HandClock
 from dunning.testing.memory import MemoryStore
 from dunning.testing.toy import ToyAccount, toy_service
+from tests.builders import PAST_DUE, a_policy, failed, paid, policies, signal
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 TP = TopicPartition("payment.failed", 0)
@@ -131,10 +139,33 @@ class Log:
         return dict.fromkeys(partitions, 5)
 
 
+class TroubledLog(Log):
+    """Is away three times, and then something else is wrong."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        self.asked += 1
+        if self.asked > 3:
+            raise ZeroDivisionError
+        raise KafkaConnectionError
+
+
+class BusyLog(Log):
+    """A broker whose log ends where a test says: somebody writes all the time."""
+
+    end = 5
+
+    async def ends(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, self.end)
+
+
 class Looking:
     """Everything that looks up to when the news was read, with a clock that is turned by hand."""
 
-    def __init__(self, stored: int) -> None:
+    def __init__(self, stored: int, log: Log | None = None) -> None:
+        self.log: Any = log or Log()
         self.hand, self.seconds = HandClock(NOON), 0.0
         self.metrics = Metrics("toy")
         self.stored = stored
@@ -146,10 +177,9 @@ class Looking:
             await tx.lock_offsets({TP: epoch})
             await tx.advance_offsets({TP: self.stored})
         self.reading = Reading(epoch)
-        log: Any = Log()
         clock = DatabaseClock(5, host=self.hand, monotonic=lambda: self.seconds)
         self.read_through = ReadThrough(
-            self.reading, self.store, log, settings=SETTINGS, clock=clock, metrics=self.metrics, health=self.health
+            self.reading, self.store, self.log, settings=SETTINGS, clock=clock, metrics=self.metrics, health=self.health
         )
 
     @property
@@ -169,6 +199,43 @@ async def test_the_age_of_the_news_grows_while_nobody_can_look() -> None:
     assert told(looking.metrics, "lag_seconds", **labels) == pytest.approx(90)
 
 
+async def test_a_partition_that_never_ends_is_read_up_to_when_a_former_end_of_it_was_passed() -> None:
+    log = BusyLog()
+    looking = Looking(stored=5, log=log)
+    await looking.begin()
+
+    async def seen(end: int, read: int, second: int) -> datetime | None:
+        log.end, looking.hand.now = end, NOON + timedelta(seconds=second)
+        epoch = looking.reading.at.epoch
+        looking.reading.at = Done(epoch, read, 5)
+        await looking.read_through.look()
+        return await looking.store.horizon([TP])
+
+    assert await seen(end=10, read=5, second=1) is None
+    assert await seen(end=20, read=9, second=2) is None
+    assert await seen(end=30, read=10, second=3) == NOON + timedelta(seconds=1)
+    assert await seen(end=40, read=29, second=4) == NOON + timedelta(seconds=1)
+    assert await seen(end=50, read=30, second=5) == NOON + timedelta(seconds=3)
+    assert await seen(end=50, read=50, second=6) == NOON + timedelta(seconds=6)
+
+
+async def test_whoever_cannot_tell_what_was_read_waits_before_it_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def at_once(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("dunning.runtime.read_through.asyncio.sleep", at_once)
+    looking = Looking(stored=5, log=TroubledLog())
+    await looking.begin()
+
+    with pytest.raises(ZeroDivisionError):
+        await looking.read_through.run()
+
+    assert len([seconds for seconds in waited if seconds > 0]) == 3
+    assert told(looking.metrics, "retries_total", what="read_through") == 3
+
+
 @pytest.mark.parametrize(("stored", "begun_again", "horizon"), [(5, False, NOON), (3, True, None)])
 async def test_an_instance_that_believes_to_have_stored_more_than_the_database_has_begins_again(
     stored: int, begun_again: bool, horizon: datetime | None
@@ -181,3 +248,34 @@ async def test_an_instance_that_believes_to_have_stored_more_than_the_database_h
 
     assert looking.reading.begun_again == ([{TP: 1}] if begun_again else [])
     assert await looking.store.horizon([TP]) == horizon
+
+
+async def test_what_a_decision_counts_is_told_as_odd_and_accepted() -> None:
+    metrics, accounts = Metrics("toy"), {"acc_1": ToyAccount("acc_1")}
+    inputs: list[Input] = [signal("customer.updated", "03-02 10:00"), signal("customer.updated", "03-02 11:00")]
+
+    (await fold(toy_service().decide, outbox_writer(""), accounts, inputs, NOON)).count(metrics)
+
+    assert told(metrics, "noted_total", what="no_invoice") == 2
+
+
+async def test_the_money_of_cases_is_counted_once_however_they_end_and_whatever_is_read_later() -> None:
+    """A case that another one replaces moved nothing: its money is still owed (rule 7)."""
+    track, metrics = AccountTrack(lambda: policies(a_policy(ladder=[PAST_DUE]))), AccountMetrics()
+    inputs: list[Input] = [
+        failed("03-02 10:00"),
+        paid("03-02 11:00", remaining=900),
+        paid("03-02 12:00", payment_id="pay_10"),
+        failed("03-02 10:00", invoice_id="in_2", amount_due_minor=700, currency="USD"),
+        signal("invoice.voided", "03-02 10:30", invoice_id="in_2"),
+        failed("03-02 10:00", invoice_id="in_3", amount_due_minor=50),
+        paid("03-02 09:00", invoice_id="in_3"),
+        paid("03-02 12:00", invoice_id="in_3"),
+    ]
+
+    outcome = await fold(track.decide, outbox_writer(""), {"acc_1": EnforcedAccount("acc_1")}, inputs, NOON)
+    outcome.count(metrics)
+
+    assert told(metrics, "money_recovered_minor_total", currency="EUR") == 4000 + 900 + 50
+    assert told(metrics, "money_lost_minor_total", currency="USD") == 700
+    assert told(metrics, "time_to_recovery_seconds_count") == 2

@@ -1,0 +1,282 @@
+"""An instance's reading of its topics on a broker and a database in memory, in simulated time: what is read, by whom,
+and how a partition comes back that something went wrong with.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import pytest
+from aiokafka import ConsumerRecord
+from aiokafka.errors import CorruptRecordException
+from aiokafka.structs import TopicPartition as KafkaPartition
+
+from dunning.contracts.decode import decode
+from dunning.runtime.broker_log import BrokerLog
+from dunning.runtime.clients import Clients
+from dunning.runtime.clock import DatabaseClock
+from dunning.runtime.consumer import Intake
+from dunning.runtime.health import Health
+from dunning.runtime.instance import outbox_writer
+from dunning.runtime.metrics import Metrics
+from dunning.runtime.outbox_bound import OutboxBound
+from dunning.runtime.read_through import Done
+from dunning.runtime.settings import Settings, load_settings
+from dunning.runtime.store import TopicPartition
+from dunning.runtime.turn import Turn
+from dunning.runtime.wanted import pass_over
+from dunning.testing.memory import MemoryStore
+from dunning.testing.memory_clients import DirectLink, MemoryAdmin, MemoryBroker, MemoryConsumer
+from dunning.testing.memory_log import MemoryLog
+from dunning.testing.toy import ToyAccount, toy_service
+from tests.kernel import failure
+from tests.platform.loop import SimulatedLoop
+from tests.platform.patches import simulated
+
+NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
+FIRST, SECOND = TopicPartition("payment.failed", 0), TopicPartition("payment.failed", 1)
+ALL = ("payment.failed", "payment.succeeded", "dunning.signals")
+SETTINGS = load_settings(
+    Settings,
+    kafka_bootstrap_servers="nowhere:1",
+    database_url="postgresql://nowhere",
+    lanes=1,
+    kafka_metadata_max_age_seconds=10,
+)
+
+
+class Reader(MemoryConsumer):
+    """Finds no records where bytes are broken, as aiokafka does."""
+
+    broken: set[TopicPartition]
+
+    def __init__(self, broken: set[TopicPartition], *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.broken = broken
+
+    async def getmany(self, *partitions: KafkaPartition, **given: Any) -> dict[KafkaPartition, list[ConsumerRecord]]:
+        if self.broken & {TopicPartition(*each) for each in partitions}:
+            await asyncio.sleep(0.01)
+            raise CorruptRecordException
+        found: dict[KafkaPartition, list[ConsumerRecord]] = await super().getmany(*partitions, **given)
+        return found
+
+
+class Desk:
+    """One instance that reads three topics, the first of two partitions."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.broken: set[TopicPartition] = set()
+        self.log = MemoryLog({ALL[0]: 2, ALL[1]: 1, ALL[2]: 1}, lambda: 0)
+        self.broker = MemoryBroker(self.log)
+        self.clients = Clients(
+            consumer=partial(Reader, self.broken, self.broker, DirectLink()),
+            admin=partial(MemoryAdmin, self.broker, DirectLink()),
+        )
+        self.store: MemoryStore[ToyAccount] = MemoryStore(toy_service(), clock=lambda: NOON, shards=1)
+        self.metrics = Metrics("toy")
+        self.health = Health(self.metrics)
+        clock = DatabaseClock(5, host=lambda: NOON, monotonic=loop.time)
+        clock.read(NOON)
+        turn: Turn[ToyAccount] = Turn(
+            toy_service(),
+            self.store,
+            decode,
+            outbox_writer(""),
+            pass_over(toy_service(), test_mode=False),
+            topic_prefix="",
+            clock=clock,
+            metrics=self.metrics,
+            health=self.health,
+            committed=lambda _: None,
+        )
+        self.intake = Intake(
+            "toy",
+            ALL,
+            self.store,
+            turn,
+            BrokerLog(SETTINGS, ALL, self.clients),
+            OutboxBound(self.store, 1000, self.health, monotonic=loop.time),
+            settings=SETTINGS,
+            clock=clock,
+            metrics=self.metrics,
+            health=self.health,
+            clients=self.clients,
+        )
+
+    def comes(self, at: TopicPartition, *accounts: str) -> None:
+        for account in accounts:
+            self.log.append(at, account.encode(), failure(account))
+
+    async def published(self) -> list[str]:
+        """Whose inputs were decided, in order: the toy publishes one transition for each."""
+        return [pending.row.key for pending in await self.store.pending(0, 100)]
+
+    async def done(self) -> dict[int, Done]:
+        """How far the partitions of the first topic are stored, by their numbers."""
+        return {at.partition: said for at, said in (await self.intake.done()).items() if at.topic == FIRST.topic}
+
+    def told(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"dunning_{name}", labels)
+
+
+def played(story: Callable[[Desk], Awaitable[None]]) -> Callable[[], None]:
+    """A test that tells its story while the intake runs, in time that takes none."""
+
+    async def plays() -> None:
+        desk = Desk()
+        reading = asyncio.create_task(desk.intake.run())
+        try:
+            await asyncio.sleep(5)
+            await story(desk)
+        finally:
+            desk.intake.stop()
+            await asyncio.wait([reading])
+
+    def test() -> None:
+        loop = SimulatedLoop()
+        with simulated(loop.time, random.Random(1), lambda process, name: None):
+            told: Coroutine[Any, Any, None] = plays()
+            loop.run_until_complete(told)
+        loop.bury()
+
+    test.__name__, test.__doc__ = getattr(story, "__name__", ""), story.__doc__
+    return test
+
+
+@played
+async def test_what_comes_is_decided_stored_and_told_to_kafka(desk: Desk) -> None:
+    desk.comes(FIRST, "acc-1", "acc-2")
+    desk.comes(SECOND, "acc-3")
+    await asyncio.sleep(10)
+
+    assert sorted(await desk.published()) == ["acc-1", "acc-2", "acc-3"]
+    assert await desk.done() == {0: Done(1, 2, 2), 1: Done(1, 1, 1)}
+    assert (desk.intake.settled, desk.health.troubles, desk.told("partitions_owned")) == (True, {}, 4)
+    notes = [desk.log.note("toy", at) for at in (FIRST, SECOND)]
+    assert [note.offset for note in notes if note is not None] == [2, 1]
+
+
+@played
+async def test_a_partition_that_somebody_took_over_comes_back_after_a_while_and_nothing_is_done_twice(
+    desk: Desk,
+) -> None:
+    desk.comes(FIRST, "acc-1")
+    await asyncio.sleep(5)
+    await desk.store.take_over([FIRST])
+    desk.comes(FIRST, "acc-2")
+    desk.comes(SECOND, "acc-3")
+    await asyncio.sleep(10)
+
+    assert sorted(await desk.published()) == ["acc-1", "acc-2", "acc-3"]
+    assert await desk.done() == {0: Done(3, 2, 2), 1: Done(2, 1, 1)}
+    assert desk.told("fenced_total", what="partition") == 1
+
+
+@played
+async def test_it_begins_again_from_what_is_stored_where_it_read_under_the_epoch_that_is_named(desk: Desk) -> None:
+    desk.comes(FIRST, "acc-1")
+    await asyncio.sleep(5)
+
+    desk.intake.begin_again({FIRST: 1, SECOND: 7})
+    assert list(await desk.done()) == [1]
+    desk.comes(FIRST, "acc-2")
+    await asyncio.sleep(2)
+    assert await desk.published() == ["acc-1"]
+    await asyncio.sleep(8)
+
+    assert await desk.published() == ["acc-1", "acc-2"]
+    assert await desk.done() == {0: Done(2, 2, 2), 1: Done(1, 0)}
+    assert desk.told("fenced_total", what="partition") == 1
+
+
+@played
+async def test_a_partition_that_is_held_is_not_read_and_the_others_are(desk: Desk) -> None:
+    desk.intake.hold([FIRST])
+    desk.comes(FIRST, "acc-1")
+    desk.comes(SECOND, "acc-2")
+    await asyncio.sleep(100)
+
+    assert await desk.published() == ["acc-2"]
+
+
+@played
+async def test_bytes_that_are_no_records_stop_their_own_partition_only_and_are_told(desk: Desk) -> None:
+    desk.comes(FIRST, "acc-1")
+    await asyncio.sleep(5)
+    desk.broken.add(FIRST)
+    await asyncio.sleep(5)
+    desk.comes(FIRST, "acc-2")
+    desk.comes(SECOND, "acc-3")
+    await asyncio.sleep(29)
+
+    assert await desk.published() == ["acc-1", "acc-3"]
+    (said,) = desk.health.troubles.values()
+    assert said.startswith("payment.failed[0] from 1 on cannot be read (CorruptRecordException(")
+    assert said.endswith("`dunning offsets` has the ways on  [DUN-R008]")
+
+    desk.broken.clear()
+    await asyncio.sleep(60)
+    assert (await desk.published(), desk.health.troubles) == (["acc-1", "acc-3", "acc-2"], {})
+
+
+@played
+async def test_records_that_the_log_has_no_more_are_never_jumped_over(desk: Desk) -> None:
+    desk.comes(FIRST, "acc-1", "acc-2", "acc-3")
+    await asyncio.sleep(5)
+    desk.log.truncate(FIRST, 1)
+    desk.intake.begin_again({FIRST: 1})
+    desk.comes(SECOND, "acc-9")
+    await asyncio.sleep(20)
+
+    assert [await desk.published(), list(await desk.done())] == [["acc-1", "acc-2", "acc-3", "acc-9"], [1]]
+    (said,) = desk.health.troubles.values()
+    assert said.startswith("we read payment.failed[0] up to 3, but its log holds 0 to 1: records are gone")
+
+
+@played
+async def test_partitions_that_are_new_are_seen_and_asked_for(desk: Desk) -> None:
+    """A group's leader does not notice them by itself where it is a static member that was restarted."""
+    asked: list[Sequence[str]] = []
+    consumer: Any = desk.intake._consumer
+    genuine = consumer.subscribe
+
+    def subscribe(topics: Sequence[str], listener: Any) -> None:
+        asked.append(topics)
+        genuine(topics, listener)
+
+    consumer.subscribe = subscribe
+    await asyncio.sleep(30)
+    assert asked == []
+
+    desk.log.partition_counts["payment.failed"] = 3
+    await asyncio.sleep(30)
+    assert asked == [sorted(ALL)]
+    desk.comes(FIRST, "acc-1")
+    await asyncio.sleep(10)
+    assert await desk.published() == ["acc-1"]
+
+
+@pytest.mark.parametrize("open_before", [False, True])
+def test_what_lies_behind_the_last_record_counts_as_read_once_nothing_is_in_hand(open_before: bool) -> None:
+    """Markers of transactions take up offsets and hold nothing: timers must not wait for them (rule 40)."""
+
+    @played
+    async def told(desk: Desk) -> None:
+        if open_before:
+            desk.comes(FIRST, "acc-1")
+            await asyncio.sleep(5)
+        epoch = desk.log.new_producer("somebody")
+        desk.log.begin_transaction("somebody", epoch)
+        desk.log.send("somebody", epoch, FIRST, b"acc-2", failure("acc-2"), ())
+        desk.log.commit("somebody", epoch)
+        await asyncio.sleep(0.5)
+
+        records = 2 if open_before else 1
+        assert (await desk.done())[0].offset == desk.log.end(FIRST) == records + 1
+
+    told()

@@ -1,0 +1,157 @@
+"""How timers look for what is due: from time to time, with pauses after troubles, never again at what stands still."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dunning.domain.decision import Decision
+from dunning.domain.events import Input
+from dunning.runtime.clock import DatabaseClock
+from dunning.runtime.fold import Outcome
+from dunning.runtime.health import Health
+from dunning.runtime.instance import outbox_writer
+from dunning.runtime.metrics import Metrics
+from dunning.runtime.outbox_bound import OutboxBound
+from dunning.runtime.settings import Settings, load_settings
+from dunning.runtime.store import StoreUnavailable
+from dunning.runtime.timers import Timers
+from dunning.testing.memory import MemoryStore
+from dunning.testing.toy import ToyAccount, decide, toy_service
+from tests.contract.kit import counted
+from tests.platform.loop import SimulatedLoop
+from tests.platform.patches import simulated
+
+NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
+SETTINGS = load_settings(
+    Settings, kafka_bootstrap_servers="nowhere:1", database_url="postgresql://nowhere", timer_poll_seconds=1
+)
+
+
+def standing_still(account: ToyAccount, event: Input, now: datetime) -> Decision:
+    """Of one account every wake-up leaves everything as it is."""
+    return Decision() if account.account_id == "acc-idle" else decide(account, event, now)
+
+
+class World:
+    """Timers on a store in memory, in simulated time, with a horizon that is now or away."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.away: list[bool] = []  # at the next looks
+        self.looks = 0
+        self.outcomes: list[Outcome] = []
+        service = replace(toy_service(), decide=standing_still)
+        self.store: MemoryStore[ToyAccount] = MemoryStore(service, clock=self.now, shards=1)
+        self.metrics = Metrics("toy")
+        self.health = Health(self.metrics)
+        horizon: Any = self
+        self.timers: Timers[ToyAccount] = Timers(
+            service,
+            self.store,
+            horizon,
+            OutboxBound(self.store, 1000, self.health, monotonic=self.loop.time),
+            outbox_writer(""),
+            settings=SETTINGS,
+            clock=DatabaseClock(5, host=self.now, monotonic=self.loop.time),
+            metrics=self.metrics,
+            health=self.health,
+            committed=self.outcomes.append,
+        )
+
+    def now(self) -> datetime:
+        return NOON + timedelta(seconds=self.loop.time())
+
+    async def get(self) -> datetime:
+        """As the horizon does."""
+        self.looks += 1
+        assert self.looks < 1000, "looks all the time"
+        if self.away and self.away.pop(0):
+            raise StoreUnavailable("away")
+        return self.now()
+
+    def told(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"dunning_{name}", labels)
+
+
+def played(story: Callable[[World], Awaitable[None]]) -> Callable[[], None]:
+    """A test that tells its story in time that takes none."""
+
+    async def plays() -> None:
+        await story(World())
+
+    def test() -> None:
+        loop = SimulatedLoop()
+        with simulated(loop.time, random.Random(1), lambda process, name: None):
+            loop.run_until_complete(plays())
+        loop.bury()
+
+    test.__name__, test.__doc__ = getattr(story, "__name__", ""), story.__doc__
+    return test
+
+
+async def works(world: World, seconds: float) -> None:
+    """For so long; then it is stopped and ends."""
+    working = asyncio.create_task(world.timers.run())
+    await asyncio.wait([working], timeout=seconds)
+    world.timers.stop()
+    await working
+
+
+@played
+async def test_they_look_once_a_second_and_fire_what_has_come_due(world: World) -> None:
+    await counted(world.store, "acc-1", "inv-1", due_at=NOON + timedelta(seconds=5))
+
+    await works(world, 10.5)
+
+    assert world.looks == 11
+    assert [pending.row.key for pending in await world.store.pending(0, 10)] == ["acc-1"]
+    assert [len(outcome.rows) for outcome in world.outcomes] == [1]
+    assert (world.told("timers_fired_total"), world.told("timers_fire_delay_seconds_sum")) == (1, 0)
+
+
+@played
+async def test_what_is_planned_for_now_wakes_them_and_what_is_planned_for_later_does_not(world: World) -> None:
+    working = asyncio.create_task(world.timers.run())
+    await asyncio.sleep(0.5)
+    world.timers.due_by(NOON + timedelta(seconds=0.6))
+    world.timers.due_by(None)
+    await asyncio.sleep(0.2)
+    assert world.looks == 1
+
+    world.timers.due_by(NOON + timedelta(seconds=0.7))
+    await asyncio.sleep(0.01)
+    assert world.looks == 2
+    world.timers.stop()
+    await working
+
+
+@played
+async def test_three_troubles_in_a_row_are_told_and_two_never_however_often_they_come(world: World) -> None:
+    world.away = [True, True, False] * 5
+
+    await works(world, 20)
+    assert (world.told("alarms_total", code="DUN-R003"), world.told("retries_total", what="timers")) == (None, 10)
+
+    world.timers._stopping = False
+    world.away = [True, True, True]
+    await works(world, 20)
+    assert (world.told("alarms_total", code="DUN-R003"), world.health.troubles) == (1, {})
+
+
+@played
+async def test_a_case_that_stays_due_is_told_and_looked_at_again_after_a_minute(world: World) -> None:
+    await counted(world.store, "acc-idle", "inv-1", due_at=NOON)
+    await counted(world.store, "acc-1", "inv-1", due_at=NOON)
+
+    await works(world, 59.5)
+    assert [pending.row.key for pending in await world.store.pending(0, 10)] == ["acc-1"]
+    assert world.told("timers_failed_total") == 1
+    said = "the timers of 1 accounts cannot be acted on; the log names them  [DUN-R013]"
+    assert world.health.troubles == {"stuck timers": said}
+
+    world.timers._stopping = False
+    await works(world, 1.5)
+    assert world.told("timers_failed_total") == 2
