@@ -21,5 +21,5 @@ class PostgresSettings:
     acquire_timeout_seconds: float = 30  # for a free connection of the pool
     statement_timeout_seconds: float = 30
     lock_timeout_seconds: float = 10
-    idle_in_transaction_timeout_seconds: float = 30
+    idle_in_transaction_timeout_seconds: float = 10  # between two statements a turn only decides, for far less
     ssl: SSLContext | TlsMode | None = None
