@@ -79,6 +79,7 @@ $(INSTALLED): requirements/dev.txt pyproject.toml
 	@test -x $(BIN)/python -a -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip --disable-pip-version-check install --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q services tests  # or each process compiles anew, where Python is told to write no bytecode
 	@touch $@
 
 $(PEERS)/.installed: requirements/peers.txt $(INSTALLED)

@@ -1,5 +1,6 @@
 """The notification dispatcher as the kernel runs it."""
 
+from dunning.contracts.encode import sources_of
 from dunning.contracts.topics import NOTIFICATION_DISPATCHER, PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS, STAGE_CHANGED
 from dunning.domain.events import Input, StageChanged
 from dunning.domain.words import AccountStage, Channel, Track
@@ -38,6 +39,7 @@ def notification_dispatcher(
         decide=NoticeTrack(policies.in_force, configured, start=start.instant, language_of=language_of).decide,
         repository=StateRepository(NoticeAccount, NoticeCase),
         wanted=wanted,
+        unheard={STAGE_CHANGED: sources_of(Track.RETRY, Track.NOTICE)},
         keepers=(policies, start),
         companions=companions,
     )

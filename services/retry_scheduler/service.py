@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dunning.contracts.encode import sources_of
 from dunning.contracts.topics import PAYMENT_FAILED, PAYMENT_SUCCEEDED, RETRY_SCHEDULER, SIGNALS, STAGE_CHANGED
 from dunning.domain.events import Input, StageChanged
 from dunning.domain.words import AccountStage, Track
@@ -32,6 +33,7 @@ def retry_scheduler(policies: PolicyShelf, start: FixedStart) -> Service[RetryAc
         decide=RetryTrack(policies.in_force, start.instant).decide,
         repository=StateRepository(RetryAccount, RetryCase, COLUMNS),
         wanted=wanted,
+        unheard={STAGE_CHANGED: sources_of(Track.RETRY, Track.NOTICE)},
         keepers=(policies, start),
         shared=CARD_LEDGERS,
     )

@@ -52,7 +52,7 @@ def encode(output: Output, prefix: str = "") -> Message:
     topic = topic_of(output)
     attributes = {
         "id": output.event_id,
-        "source": f"/dunning/{service_of(output)}",
+        "source": source_of(service_of(output)),
         "type": TOPICS[topic].event_type,
         "subject": _subject_of(output),
         "time": rfc3339(_time_of(output)),
@@ -91,6 +91,16 @@ def service_of(output: Output) -> str:
     if isinstance(output, StageChanged):
         return SERVICE_OF_TRACK[Track(output.track)]
     return TOPICS[topic_of(output)].written_by[0]
+
+
+def source_of(service: str) -> str:
+    """What a service names itself in `ce_source`."""
+    return f"/dunning/{service}"
+
+
+def sources_of(*tracks: Track) -> frozenset[bytes]:
+    """The `ce_source` of these tracks' stages, as the header holds it."""
+    return frozenset(source_of(SERVICE_OF_TRACK[track]).encode() for track in tracks)
 
 
 def encode_data(output: Output) -> dict[str, Any]:

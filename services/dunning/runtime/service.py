@@ -5,7 +5,7 @@ The kernel is generic: everything that it knows of a service is this.
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -127,6 +127,7 @@ class Service(Generic[A]):
     decide: Decide[A]
     repository: Repository[A]
     wanted: Callable[[Input], bool]  # of the inputs on its topics, those that can matter (e.g. stages of one track)
+    unheard: Mapping[str, frozenset[bytes]] = field(default_factory=dict)  # by topic: in `ce_source`, and never wanted
     keepers: tuple[Keeper, ...] = ()
     companions: tuple[Companion, ...] = ()
     guard: Guard[A] | None = None

@@ -26,7 +26,7 @@ from dunning.runtime.problem import DATABASE_UNREACHABLE
 from dunning.runtime.service import Service
 from dunning.runtime.shared import take_shared
 from dunning.runtime.store import Fenced, OutboxRow, Store, StoreUnavailable, TopicPartition, Transaction, Verdict
-from dunning.runtime.wanted import PassOver
+from dunning.runtime.wanted import NOT_WANTED, PassOver
 
 A = TypeVar("A", bound=AccountState[Any])
 Decode = Callable[[str, bytes | None, bytes | None, Sequence[tuple[str, bytes]], datetime], Decoded]
@@ -124,6 +124,7 @@ class Turn(Generic[A]):
         self._write = write
         self._pass_over = pass_over
         self._prefix_length = len(topic_prefix)
+        self._unheard = {topic_prefix + topic: sources for topic, sources in service.unheard.items()}
         self._sets_aside = sets_aside
         self._clock = clock
         self._metrics = metrics
@@ -224,6 +225,9 @@ class Turn(Generic[A]):
         decode, pass_over, prefix_length = self._decode, self._pass_over, self._prefix_length
         found.consumed.update([record.topic for record in records])
         for record in records:
+            if self._is_unheard(record):
+                found.passed_over[record.topic, NOT_WANTED] += 1
+                continue
             decoded = decode(record.topic[prefix_length:], record.key, record.value, record.headers, now)
             match decoded:
                 case Readable():
@@ -241,6 +245,13 @@ class Turn(Generic[A]):
                 case PassedOver():
                     found.passed_over[record.topic, decoded.reason] += 1
         return found
+
+    def _is_unheard(self, record: ConsumerRecord) -> bool:
+        """Told by a header, unread: of the stages two thirds are those of other tracks, and decoding costs the most."""
+        sources = self._unheard.get(record.topic)
+        return sources is not None and any(
+            name == "ce_source" and content in sources for name, content in record.headers
+        )
 
     async def _first_sightings(self, tx: Transaction[A], found: _Sorted) -> list[tuple[ConsumerRecord, Readable]]:
         """Of the readable ones, those that were not seen before under any of their names (rule 1)."""

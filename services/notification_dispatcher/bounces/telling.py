@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaProducer
 from msgspec.structs import replace
 from pydantic import ValidationError
 
-from dunning.contracts.encode import Message
+from dunning.contracts.encode import Message, source_of
 from dunning.contracts.encode_inputs import signal_data, signal_message
 from dunning.contracts.signals import NoticeBounced
 from dunning.contracts.topics import NOTIFICATION_DISPATCHER
@@ -20,7 +20,7 @@ from dunning.runtime.settings import Settings
 from notification_dispatcher.bounces.report import Bounce
 
 _STOP_SECONDS_MAX = 2.0
-_SOURCE = f"/dunning/{NOTIFICATION_DISPATCHER}"
+_SOURCE = source_of(NOTIFICATION_DISPATCHER)
 
 
 def signal_of(bounce: Bounce) -> Signal | None:

@@ -8,14 +8,16 @@ from msgspec.structs import replace
 
 from account_enforcement.case import EnforcedAccount
 from account_enforcement.decide import AccountTrack
+from dunning.contracts.encode import Message, encode
 from dunning.domain import ids
 from dunning.domain.events import Input, NoticeResult, PolicyRef, StageChanged, TimerDue
-from dunning.domain.words import Channel
+from dunning.domain.words import AccountStage, Channel, Track
 from notification_dispatcher.case import NoticeAccount
 from notification_dispatcher.decide import NoticeTrack
 from retry_scheduler.case import RetryAccount
 from retry_scheduler.decide import RetryTrack
 from tests.builders import PAST_DUE, SUSPENDED, WARNING, a_notice, a_policy, failed, instant, paid, policies
+from tests.platform.world import service_of
 
 LADDER = [PAST_DUE, WARNING, SUSPENDED, a_notice("after", "20d")]
 IN_FORCE = policies(a_policy(ladder=LADDER, retries=None))
@@ -66,6 +68,22 @@ def retried(*inputs: Input) -> Any:
 def dispatched(*inputs: Input) -> Any:
     track = NoticeTrack(lambda: IN_FORCE, frozenset(Channel), frozenset())
     return after(track, NoticeAccount("acc_1"), inputs, "03-16 10:00")
+
+
+@pytest.mark.parametrize("name", ["retry_scheduler", "notification_dispatcher"])
+def test_no_stage_that_is_passed_over_unread_would_be_wanted(name: str) -> None:
+    service = service_of(name, 1)
+    account_s = suspended(FIRST, "03-14 00:00")
+    stages = [replace(account_s, track=track, to_stage=stage) for track in Track for stage in (*AccountStage, "x")]
+
+    unread = [each for each in stages if source_in(encode(each)) in service.unheard["dunning.stage.changed"]]
+
+    assert {each.track for each in unread} == {"retry", "notice"}
+    assert not any(map(service.wanted, unread))
+
+
+def source_in(message: Message) -> bytes:
+    return dict(message.headers)["ce_source"]
 
 
 def test_a_delivery_that_is_heard_of_before_the_failure_counts() -> None:

@@ -18,6 +18,7 @@ from dunning.runtime.fold import Outcome, fold
 from dunning.runtime.health import Health
 from dunning.runtime.instance import outbox_writer
 from dunning.runtime.metrics import Metrics
+from dunning.runtime.service import Service
 from dunning.runtime.store import Fenced, StoreUnavailable, TopicPartition
 from dunning.runtime.turn import Batch, Turn, concerns_the_input
 from dunning.runtime.wanted import pass_over
@@ -55,13 +56,13 @@ def stumbling(account: ToyAccount, event: Input, now: datetime) -> Decision:
 class Taken:
     """A turn with everything that it needs."""
 
-    def __init__(self, store: MemoryStore[ToyAccount]) -> None:
+    def __init__(self, store: MemoryStore[ToyAccount], service: Service[ToyAccount] | None = None) -> None:
         self.store = store
         self.metrics = Metrics("toy")
         self.health = Health(self.metrics)
         self.outcomes: list[Outcome] = []
         self.turn = Turn(
-            replace(toy_service(), decide=stumbling),
+            replace(service or toy_service(), decide=stumbling),
             store,
             decode,
             outbox_writer(""),
@@ -82,8 +83,9 @@ class Taken:
         return [pending.row.topic for pending in await self.store.pending(0, 100)]
 
 
-def a_record(body: bytes, offset: int) -> ConsumerRecord[bytes, bytes]:
-    return ConsumerRecord("payment.failed", 0, offset, 0, 0, b"acc-1", body, None, 5, len(body), ())
+def a_record(body: bytes, offset: int, source: bytes = b"") -> ConsumerRecord[bytes, bytes]:
+    headers = (("content-type", b"application/json"), ("ce_source", source)) if source else ()
+    return ConsumerRecord("payment.failed", 0, offset, 0, 0, b"acc-1", body, None, 5, len(body), headers)
 
 
 @pytest.fixture(autouse=True)
@@ -149,6 +151,19 @@ async def test_records_that_begin_behind_what_is_stored_are_not_taken_for_those_
         await taken.turn.take(ahead)
 
     assert await taken.pending() == ["dunning.stage.changed"]
+
+
+async def test_what_a_source_says_that_is_never_wanted_is_passed_over_without_a_look_at_it() -> None:
+    taken = Taken(MoodyStore(), replace(toy_service(), unheard={"payment.failed": frozenset({b"/dunning/other"})}))
+    epoch = (await taken.store.take_over([TP]))[TP].epoch
+    records = [a_record(b"?", 0, b"/dunning/other"), a_record(b"??", 1, b"/dunning/another"), a_record(b"???", 2)]
+
+    await taken.turn.take(Batch({TP: epoch}, records, {TP: 3}))
+
+    assert [row.row.value for row in await taken.store.pending(0, 9)] == [b"??", b"???"]
+    assert taken.metrics.passed_over.labels("payment.failed", "not_wanted")._value.get() == 1
+    assert taken.metrics.consumed.labels("payment.failed")._value.get() == 3
+    assert (await taken.store.take_over([TP]))[TP].next_offset == 3
 
 
 async def test_what_was_rejected_had_no_effect_so_it_is_no_duplicate_when_it_is_sent_again() -> None:
