@@ -94,6 +94,15 @@ def test_one_that_waits_for_a_cap_too() -> None:
     ]
 
 
+@pytest.mark.parametrize("said", [{"channel": Channel.SMS}, {"allowed": False}])
+def test_a_word_on_consent_that_says_only_half_changes_nothing(said: Any) -> None:
+    story = notices(a_notice("hello", "0d", "sms")).reads(failed("03-02 22:00"))
+
+    story.reads(signal("consent.changed", "03-02 23:00", **said))
+
+    assert story.until("04-01 00:00").lines() == ["03-03 08:00 notice hello sms sent"]
+
+
 def test_another_channel_s_consent_is_another_matter() -> None:
     story = notices(a_notice("hello", "0d", "sms")).reads(consent("03-01 10:00", Channel.CALL, False))
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from dunning.domain import ids
 from dunning.domain.events import ErrandReport, Input, NoticeResult, TimerDue
 from dunning.domain.words import Channel
 from dunning.runtime.repository import StateRepository
@@ -82,3 +83,16 @@ def test_what_was_withdrawn_is_suppressed_and_forgotten_and_the_next_case_goes_o
     assert dispatcher.results[0] == (first_case, "suppressed", 1)
     assert dispatcher.results[1:] == [(dispatcher.case.case_id, "sent", 1), (dispatcher.case.case_id, "delivered", 2)]
     assert dispatcher.case.before == []
+
+
+def test_a_case_that_another_one_replaces_leaves_its_mails_to_that_and_is_not_kept_beside_it() -> None:
+    dispatcher = Dispatcher()
+    dispatcher.reads(failed("03-02 10:00"), instant("03-02 10:00"))
+    dispatcher.wakes(instant("03-02 10:00"))
+    dispatcher.reads(paid("03-01 10:00"), instant("03-02 10:01"))  # no failure came before it: the case is renumbered
+    assert ([each.rung for each in dispatcher.case.notices], dispatcher.case.before) == (["hello"], [])
+
+    dispatcher.hears(dispatcher.errands[0], "accepted", instant("03-02 10:03"))
+
+    second = ids.case_id("acc_1", "in_1", 2)
+    assert dispatcher.results == [(second, "sent", 1), (second, "delivered", 2)]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dunning.domain import ids
 from dunning.domain.events import AccountStatus, RetryRequested, StageChanged
-from tests.builders import LADDER, PAST_DUE, Story, a_policy, failed, only_retries, paid, signal
+from tests.builders import LADDER, PAST_DUE, Story, a_notice, a_policy, failed, only_retries, paid, signal
 
 
 def test_a_failure_before_the_success_that_closed_the_case_changes_nothing_however_late_it_comes() -> None:
@@ -88,6 +88,16 @@ def test_where_all_failures_came_after_the_success_what_was_done_counts_as_done_
         "03-09 10:00 notice formal email sent",
     ]
     assert story.outputs(RetryRequested)[-1].case_id == ids.case_id("acc_1", "in_1", 2)
+
+
+def test_the_notice_track_of_a_renumbered_case_stands_at_the_last_rung_that_said_something() -> None:
+    ladder = [a_notice("hello", "0d"), {**PAST_DUE, "at": "1d"}, a_notice("later", "9d")]
+    story = Story(a_policy(ladder=ladder, retries=None)).reads(failed("03-02 10:00"))
+
+    story.at("03-06 00:00", paid("03-01 10:00")).until("03-06 00:00")
+
+    last = [each for each in story.outputs(StageChanged) if each.track == "notice"][-1]
+    assert (last.from_stage, last.to_stage, last.reason) == ("none", "hello", "carried_over")
 
 
 def test_a_carried_over_stage_has_the_reason_of_its_rung() -> None:

@@ -9,7 +9,10 @@ from dunning.domain.events import Customer, NoticeResult
 from dunning.domain.words import Channel
 from tests.builders import (
     ADA,
+    HARD,
+    NEEDS_CUSTOMER,
     PAST_DUE,
+    SOFT,
     SUSPENDED,
     TECHNICAL,
     Story,
@@ -326,6 +329,33 @@ def test_the_terminating_rungs_own_notice_still_goes_out() -> None:
         "03-07 01:00 status acc_1 active>terminated",
         "03-07 08:00 notice gone sms sent",
     ]
+
+
+def test_the_terminating_rungs_own_notice_falls_back_and_those_of_cases_that_closed_otherwise_do_not() -> None:
+    gone = a_notice("gone", "5d", "email", fallback=["sms"], account="terminated", warned_by="warning")
+    ladder = (a_notice("warning", "1d"), gone)
+
+    story = notices(*ladder).reads(failed("03-02 10:00"), bounced("03-07 12:00", "gone")).until("04-01 00:00")
+    assert story.since("03-07", "gone") == [
+        "03-07 10:00 notice gone email sent",
+        "03-07 12:00 notice gone email bounced",
+        "03-07 12:00 notice gone sms sent",
+    ]
+
+    story = notices(a_notice("hello", "0d", fallback=["sms"])).reads(failed("03-02 10:00"), paid("03-02 11:00"))
+    story.reads(bounced("03-02 12:00", "hello")).until("04-01 00:00")
+    assert story.since("03-02 12") == ["03-02 12:00 notice hello email bounced"]
+
+
+def test_a_newer_refusal_changes_what_the_next_notice_says_and_an_older_one_does_not() -> None:
+    desk = Desk(a_policy(ladder=[a_notice("hello", "0d"), a_notice("later", "2d")], retries=None))
+    desk.reads(failed("03-02 10:00", failure=SOFT), "03-02 10:00")
+    desk.reads(failed("03-03 10:00", attempt_number=2, failure=NEEDS_CUSTOMER, invoice_number="R-2"), "03-03 10:00")
+    desk.reads(failed("03-03 09:00", attempt_number=3, failure=HARD), "03-03 11:00")
+
+    said = [(order.rung, order.failure_code, order.decline_class) for _, order, _ in desk.until("03-04 10:00").orders]
+    assert said == [("hello", "insufficient_funds", "soft"), ("later", "expired_card", "needs_customer")]
+    assert desk.orders[-1][1].invoice_number == "R-2"
 
 
 def test_the_notice_of_a_restriction_goes_out_when_that_has_happened() -> None:

@@ -140,8 +140,15 @@ def test_what_is_read_before_the_report_says_what_became_of_the_notice_when_that
     assert [line[-5:] for line in desk.told()[1:]] == ([] if results[-1] == "delivered" else ["email"])
 
 
-def test_a_receipt_of_a_notice_that_did_not_go_out_changes_nothing() -> None:
+@pytest.mark.parametrize(
+    ("ending", "line"),
+    [
+        ([paid("03-02 23:00")], "03-02 23:00 notice hello sms suppressed"),
+        ([], "03-03 08:00 notice hello sms sent"),  # when quiet hours are over, and nothing is known of it then
+    ],
+)
+def test_a_receipt_of_a_notice_that_did_not_go_out_changes_nothing(ending: list[Any], line: str) -> None:
     story = Story(a_policy(ladder=[a_notice("hello", "0d", "sms")], retries=None))
-    story.reads(failed("03-02 22:00"), paid("03-02 23:00"), arrived("03-02 23:30"), failed_to_arrive("03-02 23:40"))
+    story.reads(failed("03-02 22:00"), *ending, arrived("03-02 23:30"), failed_to_arrive("03-02 23:40"))
 
-    assert story.until("04-01 00:00").lines() == ["03-02 23:00 notice hello sms suppressed"]
+    assert story.until("04-01 00:00").lines() == [line]

@@ -38,6 +38,7 @@ from tests.platform.patches import simulated
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 FIRST, SECOND = TopicPartition("payment.failed", 0), TopicPartition("payment.failed", 1)
+NOWHERE = TopicPartition("nowhere", 0)  # among the broken ones: a mistake of the client's
 ALL = ("payment.failed", "payment.succeeded", "dunning.signals")
 SETTINGS = load_settings(
     Settings,
@@ -51,13 +52,13 @@ SETTINGS = load_settings(
 class Reader(MemoryConsumer):
     """Finds no records where bytes are broken, as aiokafka does."""
 
-    broken: set[TopicPartition]
-
     def __init__(self, broken: set[TopicPartition], *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.broken = broken
 
     async def getmany(self, *partitions: KafkaPartition, **given: Any) -> dict[KafkaPartition, list[ConsumerRecord]]:
+        if NOWHERE in self.broken:
+            raise ZeroDivisionError
         if self.broken & {TopicPartition(*each) for each in partitions}:
             await asyncio.sleep(0.01)
             raise CorruptRecordException
@@ -70,6 +71,7 @@ class Desk:
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
+        self.reading: asyncio.Task[None] | None = None
         self.broken: set[TopicPartition] = set()
         self.log = MemoryLog({ALL[0]: 2, ALL[1]: 1, ALL[2]: 1}, lambda: 0)
         self.broker = MemoryBroker(self.log)
@@ -129,13 +131,13 @@ def played(story: Callable[[Desk], Awaitable[None]]) -> Callable[[], None]:
 
     async def plays() -> None:
         desk = Desk()
-        reading = asyncio.create_task(desk.intake.run())
+        desk.reading = asyncio.create_task(desk.intake.run())
         try:
             await asyncio.sleep(5)
             await story(desk)
         finally:
             desk.intake.stop()
-            await asyncio.wait([reading])
+            await asyncio.wait([desk.reading])
 
     def test() -> None:
         loop = SimulatedLoop()
@@ -225,6 +227,18 @@ async def test_bytes_that_are_no_records_stop_their_own_partition_only_and_are_t
 
 
 @played
+async def test_a_mistake_ends_the_intake_and_is_not_kept_quiet(desk: Desk) -> None:
+    """Whoever runs it ends the instance, and a supervisor starts it anew."""
+    desk.broken.add(NOWHERE)
+    await asyncio.sleep(5)
+
+    assert desk.reading is not None
+    assert desk.reading.done()
+    with pytest.raises(ZeroDivisionError):
+        await desk.reading
+
+
+@played
 async def test_records_that_the_log_has_no_more_are_never_jumped_over(desk: Desk) -> None:
     desk.comes(FIRST, "acc-1", "acc-2", "acc-3")
     await asyncio.sleep(5)
@@ -258,6 +272,22 @@ async def test_partitions_that_are_new_are_seen_and_asked_for(desk: Desk) -> Non
     assert asked == [sorted(ALL)]
     desk.comes(FIRST, "acc-1")
     await asyncio.sleep(10)
+    assert await desk.published() == ["acc-1"]
+
+
+@played
+async def test_a_marker_right_behind_what_was_stored_counts_as_read_before_that_is_on_file(desk: Desk) -> None:
+    desk.comes(FIRST, "acc-1")
+    await asyncio.sleep(0.1)
+    epoch = desk.log.new_producer("somebody")
+    desk.log.begin_transaction("somebody", epoch)
+    desk.log.send("somebody", epoch, FIRST, b"acc-2", failure("acc-2"), ())
+    desk.log.new_producer("somebody")  # the one before is fenced off, and what it had begun taken back
+    await asyncio.sleep(0.1)
+
+    assert (await desk.done())[0] == Done(1, 3, 1)
+    await asyncio.sleep(5)
+    assert (await desk.done())[0] == Done(1, 3, 3)
     assert await desk.published() == ["acc-1"]
 
 

@@ -51,6 +51,7 @@ class Producer(MemoryProducer):
 
     async def commit_transaction(self) -> None:
         self._office.commits += 1
+        assert self._office.commits < 100, "published for ever"
         await super().commit_transaction()
 
 
@@ -58,11 +59,14 @@ class Locks:
     """One shard that nobody else wants."""
 
     given_up = 0
+    others = 0  # how often somebody else has it still
 
     async def acquire(self, _: int) -> bool:
-        return True
+        self.others -= 1
+        return self.others < 0
 
-    holds = acquire
+    async def holds(self, _: int) -> bool:
+        return True
 
     async def give_up(self, _: int) -> None:
         self.given_up += 1
@@ -237,6 +241,28 @@ async def test_it_waits_for_what_is_away_and_goes_on(
     assert waited == [{"outbox shard 0": said} if said else {}]
     assert (office.out(), office.health.troubles, office.locks.given_up) == (["a1"], {}, given_up)
     assert office.told("fenced_total", what="shard") == (given_up or None)
+
+
+async def test_a_shard_that_another_instance_publishes_is_asked_for_once_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    office, genuine = Office(), asyncio.sleep
+    office.locks.others = 3
+    waited: list[float] = []
+
+    async def at_once(seconds: float) -> None:
+        if seconds > 0:
+            waited.append(seconds)
+            if len(waited) == 3:
+                office.relay.drain()
+        await genuine(0)
+
+    monkeypatch.setattr("dunning.runtime.relay.asyncio.sleep", at_once)
+    await office.has("a a1")
+
+    await office.relay.run()
+
+    assert (waited, office.out()) == ([1, 1, 1], ["a1"])
 
 
 async def test_a_relay_that_is_to_end_does_not_wait_for_what_is_away() -> None:

@@ -30,9 +30,21 @@ SETTINGS = load_settings(
 )
 
 
-def standing_still(account: ToyAccount, event: Input, now: datetime) -> Decision:
-    """Of one account every wake-up leaves everything as it is."""
-    return Decision() if account.account_id == "acc-idle" else decide(account, event, now)
+class Odd:
+    """The toy's decisions, but for two accounts: of one every wake-up leaves everything as it is, of one none can be
+    made, until they are mended.
+    """
+
+    mended = False
+
+    def decide(self, account: ToyAccount, event: Input, now: datetime) -> Decision:
+        match account.account_id:
+            case "acc-idle" if not self.mended:
+                return Decision()
+            case "acc-bad" if not self.mended:
+                raise ZeroDivisionError
+            case _:
+                return decide(account, event, now)
 
 
 class World:
@@ -43,7 +55,8 @@ class World:
         self.away: list[bool] = []  # at the next looks
         self.looks = 0
         self.outcomes: list[Outcome] = []
-        service = replace(toy_service(), decide=standing_still)
+        self.odd = Odd()
+        service = replace(toy_service(), decide=self.odd.decide)
         self.store: MemoryStore[ToyAccount] = MemoryStore(service, clock=self.now, shards=1)
         self.metrics = Metrics("toy")
         self.health = Health(self.metrics)
@@ -155,3 +168,39 @@ async def test_a_case_that_stays_due_is_told_and_looked_at_again_after_a_minute(
     world.timers._stopping = False
     await works(world, 1.5)
     assert world.told("timers_failed_total") == 2
+
+    world.odd.mended, world.timers._stopping = True, False
+    await works(world, 61)
+    assert [pending.row.key for pending in await world.store.pending(0, 10)] == ["acc-1", "acc-idle"]
+    assert world.health.troubles == {}
+
+
+@played
+async def test_where_one_account_cannot_be_decided_the_others_are_fired_at_once(world: World) -> None:
+    await counted(world.store, "acc-bad", "inv-1", due_at=NOON)
+    await counted(world.store, "acc-1", "inv-1", due_at=NOON)
+
+    await works(world, 0.5)
+
+    assert [pending.row.key for pending in await world.store.pending(0, 10)] == ["acc-1"]
+    assert world.told("timers_failed_total") == 1
+
+
+@played
+async def test_what_a_wake_up_plans_for_a_time_gone_by_is_fired_at_once_too(world: World) -> None:
+    """The toy wakes up three times, a day apart; it was away for two days."""
+    await counted(world.store, "acc-1", "inv-1", due_at=NOON - timedelta(days=2))
+
+    await works(world, 0.5)
+
+    assert [pending.row.key for pending in await world.store.pending(0, 10)] == ["acc-1"] * 3
+
+
+@played
+async def test_what_was_committed_tells_when_the_first_of_it_wants_to_be_woken(world: World) -> None:
+    for account, days in (("acc-1", 2), ("acc-2", 1)):
+        await counted(world.store, account, "inv-1", due_at=NOON - timedelta(days=days))
+
+    await works(world, 0)
+
+    assert world.outcomes[0].earliest_due_at == NOON - timedelta(days=1)

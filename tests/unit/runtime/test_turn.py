@@ -206,7 +206,8 @@ class ImpatientStore(MoodyStore):
         async with super().transaction() as tx:
             yield tx
             self.tries += 1
-            assert self.tries < 100, "tried for ever"
+            if self.tries > 100:
+                pytest.fail("tried for ever")  # no error of the store: a turn would try again
             if len(tx.written.outbox) > self.rows_max:
                 raise StoreUnavailable("cancelled by the time-out")
 

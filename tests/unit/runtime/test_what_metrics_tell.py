@@ -12,9 +12,10 @@ from aiokafka.errors import KafkaConnectionError
 from account_enforcement.case import EnforcedAccount
 from account_enforcement.decide import AccountTrack
 from account_enforcement.metrics import AccountMetrics
-from dunning.domain.events import Input
+from dunning.domain.events import Input, TimerDue
 from dunning.domain.policy import Policies
 from dunning.domain.policy_file import load_policy
+from dunning.domain.words import Channel
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.dead_letters import REASONS
 from dunning.runtime.fold import fold
@@ -29,7 +30,10 @@ from dunning.runtime.store import TopicPartition
 from dunning.testing.hand_clock import HandClock
 from dunning.testing.memory import MemoryStore
 from dunning.testing.toy import ToyAccount, toy_service
-from tests.builders import PAST_DUE, a_policy, failed, paid, policies, signal
+from notification_dispatcher.case import NoticeAccount
+from notification_dispatcher.decide import NoticeTrack
+from notification_dispatcher.metrics import NoticeMetrics
+from tests.builders import PAST_DUE, a_notice, a_policy, failed, paid, policies, signal
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 TP = TopicPartition("payment.failed", 0)
@@ -257,6 +261,20 @@ async def test_what_a_decision_counts_is_told_as_odd_and_accepted() -> None:
     (await fold(toy_service().decide, outbox_writer(""), accounts, inputs, NOON)).count(metrics)
 
     assert told(metrics, "noted_total", what="no_invoice") == 2
+
+
+async def test_what_became_of_notices_is_counted_by_channel_and_the_reasons_of_those_that_were_not_sent() -> None:
+    loaded = policies(a_policy(ladder=[a_notice("hello", "0d", "sms", "letter", "push")], retries=None))
+    track, metrics = NoticeTrack(lambda: loaded, frozenset({Channel.SMS, Channel.LETTER})), NoticeMetrics()
+    nobody = failed("03-02 10:00", customer=None)
+    wakes_up = TimerDue("timer", "acc_1", "in_1", NOON)
+
+    accounts = {"acc_1": NoticeAccount("acc_1")}
+    (await fold(track.decide, outbox_writer(""), accounts, [nobody, wakes_up], NOON)).count(metrics)
+
+    assert told(metrics, "notices_total", channel="letter", outcome="suppressed") == 1
+    assert told(metrics, "notices_suppressed_total", reason="no_address") == 2
+    assert told(metrics, "notices_suppressed_total", reason="channel_not_configured") == 1
 
 
 async def test_the_money_of_cases_is_counted_once_however_they_end_and_whatever_is_read_later() -> None:
