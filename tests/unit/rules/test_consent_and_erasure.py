@@ -243,6 +243,19 @@ def test_what_was_said_in_the_very_instant_of_the_erasure_is_forgotten_too() -> 
     assert story.until("04-01 00:00").lines() == ["03-03 10:00 notice hello email suppressed"]
 
 
+@pytest.mark.parametrize(("said_since", "called_back"), [("ada@example.com", 0), ("new@example.com", 1)])
+def test_a_notice_on_its_way_is_called_back_unless_it_goes_to_an_address_that_was_said_since(
+    said_since: str, called_back: int
+) -> None:
+    desk = Desk(a_policy(ladder=[a_notice("hello", "0d")], retries=None))
+    desk.reads(failed("03-02 10:00"), "03-02 10:00")
+    desk.reads(moved("03-02 10:10", email=said_since), "03-02 10:10")
+
+    desk.reads(erased("03-02 10:05"), "03-02 10:15")
+
+    assert (len(desk.orders), len(desk.withdrawn)) == (1, called_back)
+
+
 def test_what_is_said_after_the_erasure_is_new() -> None:
     story = notices(a_notice("first", "0d"), a_notice("second", "2d", "email", "sms", "in_app"))
     story.reads(failed("03-02 10:00"), erased("03-02 12:00"), moved("03-03 10:00", email="new@example.com"))

@@ -394,6 +394,17 @@ def test_a_plan_that_was_full_when_its_request_was_answered_is_finished_whatever
     assert ends(part, tried) == ends(tried, part) == ["03-03 12:00 retry in_1 requested>exhausted"]
 
 
+def test_a_plan_that_is_full_stays_finished_where_its_method_is_refused_for_good_elsewhere_later() -> None:
+    story = Story(only_retries(after=["1d"])).reads(failed("03-02 10:00"), failed("03-03 11:00", attempt_number=2))
+
+    story.reads(failed("03-04 10:00", invoice_id="in_2", payment_id="pay_2", failure=HARD)).until("03-10 00:00")
+
+    assert story.since("03-03 11:00", "in_1", "retry")[-2:] == [
+        "03-03 11:00 retry in_1 requested>exhausted",
+        "03-04 10:00 retry in_2 none>waiting_for_customer",
+    ]
+
+
 def test_a_plan_that_is_full_stays_finished_also_where_nobody_says_what_a_later_try_was_made_with() -> None:
     story = Story(only_retries(after=["1d"], technical_after=["1h"])).reads(failed("03-02 10:00"))
     story.reads(failed("03-03 11:00", attempt_number=2))

@@ -19,6 +19,7 @@ from tests.builders import (
     failed,
     instant,
     moved,
+    paid,
     policies,
     signal,
 )
@@ -181,6 +182,8 @@ def test_a_new_address_stops_the_time_until_the_result_of_its_own_notice_is_hear
     assert due_after(first, old, **mail) == instant("03-26 10:00")
     assert due_after(first, old, moved("03-13 12:00", email="old@example.com"), **mail) == instant("03-26 10:00")
     assert due_after(first, old, change, **mail) is None
+    said_by_a_payment = paid("03-13 12:00", remaining=900, customer=Customer(email="new@example.com"))
+    assert due_after(first, old, said_by_a_payment, **mail) is None
     assert due_after(first, old, change, new, **mail) == instant("03-30 11:00")
     assert due_after(first, new, old, change, **mail) == instant("03-30 11:00")
     assert due_after(first, old, change, moved("03-12 12:00", email="older@example.com"), new, **mail) == instant(

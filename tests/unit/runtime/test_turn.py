@@ -185,6 +185,18 @@ async def test_test_data_are_passed_over_and_their_key_is_free_for_the_same_even
     assert taken.metrics.passed_over.labels("payment.failed", "test_event")._value.get() == 1
 
 
+async def test_what_is_of_no_type_of_ours_is_passed_over_and_counted() -> None:
+    taken = Taken(MoodyStore())
+    epoch = (await taken.store.take_over([TP]))[TP].epoch
+    header = {"ce_specversion": b"1.0", "ce_type": b"x.y", "ce_source": b"/shop", "ce_id": b"e-1"}
+    foreign = replace(a_record(b"{}", 0), headers=tuple(header.items()))
+
+    await taken.turn.take(Batch({TP: epoch}, [foreign], {TP: 1}))
+
+    assert await taken.pending() == []
+    assert taken.metrics.passed_over.labels("payment.failed", "type_not_ours")._value.get() == 1
+
+
 async def test_a_body_that_was_masked_says_so() -> None:
     taken = Taken(MoodyStore())
 
