@@ -65,6 +65,8 @@ def _case_as_of(case: RetryCase, at: datetime) -> RetryCase:
     named = {asked.method_key: asked.method_at or asked.at for asked in case.requested if asked.at <= at}
     for attempt in attempts:
         named[attempt.method_key] = max(attempt.failed_at, named.get(attempt.method_key, attempt.failed_at))
+    if case.mark is not None and case.mark.method_key:  # a late answer may have told what had been charged (rule 15)
+        named.setdefault(case.mark.method_key, case.mark.at)
     book = replace(case.book, attempts=attempts, marks=[mark for mark in case.book.marks if mark.at <= at])
     tried = tried_as_of(case.tried, at, named)
     ordered_at = case.ordered_at if case.ordered_at is not None and case.ordered_at <= at else None

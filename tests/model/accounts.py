@@ -13,17 +13,18 @@ ORDER = ("active", "past_due", "restricted", "suspended", "terminated")
 
 
 def next_rung(story: Story, case: Case) -> Rung | None:
-    """In order (23), behind every plain rung that waits (0003, rule 38). Rule 37: while the account is terminated,
-    ladders stop before the first warning or account rung."""
+    """In order (23), behind every plain rung that waits (0003, rule 38), also one that the notice track passed for what
+    it did behind it (37): each track walks for itself. Rule 37: while the account is terminated, ladders stop before
+    the first warning or account rung."""
     if case.closed is not None or story.terminated is not None:
         return None
     for rung in case.policy.ladder:
-        done = case.entered if rung.account is None else case.happened
-        if rung.name in case.happened or ladder.is_passed(story, case, rung, done):
+        if rung.name in case.happened or ladder.is_passed(story, case, rung, case.happened):
             continue
         if rung.account is not None:
             return rung if conditions.hold(story, case, rung) else None
-        if rung.name not in case.entered:
+        passed = ladder.is_passed(story, case, rung, case.entered)
+        if rung.name not in case.entered and not (passed and conditions.hold(story, case, rung)):
             return None
     return None
 

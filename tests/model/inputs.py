@@ -159,6 +159,8 @@ def hand_over(story: Story, old: Case, number: int, live: list[Fact], fact: Fact
     failure at or before S, its notices and rungs count as done in the next."""
     carried = len(live) == len(old.failures)
     request = old.open_request
+    if request is fact.request:  # the money answers it: it is not open any more
+        request = None
     was = replace(old)
     if request is not None:
         old.requests = [one for one in old.requests if one is not request]
@@ -186,7 +188,8 @@ def open_next(
         carry(case, was)
         old.entered, old.sendings = [], []
     else:
-        kept = [one.fact for one in was.attempts if one.fact in live]
+        read = [one for one in live if one.data["failure"]["code"] != retries.OVERDUE and case.policy.has_retries]
+        kept = sorted(read, key=story.history.facts.index)
         case.attempts = [retries.attempt_of(one, open_only(one, request)) for one in kept]
         case.used_after = 1 if request is not None and request.kind == "after" else 0
         case.used_technical = 1 if request is not None and request.kind == "technical" else 0
@@ -250,15 +253,23 @@ def terminate(story: Story, case: Case, now: datetime) -> None:
     retries.end(story, case, now, "cancelled", "terminated")
     notices.suppress_waiting(story, case, "terminated", now)
     story.transition(now, case, "notice", "closed", "terminated")
+    for signal in story.reinstatements():  # 0003: of the same instant, it wins, also where it was read before
+        if signal.own_at >= now and story.terminated is case:
+            lift(story, case, signal, now)
+
+
+def lift(story: Story, case: Case, signal: Fact, now: datetime) -> None:
+    """Nothing is terminated any more; 0003, rule 32: nor does its own notice, where that waits, say so."""
+    notices.suppress_waiting(story, case, "reinstated", now)
+    story.reinstated.setdefault(case.invoice, []).append(signal.own_at)
+    story.terminated = None
 
 
 def reinstate(story: Story, signal: Fact, now: datetime) -> None:
     """Rule 37. 0003: the terminated case is closed and its stage stays; a stage reached after it stays too."""
     terminated = story.terminated
     if terminated is not None and terminated.terminated_at is not None and terminated.terminated_at <= signal.own_at:
-        notices.suppress_waiting(story, terminated, "reinstated", now)
-        story.reinstated.setdefault(terminated.invoice, []).append(signal.own_at)
-        story.terminated = None
+        lift(story, terminated, signal, now)
     for case in story.open_cases():
         if case.stage_since is None or case.stage_since <= signal.own_at:
             story.transition(now, case, "account", "active", "reinstated")

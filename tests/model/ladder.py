@@ -56,13 +56,21 @@ def happen(story: Story, case: Case, rung: Rung, now: datetime) -> None:
 
 def is_passed(story: Story, case: Case, rung: Rung, done: Collection[str]) -> bool:
     """Rule 37: rungs dated before a reinstatement are passed, held ones included; 0003: by their dates then, unless one
-    behind it is `done` on this track: rungs happen in order (23)."""
+    behind it is `done` on this track, and not before those above it: rungs happen in order (23)."""
     signals = story.reinstatements()
     if signals and any(one.name in done for one in behind(case, rung.name)):
         return True
     if not signals or rung.name in case.happened:
         return False
-    return any(case.first.own_at < signal.own_at and date_of(story, case, rung) < signal.own_at for signal in signals)
+    latest = max(date_of(story, case, one) for one in (*still_above(case, rung, done), rung))
+    return any(case.first.own_at < signal.own_at and latest < signal.own_at for signal in signals)
+
+
+def still_above(case: Case, rung: Rung, done: Collection[str]) -> list[Rung]:
+    """The rungs above one, from the last that is done on."""
+    above = list(case.policy.ladder[: rung_index(case, rung)])
+    places = [place for place, one in enumerate(above) if one.name in done]
+    return above[places[-1] + 1 :] if places else above
 
 
 def behind(case: Case, name: str) -> list[Rung]:

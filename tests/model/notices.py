@@ -113,6 +113,7 @@ def fire(story: Story, case: Case, now: datetime) -> None:
         send_what_waits(story, case, now, warnings_only=True)
         enter(story, case, due_rungs(story, case, now), now)
         send_again(story, case, now)
+        send_what_waits(story, case, now, warnings_only=True)
     send_what_waits(story, case, now)
     address_changed(story, now, named=False)
 

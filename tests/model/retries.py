@@ -50,6 +50,7 @@ def failure_read(story: Story, case: Case, fact: Fact, answered: Request | None,
         for other in case.attempts:
             if other.timed_out == answered.retry_id:
                 other.decline_class, other.method = attempt.decline_class, attempt.method
+                other.method_at = min(other.at, attempt.method_at) if attempt.method_at is not None else None
     elif answered is not None:
         answered.state, case.answered_at = "answered", max(fact.own_at, answered.asked_at)  # 0003, rule 15
     case.attempts.append(attempt)
@@ -226,7 +227,8 @@ def pending_update(story: Story, case: Case) -> bool:
         return False
     if case.spent_update is not None and update.own_at <= case.spent_update:
         return False
-    return all(one.method_at is None or one.method_at <= update.own_at for one in case.attempts)
+    charged = [one.method_at for one in case.attempts] + [one.method_at for one in case.requests]
+    return all(at is None or at <= update.own_at for at in charged)
 
 
 def newest_order(story: Story, case: Case) -> datetime | None:
@@ -326,14 +328,19 @@ def what_follows(story: Story, case: Case, now: datetime) -> tuple[str, str | No
     """Stage, reason and plan, whatever rests."""
     urged = is_urged(story, case) and not all_barred(story, case)
     case.given_up = case.given_up and not urged
-    finished = case.given_up or (not urged and is_finished(story, case))
-    if not urged and not finished and must_wait(story, case):
-        return "waiting_for_customer", "hard_declined", None
-    if not case.given_up and limits.india_forbids(case, present_method(story, case)):
-        return "exhausted", "budget_exhausted", None
-    if urged:  # rule 18: charged at once
+    if urged and not limits.india_forbids(case, present_method(story, case)):  # rule 18: charged at once
         return "scheduled", None, Plan(now, "extra")
-    plan = None if finished else next_plan(story, case, now)
+    if case.given_up:
+        return "exhausted", "retries_exhausted", None
+    finished = None if urged else finished_why(story, case)
+    waits = not urged and must_wait(story, case)
+    if finished is None and waits:
+        return "waiting_for_customer", "hard_declined", None
+    if not waits and limits.india_forbids(case, present_method(story, case)):
+        return "exhausted", "budget_exhausted", None
+    plan = None if waits else next_plan(story, case, now)
+    if finished is not None and (waits or plan is not None):
+        return "exhausted", finished, None
     return ("scheduled", None, plan) if plan is not None else ("exhausted", "retries_exhausted", None)
 
 
@@ -358,24 +365,26 @@ def dates_moved(story: Story, case: Case, now: datetime) -> None:
         go_on(story, case, now)
 
 
-def is_finished(story: Story, case: Case) -> bool:
+def finished_why(story: Story, case: Case) -> str | None:
     """0003, rule 8: once something was asked for, a plan that was full when that was answered stays so, whatever is
-    dated later and whenever that is read."""
+    dated later and whenever that is read. None where it was not."""
     at = case.answered_at
     if at is None:
-        return False
+        return None
     known = replace(
         story, history=replace(story.history, facts=[one for one in story.history.facts if one.own_at <= at])
     )
     failures = [one for one in case.failures if one.own_at <= at] or case.failures
     then = replace(case, attempts=[one for one in case.attempts if one.at <= at], failures=failures)
     if not [one for one in then.attempts if not one.late]:
-        return False
+        return None
     ordered = order_stands(known, then) and order_stands(story, case)  # one that is void by now finishes nothing anew
     urged_then = ordered or pending_update(known, then)
     if (urged_then and not all_barred(known, then)) or must_wait(known, then):
-        return False
-    return limits.india_forbids(then, present_method(known, then)) or next_plan(known, then, at) is None
+        return None
+    if limits.india_forbids(then, present_method(known, then)):
+        return "budget_exhausted"
+    return "retries_exhausted" if next_plan(known, then, at) is None else None
 
 
 def urged(story: Story, case: Case, now: datetime) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 
 from dunning.contracts.canonical import canonical_text
 from dunning.contracts.decoded import Sighting
-from dunning.contracts.payments import PaymentFailedData, PaymentSucceededData
+from dunning.contracts.payments import FailedInvoice, Failure, PaidInvoice, PaymentFailedData, PaymentSucceededData
 from dunning.contracts.published import NoticeResultData, StageChangedData
 from dunning.contracts.signals import model_of
+from dunning.contracts.topics import PAYMENT_FAILED, PAYMENT_SUCCEEDED
+from dunning.domain.events import PaymentFailed, PaymentSucceeded
 from dunning.domain.ids import id_named
 
 CLOUDEVENT = "cloudevent"
@@ -55,6 +57,25 @@ def success_key(data: PaymentSucceededData) -> str:
 def success_content(data: PaymentSucceededData) -> int:
     """What must agree in two reports of one success: every required field."""
     return hash64(f"{success_key(data)}\x1f{data.currency}")
+
+
+def sighting_of(event: PaymentFailed | PaymentSucceeded) -> Sighting:
+    """The name of a payment event that came in no message: an answer of the simulated processor, right by itself."""
+    named = {
+        name: getattr(event, name) for name in ("payment_id", "account_id", "amount_minor", "currency", "retry_id")
+    }
+    if isinstance(event, PaymentFailed):
+        failed = PaymentFailedData.model_construct(
+            **named,
+            attempt_number=event.attempt_number,
+            invoice=FailedInvoice.model_construct(id=event.invoice_id, amount_due_minor=event.amount_due_minor),
+            failed_at=event.failed_at,
+            failure=Failure.model_construct(code=event.failure.code),
+        )
+        return business_sighting(PAYMENT_FAILED, failure_key(failed), failure_content(failed))
+    invoice = PaidInvoice.model_construct(id=event.invoice_id, amount_remaining_minor=event.amount_remaining_minor)
+    paid = PaymentSucceededData.model_construct(**named, invoice=invoice, succeeded_at=event.succeeded_at)
+    return business_sighting(PAYMENT_SUCCEEDED, success_key(paid), success_content(paid))
 
 
 def signal_key(whole: dict[str, Any]) -> str:

@@ -97,6 +97,11 @@ def next_start(marks: Sequence[Mark], now: datetime) -> datetime | None:
     return next((span.start for span in spans(marks) if span.start > now), None) if marks else None
 
 
+def starts_at(marks: Sequence[Mark], at: datetime) -> bool:
+    """Whether a pause begins at just this instant."""
+    return any(span.start == at for span in spans(marks))
+
+
 def moved(
     date: datetime, since: datetime, marks: Sequence[Mark], zone: ZoneInfo, now: datetime | None = None
 ) -> datetime:

@@ -24,7 +24,7 @@ from dunning.domain.events import (
     StageChanged,
     TimerDue,
 )
-from dunning.domain.pauses import MARKING, Mark, next_start, note
+from dunning.domain.pauses import MARKING, Mark, next_start, note, starts_at
 from dunning.domain.policy import Policies, Policy
 from dunning.domain.words import AccountStage, Reason
 from dunning.domain.words import Track as TrackName
@@ -186,13 +186,24 @@ class Track(Generic[A, C]):
         account.reckoned = None
         for invoice_id in turn.touched:
             case = account.cases[invoice_id]
-            case.plan_wake(self._earliest(account, case, now), now)
+            at, missed_at = self._earliest(account, case, now), self._missed_start(turn, case)
+            case.plan_wake(at if missed_at is None or (at is not None and at <= missed_at) else missed_at, now)
         for case in account.cases.values() if self.has_conditions else ():
             if case.open and case.invoice_id not in turn.touched and self.policy_of(case).conditions:
                 at = self._earliest(account, case, now)
                 if at != case.next_at:
                     turn.touch(case)
                     case.plan_wake(at, now)
+
+    @staticmethod
+    def _missed_start(turn: Turn[A], case: C) -> datetime | None:
+        """When a pause began whose timer is due and did not fire yet: other news that comes just then must not put it
+        off, for what is open has to be revoked (rule 14)."""
+        cause, due_at = turn.cause, case.next_at
+        fires = isinstance(cause, TimerDue) and cause.invoice_id == case.invoice_id
+        if fires or due_at is None or due_at > turn.now or not case.open or not case.book.marks:
+            return None
+        return due_at if starts_at(case.book.marks, due_at) else None
 
     def _earliest(self, account: A, case: C, now: datetime) -> datetime | None:
         """When to wake a case: also at the beginning of a pause that was announced for later (rule 27)."""

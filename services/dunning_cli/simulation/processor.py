@@ -1,6 +1,6 @@
 """A simulated processor that answers every charge request at the instant it is made (contracts.md, `--charges`)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -42,6 +42,21 @@ class Scripted:
         """Pay what remains, or fail as told, or else as the invoice failed last."""
         told = self.told.get((request.invoice_id, request.attempt_number), Told(self.succeeds))
         return succeed(request, method) if told.succeeds else fail(request, told.failure or last.failure, last, method)
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A processor whose every answer somebody hears of before it is read."""
+
+    processor: Processor
+    note: Callable[[Answer], None]
+
+    def answer(self, request: RetryRequested, last: PaymentFailed, method: PaymentMethod | None) -> Answer | None:
+        """What the processor says."""
+        answer = self.processor.answer(request, last, method)
+        if answer is not None:
+            self.note(answer)
+        return answer
 
 
 def succeed(request: RetryRequested, method: PaymentMethod | None) -> PaymentSucceeded:

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from dunning.contracts.decoded import PassedOver, Sighting, Unreadable
+from dunning.contracts.sightings import sighting_of
 from dunning.domain.events import Input
 from dunning.domain.livemode import acts_here
 from dunning.domain.policy import Policies
 from dunning.domain.track import BEFORE_EVERYTHING
 from dunning_cli.simulation.lines import InputLine, OutputLine, line_of
-from dunning_cli.simulation.processor import Processor
+from dunning_cli.simulation.processor import Answer, Noted, Processor
 from dunning_cli.simulation.world import World
 
 
@@ -44,9 +45,9 @@ class Simulation:
         down: frozenset[str] = frozenset(),
     ) -> None:
         """In test mode `livemode: false` acts (rule 4); `start` and `down` are those of the world."""
-        self._world = World(policies, processor, start, down)
-        self._test_mode = test_mode
         self._seen: dict[int, int] = {}
+        self._world = World(policies, Noted(processor, self._note), start, down)
+        self._test_mode = test_mode
         self._told = Told()
 
     def run(self, lines: Iterable[InputLine], until: datetime) -> Told:
@@ -88,6 +89,11 @@ class Simulation:
         for sighting in sightings:
             self._seen.setdefault(sighting.key, sighting.content)
         return all(content is None for content in known)
+
+    def _note(self, answer: Answer) -> None:
+        """What the simulated processor says is an event too: a line that says the same is a duplicate (rule 1)."""
+        sighting = sighting_of(answer)
+        self._seen.setdefault(sighting.key, sighting.content)
 
     def _apply(self, line: InputLine, event: Input, sightings: tuple[Sighting, ...]) -> None:
         refused = self._world.read(event, line.at)

@@ -268,6 +268,17 @@ def test_what_is_said_after_the_erasure_is_new() -> None:
     assert reasons(story) == ["no_address"]
 
 
+@pytest.mark.parametrize(
+    ("said", "outcome"), [({"id": "cus_2"}, "suppressed"), ({"id": "cus_2", "name": "Bea"}, "sent")]
+)
+def test_an_id_alone_names_nobody_to_write_to(said: dict[str, str], outcome: str) -> None:
+    story = notices(a_notice("hello", "2d", "in_app", "push")).reads(failed("03-02 10:00"), erased("03-02 12:00"))
+
+    story.reads(moved("03-03 10:00", **said)).until("04-01 00:00")
+
+    assert story.lines() == [f"03-04 10:00 notice hello {channel} {outcome}" for channel in ("in_app", "push")]
+
+
 def test_an_erasure_that_is_read_late_takes_only_what_is_older() -> None:
     story = notices(a_notice("first", "1d", "email", "sms")).reads(failed("03-02 10:00"))
     story.reads(moved("03-02 14:00", email="new@example.com"))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from dunning.domain.ids import case_id
 from dunning_cli.errors import CommandError
 from dunning_cli.main import app
 
@@ -301,3 +302,22 @@ def test_the_output_does_not_depend_on_the_process(files: Files) -> None:
     }
 
     assert len(outputs) == 1
+
+
+def test_a_line_that_says_what_the_simulated_processor_said_is_a_duplicate(files: Files) -> None:
+    """It counts as no second closing: what fails later is the invoice's second case (rules 1 and 8)."""
+    answered = {**PAYMENT, "payment_id": "pay_1", "succeeded_at": "2026-03-03T10:00:00Z"}
+    returned = {**FAILURE, "attempt_number": 3, "failed_at": "2026-03-05T10:00:00Z"}
+    same = line("2026-03-03T15:00:00Z", answered, "payment.succeeded")
+
+    result = files.simulate(
+        FIRST,
+        same,
+        line("2026-03-05T10:00:00Z", returned),
+        until="2026-03-05T10:00:00Z",
+        options=("--charges", "succeed"),
+    )
+
+    rows = [json.loads(row)["data"] for row in result.stdout.splitlines()]
+    opened = [row["case_id"] for row in rows if row.get("track") == "account" and row["to_stage"] == "past_due"]
+    assert opened == [case_id("acc_1", "in_1", 1), case_id("acc_1", "in_1", 2)]

@@ -8,6 +8,7 @@ from tests.builders import (
     BANK_DEBIT,
     HARD,
     NEEDS_CUSTOMER,
+    OTHER_VISA,
     SOFT,
     TECHNICAL,
     VISA,
@@ -290,3 +291,19 @@ def test_a_failure_that_answers_a_request_of_the_case_before_is_one_like_any_oth
         "03-11 10:00 retry in_1 scheduled>requested",
     ]
     assert story.outputs(RetryRequested)[-1].payment_method_id == VISA.id
+
+
+def test_a_late_answer_that_names_what_was_charged_waits_for_the_customer_after_the_window_too() -> None:
+    """It changes class and method of the time-out that finished the plan; another invoice's card is another matter."""
+    story = Story(only_retries(after=["3d"], window="7d")).reads(failed("03-02 10:00", payment_method=None))
+    story.reads(failed("03-11 10:00", invoice_id="in_2", payment_id="pay_2", payment_method=VISA))
+
+    late = failed("03-10 10:00", attempt_number=2, failure=NEEDS_CUSTOMER, payment_method=OTHER_VISA)
+    story.at("03-11 12:00", late).until("03-11 12:00")
+
+    assert [line for line in story.lines("retry") if "in_1" in line] == [
+        "03-02 10:00 retry in_1 none>scheduled",
+        "03-05 10:00 retry in_1 scheduled>requested",
+        "03-09 10:00 retry in_1 requested>exhausted",
+        "03-11 12:00 retry in_1 exhausted>waiting_for_customer",
+    ]

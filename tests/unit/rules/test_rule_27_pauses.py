@@ -514,3 +514,12 @@ def test_a_notice_that_a_pause_held_into_quiet_hours_is_looked_at_when_these_are
     story.reads(moved("03-05 07:00", phone="+4915199999999")).until("03-06 00:00")
 
     assert story.lines("notice") == ["03-05 08:00 notice one sms sent"]
+
+
+def test_other_news_of_the_instant_at_which_a_pause_begins_does_not_put_off_what_it_revokes() -> None:
+    story = Story(only_retries()).reads(failed("03-02 10:00"))
+    story.at("03-03 11:30", signal("case.paused", "03-03 12:00", reason="asked for time"))
+
+    story.reads(signal("account.reinstated", "03-03 12:00", reason="agreed")).until("04-01 00:00")
+
+    assert story.since("03-03 10:01", "retry") == ["03-03 12:00 retry in_1 requested>paused"]

@@ -161,6 +161,21 @@ def test_an_undone_termination_tells_what_was_owed_also_where_the_invoice_was_pa
     assert [(each.to_stage, each.amount_minor) for each in undone] == [("active", 4900)]
 
 
+@pytest.mark.parametrize("later_first", [True, False])
+def test_an_undone_termination_tells_the_same_in_whatever_order_the_two_payments_are_read(later_first: bool) -> None:
+    earlier, later = paid("03-09 10:00"), paid("03-11 10:00")
+    order = (later, earlier) if later_first else (earlier, later)
+
+    story = Story(a_policy(ladder=WARNED)).reads(FIRST).at("03-12 10:00", *order).until("04-01 00:00")
+
+    told = [each for each in story.outputs(StageChanged) if each.effective_at >= instant("03-12 10:00")]
+    assert [(each.from_stage, each.to_stage, each.reason, each.amount_minor) for each in told] == [
+        ("cancelled", "recovered", "paid_elsewhere", 4900),
+        ("closed", "recovered", "paid", 4900),
+        ("terminated", "active", "paid", 4900),
+    ]
+
+
 def test_a_payment_at_the_instant_of_termination_or_later_does_not_undo_it() -> None:
     story = accounts().reads(FIRST).at("03-12 10:00", paid("03-10 10:00")).until("04-01 00:00")
 
@@ -358,3 +373,60 @@ def test_a_rung_that_was_passed_does_not_come_behind_a_later_one_when_the_ladder
         "03-04 10:00 notice two email sent",
         "03-08 00:00 notice three email sent",
     ]
+
+
+def test_a_rung_that_was_passed_comes_where_only_the_other_track_is_behind_it() -> None:
+    """The account track passed `past_due` and did nothing since; that a notice went out is no step of it."""
+    ladder = [PAST_DUE, a_notice("two", "2d"), {"rung": "restricted", "at": "6d", "account": "restricted"}]
+    story = Story(a_policy(ladder=ladder, retries=None, anchor="due_date"))
+    story.reads(signal("account.reinstated", "03-03 00:00")).at("03-03 12:00", FIRST)
+
+    story.reads(failed("03-05 10:00", attempt_number=2, due_at=instant("03-04 00:00"))).until("04-01 00:00")
+
+    assert story.lines("notice", "account") == [
+        "03-04 10:00 notice two email sent",
+        "03-05 10:00 account in_1 active>past_due",
+        "03-10 00:00 account in_1 past_due>restricted",
+    ]
+
+
+@pytest.mark.parametrize("read_at", ["03-10 10:00", "03-10 12:00"])
+def test_of_a_termination_and_a_reinstatement_of_one_instant_the_reinstatement_wins(read_at: str) -> None:
+    """In `simulate` the line is read before the timer of its instant; live it may come after it."""
+    story = accounts().reads(FIRST, second("03-09 20:00"))
+
+    story.at(read_at, signal("account.reinstated", "03-10 10:00", reason="by hand")).until("03-12 20:00")
+
+    assert statuses(story)[-1].status == "suspended"
+    assert story.since("03-11", "in_2") == ["03-12 20:00 account in_2 active>suspended"]
+
+
+def test_a_rung_that_waits_for_the_one_above_it_is_not_passed_before_that_one() -> None:
+    """Sunday's noon rolls to Monday noon; the rung of Monday morning waits for it, and a reinstatement in between
+    passes neither."""
+    ladder = [a_notice("sunday", "6d12h", "in_app"), a_notice("monday", "7d")]
+    story = Story(a_policy(ladder=ladder, retries=None, roll={"business_days": "next"}))
+    story.reads(failed("03-02 00:00"), signal("account.reinstated", "03-09 06:00", reason="goodwill"))
+
+    assert story.until("04-01 00:00").lines("notice") == [
+        "03-09 12:00 notice sunday in_app superseded",
+        "03-09 12:00 notice monday email sent",
+    ]
+
+
+def test_a_condition_holds_the_account_s_rungs_whatever_the_notice_track_did_behind_it() -> None:
+    """A pause that is read later moves `held` behind the reinstatement that had passed it. The notice track sent the
+    next notice since and stays; the account track did nothing, so it waits for the condition."""
+    ladder = [
+        a_notice("held", "3d"),
+        a_notice("next", "5d"),
+        {"rung": "restricted", "at": "15d", "account": "restricted"},
+    ]
+    never = {"held": {"balance_at_least": {"USD": 1}}}
+    story = Story(a_policy(ladder=ladder, retries=None, conditions=never))
+    story.reads(failed("03-02 10:00"), signal("account.reinstated", "03-06 10:00", reason="goodwill"))
+    story.reads(signal("case.resumed", "03-06 12:00")).until("03-10 00:00")
+
+    story.at("03-10 12:00", signal("case.paused", "03-03 12:00", reason="asked")).until("04-01 00:00")
+
+    assert story.lines("notice", "account") == ["03-07 10:00 notice next email sent"]
