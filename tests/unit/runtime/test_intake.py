@@ -3,8 +3,7 @@ and how a partition comes back that something went wrong with.
 """
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -32,9 +31,8 @@ from dunning.testing.memory import MemoryStore
 from dunning.testing.memory_clients import DirectLink, MemoryAdmin, MemoryBroker, MemoryConsumer
 from dunning.testing.memory_log import MemoryLog
 from dunning.testing.toy import ToyAccount, toy_service
+from tests.in_memory import in_no_time, told
 from tests.kernel import failure
-from tests.platform.loop import SimulatedLoop
-from tests.platform.patches import simulated
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 FIRST, SECOND = TopicPartition("payment.failed", 0), TopicPartition("payment.failed", 1)
@@ -123,7 +121,7 @@ class Desk:
         return {at.partition: said for at, said in (await self.intake.done()).items() if at.topic == FIRST.topic}
 
     def told(self, name: str, **labels: str) -> float | None:
-        return self.metrics.registry.get_sample_value(f"dunning_{name}", labels)
+        return told(self.metrics, name, **labels)
 
 
 def played(story: Callable[[Desk], Awaitable[None]]) -> Callable[[], None]:
@@ -139,15 +137,7 @@ def played(story: Callable[[Desk], Awaitable[None]]) -> Callable[[], None]:
             desk.intake.stop()
             await asyncio.wait([desk.reading])
 
-    def test() -> None:
-        loop = SimulatedLoop()
-        with simulated(loop.time, random.Random(1), lambda process, name: None):
-            told: Coroutine[Any, Any, None] = plays()
-            loop.run_until_complete(told)
-        loop.bury()
-
-    test.__name__, test.__doc__ = getattr(story, "__name__", ""), story.__doc__
-    return test
+    return in_no_time(story, plays)
 
 
 @played

@@ -20,6 +20,7 @@ from dunning.runtime.store import ReadUpTo, StoreUnavailable, TopicPartition
 from dunning.testing.hand_clock import HandClock
 from dunning.testing.memory import MemoryStore
 from dunning.testing.toy import ToyAccount, toy_service
+from tests.in_memory import told
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 TP = TopicPartition("payment.failed", 0)
@@ -103,7 +104,7 @@ class Watched:
 
     @property
     def age(self) -> float | None:
-        return self.metrics.registry.get_sample_value("dunning_horizon_age_seconds")
+        return told(self.metrics, "horizon_age_seconds")
 
 
 def seconds_past_noon(seconds: float) -> datetime:

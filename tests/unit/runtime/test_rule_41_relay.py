@@ -24,6 +24,7 @@ from dunning.testing.memory_clients import DirectLink, MemoryAdmin, MemoryBroker
 from dunning.testing.memory_log import MemoryLog
 from dunning.testing.toy import ToyAccount, toy_service
 from tests.contract.kit import a_row, published
+from tests.in_memory import told
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 CHANGES, STATUSES = TopicPartition("dunning.stage.changed", 0), TopicPartition("dunning.account.status", 0)
@@ -113,7 +114,7 @@ class Office:
         return [pending.row.value.decode() for pending in await self.store.pending(0, 100)]
 
     def told(self, name: str, **labels: str) -> float | None:
-        return self.metrics.registry.get_sample_value(f"dunning_{name}", labels)
+        return told(self.metrics, name, **labels)
 
 
 @pytest.fixture

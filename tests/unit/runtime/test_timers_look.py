@@ -1,7 +1,6 @@
 """How timers look for what is due: from time to time, with pauses after troubles, never again at what stands still."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,8 +20,7 @@ from dunning.runtime.timers import Timers
 from dunning.testing.memory import MemoryStore
 from dunning.testing.toy import ToyAccount, decide, toy_service
 from tests.contract.kit import counted
-from tests.platform.loop import SimulatedLoop
-from tests.platform.patches import simulated
+from tests.in_memory import in_no_time, told
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 SETTINGS = load_settings(
@@ -85,8 +83,12 @@ class World:
             raise StoreUnavailable("away")
         return self.now()
 
+    async def published(self) -> list[str]:
+        """Whose wake-ups were decided, in order."""
+        return [pending.row.key for pending in await self.store.pending(0, 10)]
+
     def told(self, name: str, **labels: str) -> float | None:
-        return self.metrics.registry.get_sample_value(f"dunning_{name}", labels)
+        return told(self.metrics, name, **labels)
 
 
 def played(story: Callable[[World], Awaitable[None]]) -> Callable[[], None]:
@@ -95,18 +97,12 @@ def played(story: Callable[[World], Awaitable[None]]) -> Callable[[], None]:
     async def plays() -> None:
         await story(World())
 
-    def test() -> None:
-        loop = SimulatedLoop()
-        with simulated(loop.time, random.Random(1), lambda process, name: None):
-            loop.run_until_complete(plays())
-        loop.bury()
-
-    test.__name__, test.__doc__ = getattr(story, "__name__", ""), story.__doc__
-    return test
+    return in_no_time(story, plays)
 
 
 async def works(world: World, seconds: float) -> None:
-    """For so long; then it is stopped and ends."""
+    """For so long; then it is stopped and ends. It may begin again."""
+    world.timers._stopping = False
     working = asyncio.create_task(world.timers.run())
     await asyncio.wait([working], timeout=seconds)
     world.timers.stop()
@@ -120,7 +116,7 @@ async def test_they_look_once_a_second_and_fire_what_has_come_due(world: World) 
     await works(world, 10.5)
 
     assert world.looks == 11
-    assert [pending.row.key for pending in await world.store.pending(0, 10)] == ["acc-1"]
+    assert await world.published() == ["acc-1"]
     assert [len(outcome.rows) for outcome in world.outcomes] == [1]
     assert (world.told("timers_fired_total"), world.told("timers_fire_delay_seconds_sum")) == (1, 0)
 
@@ -148,7 +144,6 @@ async def test_three_troubles_in_a_row_are_told_and_two_never_however_often_they
     await works(world, 20)
     assert (world.told("alarms_total", code="DUN-R003"), world.told("retries_total", what="timers")) == (None, 10)
 
-    world.timers._stopping = False
     world.away = [True, True, True]
     await works(world, 20)
     assert (world.told("alarms_total", code="DUN-R003"), world.health.troubles) == (1, {})
@@ -160,18 +155,17 @@ async def test_a_case_that_stays_due_is_told_and_looked_at_again_after_a_minute(
     await counted(world.store, "acc-1", "inv-1", due_at=NOON)
 
     await works(world, 59.5)
-    assert [pending.row.key for pending in await world.store.pending(0, 10)] == ["acc-1"]
+    assert await world.published() == ["acc-1"]
     assert world.told("timers_failed_total") == 1
     said = "the timers of 1 accounts cannot be acted on; the log names them  [DUN-R013]"
     assert world.health.troubles == {"stuck timers": said}
 
-    world.timers._stopping = False
     await works(world, 1.5)
     assert world.told("timers_failed_total") == 2
 
-    world.odd.mended, world.timers._stopping = True, False
+    world.odd.mended = True
     await works(world, 61)
-    assert [pending.row.key for pending in await world.store.pending(0, 10)] == ["acc-1", "acc-idle"]
+    assert await world.published() == ["acc-1", "acc-idle"]
     assert world.health.troubles == {}
 
 
@@ -182,7 +176,7 @@ async def test_where_one_account_cannot_be_decided_the_others_are_fired_at_once(
 
     await works(world, 0.5)
 
-    assert [pending.row.key for pending in await world.store.pending(0, 10)] == ["acc-1"]
+    assert await world.published() == ["acc-1"]
     assert world.told("timers_failed_total") == 1
 
 
@@ -193,7 +187,7 @@ async def test_what_a_wake_up_plans_for_a_time_gone_by_is_fired_at_once_too(worl
 
     await works(world, 0.5)
 
-    assert [pending.row.key for pending in await world.store.pending(0, 10)] == ["acc-1"] * 3
+    assert await world.published() == ["acc-1"] * 3
 
 
 @played

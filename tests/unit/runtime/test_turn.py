@@ -25,6 +25,7 @@ from dunning.runtime.wanted import pass_over
 from dunning.testing.hand_clock import HandClock
 from dunning.testing.memory import MemoryStore
 from dunning.testing.toy import ToyAccount, decide, toy_service
+from tests.in_memory import told
 from tests.kernel import failure
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -266,14 +267,12 @@ async def test_a_turn_tells_what_it_read_and_decided_and_how_long_that_took(monk
 
     await taken.take(failure("acc-1"), failure("acc-2"), failure("acc-1"))
 
-    def told(name: str, **labels: str) -> float | None:
-        return taken.metrics.registry.get_sample_value(f"dunning_{name}", labels)
-
-    assert told("events_consumed_total", topic="payment.failed") == 3
-    assert told("duplicates_total", topic="payment.failed") == 1
-    assert told("transitions_total", track="retry", stage="scheduled") == 2
-    assert (told("handling_seconds_count"), told("handling_seconds_sum")) == (1, 3)
-    assert told("batch_records_sum") == 3
+    metrics = taken.metrics
+    assert told(metrics, "events_consumed_total", topic="payment.failed") == 3
+    assert told(metrics, "duplicates_total", topic="payment.failed") == 1
+    assert told(metrics, "transitions_total", track="retry", stage="scheduled") == 2
+    assert (told(metrics, "handling_seconds_count"), told(metrics, "handling_seconds_sum")) == (1, 3)
+    assert told(metrics, "batch_records_sum") == 3
 
 
 class RefusingStore(MoodyStore):

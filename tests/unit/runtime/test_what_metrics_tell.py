@@ -34,6 +34,7 @@ from notification_dispatcher.case import NoticeAccount
 from notification_dispatcher.decide import NoticeTrack
 from notification_dispatcher.metrics import NoticeMetrics
 from tests.builders import PAST_DUE, a_notice, a_policy, failed, paid, policies, signal
+from tests.in_memory import told
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 TP = TopicPartition("payment.failed", 0)
@@ -44,10 +45,6 @@ version: 2
 ladder:
   - {rung: payment_failed, at: 0d, notice: {template: payment_failed, channels: [email]}, account: past_due}
 """
-
-
-def told(metrics: Metrics, name: str, **labels: str) -> float | None:
-    return metrics.registry.get_sample_value(f"dunning_{name}", labels)
 
 
 def test_a_trouble_is_seen_by_its_code_while_it_lasts() -> None:
