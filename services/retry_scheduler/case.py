@@ -52,7 +52,7 @@ class Mark:
 
     at: datetime
     decline_class: DeclineClass
-    retry_id: str
+    retry_id: str  # of a time-out, whose answer may come after its time; empty: that of a part of the money was in time
     method_key: str
 
 

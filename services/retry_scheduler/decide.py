@@ -286,7 +286,8 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         asked = asked_of(case, event) if isinstance(event, PaymentSucceeded) else None
         if request and asked and asked.retry_id == request.retry_id and isinstance(event, PaymentSucceeded):
             answered(case, request, event.succeeded_at)
-            case.mark = Mark(event.succeeded_at, DeclineClass.SOFT, request.retry_id, request.method_key)
+            if case.mark is None or case.mark.at <= event.succeeded_at:  # else the time-out before it came later (7)
+                case.mark = Mark(event.succeeded_at, DeclineClass.SOFT, "", request.method_key)
             self._plan(turn, case, "partially_paid")
 
     def closed(self, turn: RetryTurn, case: RetryCase, closing: Closing) -> None:

@@ -108,13 +108,13 @@ def close(story: Story, case: Case, reason: str, now: datetime, sendings_go_on: 
     case.closed = reason
 
 
-def pick(story: Story, live: list[Fact]) -> Policy | None:
+def pick(story: Story, live: list[Fact], fact: Fact) -> Policy | None:
     first = min(live, key=lambda one: one.own_at)
     method = first.data.get("payment_method") or {}
     opening = policies.Opening(
         failed_at=first.own_at,
         segment=first.data.get("segment"),
-        country=pinned(story, live, "country"),
+        country=pinned(story, fact, "country"),
         currency=first.data["currency"],
         payment_type=method.get("type"),
         amount_minor=first.data["invoice"]["amount_due_minor"],
@@ -122,16 +122,15 @@ def pick(story: Story, live: list[Fact]) -> Policy | None:
     return policies.chosen(story.policies, opening)
 
 
-def pinned(story: Story, live: list[Fact], name: str) -> str | None:
-    """0003, rule 12: where an erasure forgot it, a failure of before still pins its own."""
+def pinned(story: Story, fact: Fact, name: str) -> str | None:
+    """0003, rule 12: where an erasure forgot it, a failure of before that is read later still pins its own."""
     known = story.history.customer(name)
-    own = [(one.data.get("customer") or {}).get(name) for one in live]
-    found = known if known is not None else next((one for one in own if one is not None), None)
+    found = known if known is not None or fact.kind != FAILED else (fact.data.get("customer") or {}).get(name)
     return None if found is None else str(found)
 
 
 def open_new(story: Story, invoice: str, number: int, live: list[Fact], fact: Fact, now: datetime) -> None:
-    policy = pick(story, live)
+    policy = pick(story, live, fact)
     if policy is None:
         story.history.forget(fact)
         return
@@ -139,17 +138,17 @@ def open_new(story: Story, invoice: str, number: int, live: list[Fact], fact: Fa
         fact.ignored = True
         story.history.changed()
         return
-    case = new_case(story, invoice, number, live, policy)
+    case = new_case(story, invoice, number, live, policy, fact)
     for former in [one for one in story.cases if one.invoice == invoice and one is not case][-1:]:
         case.spent_order, case.spent_update = former.spent_order, former.spent_update
     for one in live:  # 0003, rule 7: what one answered in the former case is no part of this one
         retries.failure_read(story, case, one, None, now)
 
 
-def new_case(story: Story, invoice: str, number: int, live: list[Fact], policy: Policy) -> Case:
-    """Rule 13: zone, country and policy version are pinned."""
-    zone = policies.zone_of(policy, pinned(story, live, "timezone"))
-    case = Case(story.account, invoice, number, live, policy, zone, pinned(story, live, "country"))
+def new_case(story: Story, invoice: str, number: int, live: list[Fact], policy: Policy, fact: Fact) -> Case:
+    """Rule 13: zone, country and policy version are pinned, as known when `fact` is read."""
+    zone = policies.zone_of(policy, pinned(story, fact, "timezone"))
+    case = Case(story.account, invoice, number, live, policy, zone, pinned(story, fact, "country"))
     story.cases.append(case)
     return case
 
@@ -165,7 +164,7 @@ def hand_over(story: Story, old: Case, number: int, live: list[Fact], fact: Fact
     if request is not None:
         old.requests = [one for one in old.requests if one is not request]
     close(story, old, paid_reason(fact), now, sendings_go_on=carried)
-    open_next(story, old, was, number, live, now, carried=carried, request=request)
+    open_next(story, old, was, number, live, fact, now, carried=carried, request=request)
 
 
 def open_next(
@@ -174,6 +173,7 @@ def open_next(
     was: Case,
     number: int,
     live: list[Fact],
+    fact: Fact,
     now: datetime,
     *,
     carried: bool,
@@ -181,7 +181,7 @@ def open_next(
 ) -> None:
     first = min(live, key=failure_order)
     policy = old.policy if carried else policies.taken_over(story.policies, old.policy, first.own_at)
-    case = new_case(story, old.invoice, number, live, policy)
+    case = new_case(story, old.invoice, number, live, policy, fact)
     case.requests = was.requests if carried else [request] if request is not None else []
     case.spent_order, case.spent_update = was.spent_order, was.spent_update
     if carried:
@@ -241,7 +241,7 @@ def undone(story: Story, fact: Fact, now: datetime) -> bool:
     was = replace(case)
     close(story, case, paid_reason(fact), now)
     if later:
-        open_next(story, case, was, 1 + len(closings(story, case.invoice)), later, now, carried=False)
+        open_next(story, case, was, 1 + len(closings(story, case.invoice)), later, fact, now, carried=False)
     return True
 
 

@@ -66,7 +66,7 @@ def part_paid(story: Story, case: Case, fact: Fact, now: datetime) -> None:
     if request.state == "rested":
         charged_after_all(case, request, fact.own_at)
     request.state, case.answered_at = "answered", max(fact.own_at, request.asked_at)
-    case.attempts.append(Attempt((fact.own_at, 1, 0, ""), "soft", request.method, None, {}))
+    case.attempts.append(Attempt((fact.own_at, 2, 0, ""), "soft", request.method, None, {}))
     go_on(story, case, now)
 
 

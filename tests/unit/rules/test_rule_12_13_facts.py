@@ -70,6 +70,19 @@ def test_a_case_that_takes_failures_over_pins_the_zone_that_is_known_by_then() -
     ]
 
 
+def test_a_case_that_takes_over_what_was_read_before_an_erasure_knows_no_zone_any_more() -> None:
+    policy = a_policy(timezone="account", fallback_timezone="UTC", ladder=LADDER[:2])
+    story = Story(policy).reads(failed("03-26 00:30", customer=None))
+    story.reads(failed("03-28 00:30", attempt_number=2, initiated_by="customer", customer=IN_BERLIN))
+
+    story.reads(signal("account.erased", "03-28 01:00")).at("03-28 02:00", paid("03-27 00:00")).until("04-02 00:00")
+
+    assert story.since("03-28 02", "notice") == [
+        "03-28 02:00 notice payment_failed email suppressed",
+        "03-31 00:30 notice reminder email suppressed",
+    ]
+
+
 def test_an_account_zone_that_does_not_exist_is_the_fallback() -> None:
     unknown = replace(ADA, timezone="Mars/Olympus")
     story = Story(a_policy(timezone="account", fallback_timezone="Europe/Berlin", ladder=LADDER[:2]))

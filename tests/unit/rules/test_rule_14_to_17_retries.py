@@ -152,6 +152,30 @@ def test_a_part_of_the_money_in_answer_leads_on_at_the_next_distance() -> None:
     ]
 
 
+def test_a_failure_that_names_what_a_part_of_the_money_had_answered_changes_nothing_of_a_full_plan() -> None:
+    story = Story(only_retries(after=["1d"])).reads(failed("03-02 10:00"))
+    story.reads(paid("03-03 12:00", remaining=1900, retry_id=FIRST_RETRY))
+
+    story.reads(failed("03-03 14:00", attempt_number=2, failure=NEEDS_CUSTOMER)).until("04-01 00:00")
+
+    assert story.since("03-03 12", "retry") == ["03-03 12:00 retry in_1 requested>exhausted"]
+
+
+def test_a_part_of_the_money_dated_before_a_time_out_leaves_that_the_last_attempt() -> None:
+    story = Story(only_retries(after=["1d"], technical_after=["1h", "3h"])).reads(failed("03-02 10:00"))
+    second = FIRST_RETRY.replace(":2", ":3")  # asked for an hour after the first had timed out, on 03-04 at 10:00
+
+    story.at("03-04 11:05", paid("03-04 09:00", remaining=1900, retry_id=second)).until("03-04 14:00")
+
+    assert story.since("03-04 11:00", "retry", "charge") == [
+        "03-04 11:00 retry in_1 scheduled>requested",
+        "03-04 11:00 charge in_1 #3 4900 EUR",
+        "03-04 11:05 retry in_1 requested>scheduled",
+        "03-04 13:00 retry in_1 scheduled>requested",
+        "03-04 13:00 charge in_1 #4 1900 EUR",
+    ]
+
+
 def test_a_part_of_the_money_from_elsewhere_leaves_the_request_open() -> None:
     story = Story(only_retries()).reads(failed("03-02 10:00")).reads(paid("03-03 12:00", remaining=1900))
 
