@@ -8,11 +8,13 @@ CACHES := .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 NO_SERVER := tests/unit tests/property tests/simulation
 PEERS := $(VENV)/peers# an environment of its own for what the services are measured beside
 SERVERS := tests/integration tests/contract# the long files first, so that both cores end at about one time
+FAULTS := $(addprefix tests/,integration/test_flood.py integration/test_kernel_crowds.py integration/test_kernel_lines.py \
+	e2e/test_chaos.py)
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --no-config --generate-hashes --strip-extras \
 	--allow-unsafe --all-build-deps --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test check alerts bench chaos mutants lock generate clean
+.PHONY: help install demo up down test check alerts bench chaos faults mutants lock generate clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -54,6 +56,9 @@ bench: $(INSTALLED) $(PEERS)/.installed ## Measure all against its goals, 90 min
 
 chaos: $(INSTALLED) ## Let random faults strike the real platform: SEED=1 MINUTES=10
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) --minutes $(or $(MINUTES),10)
+
+faults: $(INSTALLED) ## Bring about the faults that `make test` makes smaller at their full size, half an hour
+	@DUNNING_TEST_FULL_SIZES=1 $(BIN)/python -m pytest $(FAULTS) -o timeout=1800 --durations=20
 
 mutants: $(INSTALLED) ## See whether quick tests find small mistakes: SAMPLE=300 SEED=1
 	@nice -n 19 $(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),300) --seed $(or $(SEED),1)

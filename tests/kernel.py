@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from dunning.contracts.topics import STAGE_CHANGED, dead_letter_topic
 from dunning.runtime.broker_log import BrokerLog
+from dunning.runtime.clients import AIOKAFKA, Clients
 from dunning.runtime.instance import Instance
 from dunning.runtime.postgres import PostgresStore
 from dunning.runtime.run import postgres_settings
@@ -21,10 +22,11 @@ from dunning.runtime.service import Perform, Service
 from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.store import TopicPartition
 from dunning.testing.toy import TOPICS, ToyAccount, migrate_toy, toy_service
+from tests.faults.sizes import SIZES
 
 PARTITIONS = 2
 SHARDS = 2
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 30.0 * SIZES.patience
 
 
 async def eventually(true: Callable[[], Awaitable[Any]], what: str) -> Any:
@@ -60,23 +62,33 @@ class Kernel:
 
     @asynccontextmanager
     async def instance(
-        self, instance_id: str = "one", *, perform: Perform | None = None, **changes: Any
+        self,
+        instance_id: str = "one",
+        *,
+        perform: Perform | None = None,
+        clients: Clients = AIOKAFKA,
+        **changes: Any,
     ) -> AsyncIterator[Instance[ToyAccount]]:
         """A running instance; at the end of the block it stops gracefully."""
-        async with self.running(instance_id, perform=perform, **changes) as (instance, task):
+        async with self.running(instance_id, perform=perform, clients=clients, **changes) as (instance, task):
             yield instance
             instance.stop()
             await asyncio.wait_for(task, PATIENCE_SECONDS)
 
     @asynccontextmanager
     async def running(
-        self, instance_id: str = "one", *, perform: Perform | None = None, **changes: Any
+        self,
+        instance_id: str = "one",
+        *,
+        perform: Perform | None = None,
+        clients: Clients = AIOKAFKA,
+        **changes: Any,
     ) -> AsyncIterator[tuple[Instance[ToyAccount], asyncio.Task[None]]]:
         """A running instance and its task; at the end of the block it is cut off."""
         settings = self.settings_for(instance_id, **changes)
         topics = [self.topic(name) for name in self.service.topics]
         async with self.store(settings) as store, BrokerLog(settings, topics) as log:
-            instance = Instance(self.service, store, log, settings, perform=perform)
+            instance = Instance(self.service, store, log, settings, perform=perform, clients=clients)
             task = asyncio.create_task(instance.run())
             try:
                 yield instance, task

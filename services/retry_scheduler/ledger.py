@@ -5,6 +5,7 @@ its own. One attempt counts once, although it appears as our request, as its ans
 says the same in whatever order its attempts were read.
 """
 
+from bisect import insort
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -63,19 +64,19 @@ class CardLedger:
             attempt.merchant = attempt.merchant or known.merchant
             attempt.network = attempt.network or known.network
             self.attempts.remove(known)
-        self.attempts.append(attempt)
-        self._forget(now)
+        insort(self.attempts, attempt, key=lambda each: (each.at, each.name))
+        self._forget(attempt.merchant, now)
         self.changed = True
 
-    def _forget(self, now: datetime) -> None:
-        """What no limit looks at any more goes, and of a card that everybody uses, such as a test card, the oldest."""
-        kept: list[CountedAttempt] = []
-        of_merchant: dict[str, int] = {}
-        for attempt in sorted(self.attempts, key=lambda each: (each.at, each.name), reverse=True):
-            number = of_merchant[attempt.merchant] = of_merchant.get(attempt.merchant, 0) + 1
-            if matters(attempt.at, now) and number <= KEPT_MAX:
-                kept.append(attempt)
-        self.attempts = kept[::-1]
+    def _forget(self, merchant: str, now: datetime) -> None:
+        """What no limit looks at any more goes, and of a card that everybody uses, such as a test card, the oldest at
+        the merchant that has one more. A flood on one card comes by here for each event: nothing is sorted anew."""
+        old = next((place for place, each in enumerate(self.attempts) if matters(each.at, now)), len(self.attempts))
+        del self.attempts[:old]
+        if len(self.attempts) > KEPT_MAX:
+            here = [place for place, each in enumerate(self.attempts) if each.merchant == merchant]
+            if len(here) > KEPT_MAX:
+                del self.attempts[here[0]]
 
     @property
     def kept_until(self) -> datetime:

@@ -4,8 +4,9 @@ import pytest
 
 from tests.chaos.plan import Kind, planned
 from tests.chaos.run import play
+from tests.faults.sizes import SIZES
 
-SECONDS = 20
+SECONDS = SIZES.kills_seconds
 
 
 @pytest.mark.timeout(600)

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -12,9 +13,12 @@ import pytest
 from dunning.runtime.instance import Instance
 from dunning.runtime.store import TopicPartition
 from dunning.testing.toy import ToyAccount
-from tests.kernel import Kernel, eventually, failure, success
+from tests.faults.sizes import SIZES
+from tests.integration.steady import steady
+from tests.kernel import PATIENCE_SECONDS, Kernel, eventually, failure, success
 
-FLOOD = 5_000
+FLOOD = SIZES.flood_events
+ACCOUNTS_IN_STORM, ROUNDS_OF_STORM_MIN = 2, 4
 
 
 def long_due(minutes: int = 0) -> datetime:
@@ -35,25 +39,27 @@ async def reads(instance: Instance[ToyAccount]) -> bool:
     return bool(await instance.intake.done())
 
 
-async def test_instances_that_join_and_leave_all_the_time_stop_nobody(kernel: Kernel) -> None:
+async def test_instances_that_join_and_leave_all_the_time_stop_nobody(
+    kernel: Kernel, tell: Callable[[object], None]
+) -> None:
     """After each change of the group something new gets through; the one that stays is never the only one for long."""
-    rounds = 4
+    rounds = 0
     async with AsyncExitStack() as stack:
         await kernel.ready(await stack.enter_async_context(kernel.instance("stays")))
-        for number in range(rounds):
-            async with kernel.instance(f"guest-{number % 3}") as guest:
+        traffic = await stack.enter_async_context(steady(kernel, ACCOUNTS_IN_STORM))
+        until = time.monotonic() + SIZES.storm_seconds
+        while rounds < ROUNDS_OF_STORM_MIN or time.monotonic() < until:
+            async with kernel.instance(f"guest-{rounds % 3}") as guest:
                 await eventually(lambda guest=guest: reads(guest), "the guest to read")  # type: ignore[misc]
-                await both_partitions(kernel, f"joined-{number}")
-                await kernel.published_at_least(4 * number + 2)
-            await both_partitions(kernel, f"left-{number}")
-            await kernel.published_at_least(4 * number + 4)
+                await traffic.gets_through()
+            await traffic.gets_through()
+            rounds += 1
+        await traffic.ends()
+        tell(f"{2 * rounds} changes; {traffic}")
+        session_seconds = kernel.settings.kafka_session_timeout_seconds
 
-        assert await kernel.transitions(4 * rounds) == {f"acc-{n}": list(range(1, 2 * rounds + 1)) for n in range(2)}
-
-
-async def both_partitions(kernel: Kernel, payment: str) -> None:
-    for number in range(2):
-        await kernel.fails(f"acc-{number}", payment, partition=number)
+        assert await kernel.transitions(traffic.sent) == traffic.in_order
+        assert not SIZES.judges_time or traffic.longest_gap_seconds <= session_seconds
 
 
 @asynccontextmanager
@@ -91,7 +97,7 @@ async def test_nobody_is_acted_on_who_paid_while_all_instances_were_down(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Timers of all are due, and a third has paid; the payments come last of all that waits."""
-    accounts = [f"acc-{number}" for number in range(600)]
+    accounts = [f"acc-{number}" for number in range(SIZES.unpaid_invoices)]
     payers = accounts[::3]
 
     async def not_yet() -> bool:
@@ -147,7 +153,7 @@ async def test_a_flood_of_one_account_does_not_keep_other_partitions_waiting(ker
 
         await eventually(others_are_known, "the other accounts")
         taken = (await instance.intake.done())[tp].offset
-        found = await asyncio.wait_for(kernel.transitions(FLOOD + len(others)), 60)
+        found = await asyncio.wait_for(kernel.transitions(FLOOD + len(others)), 2 * PATIENCE_SECONDS)
 
     assert taken < FLOOD
     assert found == {"acc-0": list(range(1, FLOOD + 1)), **{each: [1] for each in others}}

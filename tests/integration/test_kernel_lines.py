@@ -4,18 +4,26 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
 from dunning.contracts.topics import STAGE_CHANGED
-from dunning.runtime.store import OutboxRow
-from tests.kernel import Kernel, eventually
+from dunning.runtime.clients import Clients
+from dunning.runtime.instance import Instance
+from dunning.runtime.sharding import shard_of
+from dunning.runtime.store import OutboxRow, TopicPartition
+from dunning.testing.toy import ToyAccount
+from tests.faults.sizes import SIZES
+from tests.kernel import SHARDS, Kernel, eventually
 from tests.proxy import Proxy, database_proxy, kafka_proxy
 
-IMPATIENT = {"kafka_request_timeout_seconds": 3.0, "database_statement_timeout_seconds": 1.0}
+IMPATIENT: dict[str, Any] = {"kafka_request_timeout_seconds": 3.0, "database_statement_timeout_seconds": 1.0}
 ACCOUNTS, ROUNDS = 6, 3
+SHARD = shard_of("acc-0", SHARDS)
 
 How = Callable[[Proxy], AbstractAsyncContextManager[None]]
 UNREACHABLE = [
@@ -65,11 +73,52 @@ async def test_a_broker_that_is_out_of_reach_leaves_the_outbox_full_and_nothing_
                 return any("DUN-R002" in each for part, each in instance.health.troubles.items() if "outbox" in part)
 
             await eventually(told, "an alarm of the relay")
+            await asyncio.sleep(SIZES.broker_away_seconds)
             assert sum([len(await store.pending(shard, 10)) for shard in range(store.shards)]) == 1
         found = await kernel.transitions(ACCOUNTS * 2 + 1)
         await kernel.ready(instance)
 
     assert found == {"acc-9": [1], **{f"acc-{number}": [1, 2] for number in range(ACCOUNTS)}}
+
+
+@pytest.mark.parametrize("how", UNREACHABLE)
+async def test_where_only_publishing_has_no_broker_intake_goes_on_to_the_bound_of_the_outbox_and_waits(
+    kernel: Kernel, how: How
+) -> None:
+    """The bound may be passed by what is written within a second: what comes after it was told is not read."""
+    bound, behind_it = 40, 160
+    tp = TopicPartition(kernel.topic("payment.failed"), 0)
+    async with lines(kernel) as (kafka, _, _), kernel.store() as store:
+        only_publishing = Clients(producer=partial(through, kafka))
+        async with kernel.instance(clients=only_publishing, outbox_rows_max=bound, **IMPATIENT) as instance:
+            await kernel.ready(instance)
+            async with how(kafka):
+                await one_account(kernel, range(bound))
+                await eventually(lambda: has_trouble(instance, "outbox", "DUN-R015"), "the bound")
+                await one_account(kernel, range(bound, bound + behind_it))
+                await eventually(
+                    lambda: has_trouble(instance, f"outbox shard {SHARD}", "DUN-R002"), "the relay's alarm"
+                )
+                await asyncio.sleep(SIZES.broker_away_seconds)
+                assert len(await store.pending(SHARD, 1000)) == bound == (await instance.intake.done())[tp].offset
+            found = await kernel.transitions(bound + behind_it)
+            await kernel.ready(instance)
+
+    assert found == {"acc-0": list(range(1, bound + behind_it + 1))}
+
+
+def through(kafka: Proxy, **arguments: Any) -> AIOKafkaProducer:
+    """A producer whose line goes through a proxy."""
+    return AIOKafkaProducer(**{**arguments, "bootstrap_servers": kafka.address})
+
+
+async def one_account(kernel: Kernel, payments: range) -> None:
+    for number in payments:
+        await kernel.fails("acc-0", f"pay-{number}")
+
+
+async def has_trouble(instance: Instance[ToyAccount], part: str, code: str) -> bool:
+    return code in instance.health.troubles.get(part, "")
 
 
 @pytest.mark.parametrize("how", UNREACHABLE)

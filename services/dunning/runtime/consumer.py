@@ -11,6 +11,7 @@ an iteration breaks (after any error, partitions are placed anew).
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from dunning.runtime.logs import log_for
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.outbox_bound import OutboxBound
 from dunning.runtime.pauses import Pauses
+from dunning.runtime.portions import Portions
 from dunning.runtime.problem import KAFKA_UNREACHABLE, OFFSET_OUTSIDE_LOG, Problem
 from dunning.runtime.read_through import Done
 from dunning.runtime.settings import Settings
@@ -101,9 +103,10 @@ class Intake:
         self._reading: dict[TopicPartition, _Partition] = {}
         self._not_before: dict[TopicPartition, float] = {}  # when a partition that failed may be tried again
         self._outside: dict[TopicPartition, str] = {}
-        self._turns: dict[int, asyncio.Task[None]] = {}
+        self._turns: dict[int, asyncio.Task[float]] = {}
         self._careful_until: dict[int, float] = {}  # lanes that look for a broken partition
         self._rounds: dict[int, int] = {}
+        self._portions = [Portions(settings.batch_records) for _ in range(settings.lanes)]
         self._known: frozenset[TopicPartition] | None = None
         self._changed = asyncio.Event()
         self._stopping = False
@@ -338,8 +341,9 @@ class Intake:
                 continue
             if monotonic() < self._careful_until.get(number, 0):
                 mine = [mine[self._next_turn(number) % len(mine)]]
+            first = self._portions[number].others_first(mine)
             try:
-                batch = await self._fetch(mine)
+                batch = await self._fetch(number, first or mine, wait_ms=0 if first else _LANE_WAIT_MS)
             except OffsetOutOfRangeError as error:
                 self._drop({TopicPartition(*each) for each in error.args[0]}, 0)
             except IllegalStateError:  # taken away while we waited
@@ -365,7 +369,7 @@ class Intake:
             self._outside[tp] = f"{tp.topic}[{tp.partition}] from {asked[0].stored} on cannot be read ({error!r})"
             self._tell_of_outside()
 
-    async def _fetch(self, asked: Sequence[_Partition]) -> Batch | None:
+    async def _fetch(self, number: int, asked: Sequence[_Partition], *, wait_ms: int) -> Batch | None:
         """Records of any of these partitions, and the right to them; None when there is nothing to store.
 
         What comes back is compared with what is read *now*: a rebalance may have happened in between. After `getmany`
@@ -375,8 +379,8 @@ class Intake:
         assert consumer is not None
         found = await consumer.getmany(
             *(KafkaPartition(*each.tp) for each in asked),
-            timeout_ms=_LANE_WAIT_MS,
-            max_records=self._settings.batch_records,
+            timeout_ms=wait_ms,
+            max_records=self._portions[number].records,
         )
         records: list[ConsumerRecord] = []
         owned: dict[TopicPartition, int] = {}
@@ -410,6 +414,9 @@ class Intake:
             await self._drop_fenced(batch)
         elif error is not None:
             raise error
+        else:
+            counts = Counter(TopicPartition(record.topic, record.partition) for record in batch.records)
+            self._portions[number].taken(counts, turn.result())
         for tp, position in batch.positions.items():
             each = self._reading.get(tp)
             if each is not None and each.epoch == batch.owned[tp]:

@@ -1,11 +1,9 @@
 """Deciding on many inputs in memory, between loading their accounts and saving them."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from time import monotonic
 from typing import Any
 
 from dunning.domain.decision import CannotDecideYet, Decision, Errand, MoneyMoved
@@ -13,9 +11,9 @@ from dunning.domain.events import Input, Output, StageChanged
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.service import Decide
 from dunning.runtime.store import OutboxRow, Transaction
+from dunning.runtime.stretch import Stretch
 
 Write = Callable[[Output], OutboxRow]
-_AT_A_STRETCH_SECONDS = 0.05
 
 
 class DecisionsFailed(Exception):
@@ -39,6 +37,7 @@ class Outcome:
     outputs: list[Output] = field(default_factory=list)
     money: list[MoneyMoved] = field(default_factory=list)
     earliest_due_at: datetime | None = None
+    worked_seconds: float = 0.0
 
     async def record(self, tx: Transaction[Any], accounts: Mapping[str, Any]) -> None:
         """Write the accounts and what follows, in the transaction that locked them."""
@@ -65,16 +64,16 @@ async def fold(
     """Apply the inputs to their accounts in order. Raises DecisionsFailed when any of them could not be decided.
 
     An account whose decision failed is half changed, so its later inputs are not tried; those of others are, to find
-    all culprits at once. An account with thousands of cases makes this long: Kafka must hear from us in the meantime.
+    all culprits at once. An account with thousands of cases makes this long: Kafka must hear from us in the meantime,
+    and other lanes go on.
     """
     outcome = Outcome()
     culprits: dict[int, Exception] = {}
     spoiled: set[str] = set()
-    let_others_at = monotonic() + _AT_A_STRETCH_SECONDS
+    stretch = Stretch()
     for place, event in enumerate(inputs):
-        if monotonic() > let_others_at:
-            await asyncio.sleep(0)
-            let_others_at = monotonic() + _AT_A_STRETCH_SECONDS
+        if stretch.is_over:
+            await stretch.pause()
         if event.account_id in spoiled:
             continue
         try:
@@ -91,6 +90,7 @@ async def fold(
     if culprits:
         raise DecisionsFailed(culprits)
     outcome.earliest_due_at = _earliest_due(accounts)
+    outcome.worked_seconds = stretch.worked_seconds
     return outcome
 
 

@@ -26,6 +26,7 @@ from dunning.runtime.problem import DATABASE_UNREACHABLE
 from dunning.runtime.service import Service
 from dunning.runtime.shared import take_shared
 from dunning.runtime.store import Fenced, OutboxRow, Store, StoreUnavailable, TopicPartition, Transaction, Verdict
+from dunning.runtime.stretch import Stretch
 from dunning.runtime.wanted import NOT_WANTED, PassOver
 
 A = TypeVar("A", bound=AccountState[Any])
@@ -76,6 +77,7 @@ class _Sorted:
     noted: Counter[str] = field(default_factory=Counter)
     duplicates: Counter[str] = field(default_factory=Counter)
     conflicts: Counter[str] = field(default_factory=Counter)
+    worked_seconds: float = 0.0
     without_effect: list[int] = field(default_factory=list)  # keys first seen here, of messages that are set aside
 
 
@@ -131,16 +133,17 @@ class Turn(Generic[A]):
         self._health = health
         self._committed = committed
 
-    async def take(self, batch: Batch) -> None:
-        """Store a batch with all that follows from it. Raises Fenced; waits for ever for a database that is away."""
-        await self._take(batch, {})
+    async def take(self, batch: Batch) -> float:
+        """Store a batch with all that follows from it; returns for how many seconds it was decoded and decided. Raises
+        Fenced; waits for ever for a database that is away."""
+        return await self._take(batch, {})
 
-    async def _take(self, batch: Batch, aside: dict[Place, str]) -> None:
+    async def _take(self, batch: Batch, aside: dict[Place, str]) -> float:
         pauses = Pauses()
         while True:
             began = monotonic()
             try:
-                await self._once(batch, aside)
+                worked_seconds = await self._once(batch, aside)
             except Fenced:
                 raise
             except _RecordsFailed as failed:
@@ -152,9 +155,10 @@ class Turn(Generic[A]):
                 if monotonic() - began > _LONG_SECONDS and len(batch.records) > 1:  # too much for one transaction
                     return await self._take_halves(batch, aside)
             else:
-                return self._health.well(DATABASE)
+                self._health.well(DATABASE)
+                return worked_seconds
 
-    async def _take_apart(self, batch: Batch, aside: dict[Place, str], error: Exception) -> None:
+    async def _take_apart(self, batch: Batch, aside: dict[Place, str], error: Exception) -> float:
         """Something in the batch cannot be stored, and nobody says which record: halve until it is alone."""
         records = batch.records
         if len(records) == 1:
@@ -163,14 +167,14 @@ class Turn(Generic[A]):
             return await self._take(batch, aside)
         return await self._take_halves(batch, aside)
 
-    async def _take_halves(self, batch: Batch, aside: dict[Place, str]) -> None:
+    async def _take_halves(self, batch: Batch, aside: dict[Place, str]) -> float:
         records = batch.records
         middle = len(records) // 2
         reached = {TopicPartition(r.topic, r.partition): r.offset + 1 for r in records[:middle]}
         first = Batch({tp: batch.owned[tp] for tp in reached}, records[:middle], reached, batch.begins)
-        await self._take(first, aside)
+        worked_seconds = await self._take(first, aside)
         begins = {**batch.begins, **reached}
-        return await self._take(Batch(batch.owned, records[middle:], batch.positions, begins), aside)
+        return worked_seconds + await self._take(Batch(batch.owned, records[middle:], batch.positions, begins), aside)
 
     async def _wait_for_the_database(self, error: Exception, pauses: Pauses) -> None:
         """A deadlock or a dropped connection is gone the next time; what lasts longer is a trouble."""
@@ -180,14 +184,14 @@ class Turn(Generic[A]):
         self._metrics.retries.labels(DATABASE).inc()
         await asyncio.sleep(pauses.next_seconds())
 
-    async def _once(self, batch: Batch, aside: Mapping[Place, str]) -> None:
+    async def _once(self, batch: Batch, aside: Mapping[Place, str]) -> float:
         """The recipe. The clock is asked once the accounts are locked: time never runs backwards for an account."""
         began = monotonic()
         async with self._store.transaction() as tx:
             stored = {tp: offset or 0 for tp, offset in (await tx.lock_offsets(batch.owned)).items()}
             _require_no_gap(batch, stored)
             fresh = [r for r in batch.records if r.offset >= stored[TopicPartition(r.topic, r.partition)]]
-            found = self._sort(fresh, aside)
+            found = await self._sort(fresh, aside)
             first = await self._first_sightings(tx, found)
             accounts = await tx.load(_wanted(first))
             now = await tx.now()
@@ -204,6 +208,7 @@ class Turn(Generic[A]):
         crash_point("turn.committed")
         self._committed(outcome)
         self._count(found, outcome, fresh, monotonic() - began)
+        return found.worked_seconds + outcome.worked_seconds
 
     async def _fold(
         self, accounts: Mapping[str, A], first: Sequence[tuple[ConsumerRecord, Readable]], now: datetime
@@ -218,13 +223,16 @@ class Turn(Generic[A]):
             reasons = {at: f"deciding failed: {type(error).__name__}" for at, error in failed.culprits.items()}
             raise _RecordsFailed({_place(first[at][0]): reason for at, reason in reasons.items()}) from failed
 
-    def _sort(self, records: Sequence[ConsumerRecord], aside: Mapping[Place, str]) -> _Sorted:
+    async def _sort(self, records: Sequence[ConsumerRecord], aside: Mapping[Place, str]) -> _Sorted:
         """Decode; tell what can be used from what is set aside and from what is not for us."""
         found = _Sorted()
         now = self._clock.now()
         decode, pass_over, prefix_length = self._decode, self._pass_over, self._prefix_length
         found.consumed.update([record.topic for record in records])
+        stretch = Stretch()
         for record in records:
+            if stretch.is_over:
+                await stretch.pause()
             if self._is_unheard(record):
                 found.passed_over[record.topic, NOT_WANTED] += 1
                 continue
@@ -244,6 +252,7 @@ class Turn(Generic[A]):
                     found.letters.append((record, decoded.reason, decoded.detail, decoded.masked_body))
                 case PassedOver():
                     found.passed_over[record.topic, decoded.reason] += 1
+        found.worked_seconds = stretch.worked_seconds
         return found
 
     def _is_unheard(self, record: ConsumerRecord) -> bool:

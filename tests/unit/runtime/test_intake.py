@@ -217,6 +217,18 @@ async def test_bytes_that_are_no_records_stop_their_own_partition_only_and_are_t
 
 
 @played
+async def test_who_shares_a_lane_with_a_flood_waits_for_one_turn_of_it(desk: Desk) -> None:
+    """A client hands out what it fetched in its order: the flood to its end, if nobody asked for the others first."""
+    for number in range(3000):
+        desk.log.append(FIRST, b"acc-1", failure("acc-1", f"pay-{number}"))
+    desk.comes(SECOND, "acc-2")
+    await asyncio.sleep(30)
+
+    told = [pending.row.key for pending in await desk.store.pending(0, 5000)]
+    assert (len(told), told.index("acc-2")) == (3001, 1000)
+
+
+@played
 async def test_a_mistake_ends_the_intake_and_is_not_kept_quiet(desk: Desk) -> None:
     """Whoever runs it ends the instance, and a supervisor starts it anew."""
     desk.broken.add(NOWHERE)
