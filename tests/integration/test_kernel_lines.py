@@ -85,7 +85,7 @@ async def test_a_broker_that_is_out_of_reach_leaves_the_outbox_full_and_nothing_
 async def test_where_only_publishing_has_no_broker_intake_goes_on_to_the_bound_of_the_outbox_and_waits(
     kernel: Kernel, how: How
 ) -> None:
-    """What was asked for before the bound was told is taken still, one batch of a lane; what comes later is not read."""
+    """What was asked for before the bound was told is taken still, one batch of a lane; what comes later is not."""
     bound, batch, behind_it = 40, 10, 160
     tp = TopicPartition(kernel.topic("payment.failed"), 0)
     async with lines(kernel) as (kafka, _, _), kernel.store() as store:
