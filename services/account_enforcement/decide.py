@@ -14,7 +14,7 @@ from account_enforcement.case import (
     Published,
 )
 from account_enforcement.noted import OF_AN_INVOICE, OF_THE_ACCOUNT, note_newest
-from account_enforcement.unreachable import note_addresses, unreachable_at, warnings_of
+from account_enforcement.unreachable import newest_addresses, note_addresses, unreachable_at, warnings_of
 from account_enforcement.warned import stale_at, warned_at
 from dunning.domain import ids
 from dunning.domain.calendar import local_days_between
@@ -86,7 +86,8 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         if not isinstance(cause, PaymentFailed) or turn.account.facts.is_forgotten(cause.failed_at):
             return
         if cause.customer is not None:
-            note_addresses(case, self.policy_of(case), cause.customer, cause.failed_at)
+            addresses = newest_addresses(turn.account, cause.customer, cause.failed_at)
+            note_addresses(case, self.policy_of(case), addresses, cause.failed_at)
 
     # --- the ladder -------------------------------------------------------------------------------------------------
 
@@ -285,8 +286,9 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
     def _note_addresses(self, turn: AccountTurn, customer: Customer | None, at: datetime) -> None:
         if customer is None or turn.account.facts.is_forgotten(at):
             return
-        for case in list(turn.account.open_cases()):
-            if note_addresses(case, self.policy_of(case), customer, at):
+        addresses = newest_addresses(turn.account, customer, at)
+        for case in list(turn.account.open_cases()) if addresses else ():
+            if note_addresses(case, self.policy_of(case), addresses, at):
                 turn.touch(case)
 
     # --- the account as a whole -------------------------------------------------------------------------------------

@@ -6,16 +6,17 @@ there (rule 31). Its notice has an id that the address is part of, so that the i
 and the address itself need not be kept.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from account_enforcement.case import AccountCase, Addressed, Delivery
+from account_enforcement.case import AccountCase, Addressed, Delivery, EnforcedAccount
 from dunning.domain import ids
 from dunning.domain.events import Customer
 from dunning.domain.facts import ADDRESS_FIELD
 from dunning.domain.policy import Policy, Rung
 from dunning.domain.words import Channel
 
+ADDRESS_FIELDS = tuple(dict.fromkeys(ADDRESS_FIELD.values()))
 ROUNDS = (1, 2)  # a warning that has grown too old is sent once more (rule 25)
 
 
@@ -25,12 +26,28 @@ def warnings_of(policy: Policy) -> Iterator[Rung]:
     return (warning for name in names if (warning := policy.rung(name)) is not None)
 
 
-def note_addresses(case: AccountCase, policy: Policy, customer: Customer, at: datetime) -> bool:
+def newest_addresses(account: EnforcedAccount, customer: Customer, at: datetime) -> dict[str, str]:
+    """What is said at an instant of the customer's addresses, by field, as far as nothing newer was said before.
+
+    Only the times are kept: a case that opens later has to know that what it reads of an address is older (rule 12).
+    """
+    found = {}
+    for name in ADDRESS_FIELDS:
+        address, known_at = getattr(customer, name), account.addresses_at.get(name)
+        if address is None or (known_at is not None and known_at > at):
+            continue
+        found[name] = address
+        if known_at != at:
+            account.addresses_at[name], account.changed = at, True
+    return found
+
+
+def note_addresses(case: AccountCase, policy: Policy, addresses: Mapping[str, str], at: datetime) -> bool:
     """Which notices of the warnings a customer's address would get, by the newest word; says whether that is news."""
     changed = False
     for warning in warnings_of(policy):
         for channel in _channels(warning):
-            address = getattr(customer, ADDRESS_FIELD.get(channel, ""), None)
+            address = addresses.get(ADDRESS_FIELD.get(channel, ""))
             key, known = _key(warning, channel), case.addressed.get(_key(warning, channel))
             if address is None or (known is not None and known.at > at):
                 continue

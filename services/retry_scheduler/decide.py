@@ -107,8 +107,12 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
             self._plan(turn, case, attempt.decline_class)
 
     def came_late(self, turn: RetryTurn, case: RetryCase, event: PaymentFailed) -> None:
-        """What is settled changes no case, but a hard refusal bars its method, in whatever order the two are read."""
+        """What is settled changes no case, but says who charges the invoice, and a hard refusal bars its method, in
+        whatever order they are read."""
+        note_origin(case, event)
         self._bar(turn, Attempt.of(event, self.method_key_of(case, event)))
+        if case.open and case.stage != RetryStage.NONE:
+            self._plan(turn, case, "late_failure")
 
     def ignored(self, turn: RetryTurn, case: RetryCase, event: PaymentFailed) -> None:
         """It is a fact all the same: its attempt number was seen (rule 15), and a hard refusal bars its method (18)."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from dunning.domain.policy import Policy
-from retry_scheduler.case import RetryAccount, RetryCase
+from retry_scheduler.case import Mark, RetryAccount, RetryCase
 from retry_scheduler.counting import processor_as_of
 from retry_scheduler.methods import tried_as_of
 from retry_scheduler.next_step import GiveUp, NextStep, charges_at_once, last_attempt, next_step
@@ -65,9 +65,22 @@ def _case_as_of(case: RetryCase, at: datetime) -> RetryCase:
     named = {asked.method_key: asked.method_at or asked.at for asked in case.requested if asked.at <= at}
     for attempt in attempts:
         named[attempt.method_key] = max(attempt.failed_at, named.get(attempt.method_key, attempt.failed_at))
-    if case.mark is not None and case.mark.method_key:  # a late answer may have told what had been charged (rule 15)
-        named.setdefault(case.mark.method_key, case.mark.at)
+    if case.mark is not None and _was_told_later(case, case.mark, at):
+        named[case.mark.method_key] = max(case.mark.at, named.get(case.mark.method_key, case.mark.at))
     book = replace(case.book, attempts=attempts, marks=[mark for mark in case.book.marks if mark.at <= at])
     tried = tried_as_of(case.tried, at, named)
     ordered_at = case.ordered_at if case.ordered_at is not None and case.ordered_at <= at else None
     return replace(case, book=book, tried=tried, ordered_at=ordered_at, processor=processor_as_of(case, at))
+
+
+def _was_told_later(case: RetryCase, time_out: Mark, at: datetime) -> bool:
+    """Whether an answer after its time named another method than we had asked for: it was known at the time-out (15)."""
+    asked = next((asked for asked in case.requested if asked.retry_id == time_out.retry_id), None)
+    return (
+        asked is not None
+        and asked.method_key != time_out.method_key != ""
+        and any(
+            attempt.late and attempt.failed_at > at and attempt.method_key == time_out.method_key
+            for attempt in case.book.attempts
+        )
+    )

@@ -14,12 +14,13 @@ ORDER = ("active", "past_due", "restricted", "suspended", "terminated")
 
 def next_rung(story: Story, case: Case) -> Rung | None:
     """In order (23), behind every plain rung that waits (0003, rule 38), also one that the notice track passed for what
-    it did behind it (37): each track walks for itself. Rule 37: while the account is terminated, ladders stop before
-    the first warning or account rung."""
+    it did behind it (37): each track walks for itself, this one up those with conditions too. Rule 37: while the
+    account is terminated, ladders stop before the first warning or account rung."""
     if case.closed is not None or story.terminated is not None:
         return None
+    done = [*case.happened, *(name for name in case.entered if name in case.policy.conditions)]
     for rung in case.policy.ladder:
-        if rung.name in case.happened or ladder.is_passed(story, case, rung, case.happened):
+        if rung.name in case.happened or ladder.is_passed(story, case, rung, done):
             continue
         if rung.account is not None:
             return rung if conditions.hold(story, case, rung) else None

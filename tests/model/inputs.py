@@ -80,6 +80,8 @@ def settle(story: Story, invoice: str, fact: Fact, now: datetime) -> None:
         case.failures = live
         if fact.kind == FAILED and fact in live:
             retries.failure_read(story, case, fact, fact.request, now)
+        elif fact.kind == FAILED and case.retry_stage != "none":  # it may have said who charges the invoice
+            retries.go_on(story, case, now)
         elif fact.kind == "payment.succeeded":
             retries.part_paid(story, case, fact, now)
 

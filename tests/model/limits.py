@@ -30,7 +30,7 @@ def wait_for(
     if method is None or key is None:
         return now
     tried = on_card(story, case, key)
-    if is_stripe_in_india(case, method) and any(not one.succeeded for one in tried):
+    if is_stripe_in_india(story, case, method) and any(not one.succeeded for one in tried):
         return None
     if "visa" in {method.get("brand"), *(one.network for one in tried)}:
         while is_full(tried, now):
@@ -38,14 +38,14 @@ def wait_for(
     return now
 
 
-def is_stripe_in_india(case: Case, method: Data) -> bool:
-    return method.get("country") == "IN" and (newest(case, "name") or "").lower() == "stripe"
+def is_stripe_in_india(story: Story, case: Case, method: Data) -> bool:
+    return method.get("country") == "IN" and (newest(story, case.invoice, "name") or "").lower() == "stripe"
 
 
-def india_forbids(case: Case, method: Data | None) -> bool:
+def india_forbids(story: Story, case: Case, method: Data | None) -> bool:
     """0003: what the case itself tells counts at once: one attempt that did not succeed is the last with that card."""
     tried = {method_key(one.method) for one in case.attempts if one.method is not None}
-    return method is not None and is_stripe_in_india(case, method) and method_key(method) in tried
+    return method is not None and is_stripe_in_india(story, case, method) and method_key(method) in tried
 
 
 def is_full(tried: list[Tried], now: datetime) -> bool:
@@ -68,7 +68,7 @@ def on_card(story: Story, case: Case, key: str) -> list[Tried]:
     for one in story.cases:
         for request in one.requests:
             if method_key(request.method) == key:
-                merchant = newest(one, "merchant_id")
+                merchant = newest(story, one.invoice, "merchant_id")
                 network = (request.method or {}).get("brand")
                 found[(request.retry_id,)] = Tried(request.not_after, True, False, merchant, network)
     for fact in story.history.facts:
@@ -80,7 +80,7 @@ def on_card(story: Story, case: Case, key: str) -> list[Tried]:
                     merchant=told.merchant or (known.merchant if known else None),
                     network=told.network or (known.network if known else None),
                 )
-    own = newest(case, "merchant_id")
+    own = newest(story, case.invoice, "merchant_id")
     return [one for one in found.values() if own is None or one.merchant in (None, own)]
 
 
@@ -107,17 +107,16 @@ def reported(story: Story, fact: Fact) -> Tried:
     method = fact.data.get("payment_method") or {}
     merchant = (fact.data.get("processor") or {}).get("merchant_id")
     if merchant is None:
-        case = next((one for one in reversed(story.cases) if one.invoice == fact.invoice), None)
-        merchant = newest(case, "merchant_id") if case is not None else None
+        merchant = newest(story, str(fact.invoice), "merchant_id")
     network = failure.get("network") or method.get("brand")
     return Tried(fact.own_at, False, fact.topic == SUCCEEDED, merchant, network)
 
 
-def newest(case: Case, name: str) -> str | None:
-    """Who charges this invoice: the newest word of its failures."""
+def newest(story: Story, invoice: str, name: str) -> str | None:
+    """Who charges an invoice: the newest word of its failures, whatever case they belong to (0003, rule 18)."""
     said = [
         (one.own_at, place, one.data["processor"][name])
-        for place, one in enumerate(case.failures)
+        for place, one in enumerate(story.history.of(invoice, FAILED))
         if (one.data.get("processor") or {}).get(name) is not None
     ]
     return str(max(said)[2]) if said else None

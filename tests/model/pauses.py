@@ -106,13 +106,14 @@ def moved(
     now: datetime | None = None,
 ) -> datetime:
     """An open date moves by the length of each rest, of one that was under way when the date was set by what was left,
-    and by the calendar days of each extension (0003, rule 27). A rest without an end counts up to `now`."""
+    and by the calendar days of each extension (0003, rule 27). A rest without an end counts up to `now`. A date that had
+    passed when it was set is due, and not open any more."""
     if not rests(story, case.invoice) and not extensions(story, case.invoice):
         return date
     changes: list[tuple[datetime, Rest | Span]] = [(one.start, one) for one in rests(story, case.invoice)]
     changes += [(at, by) for at, by in extensions(story, case.invoice) if at >= set_at]
     for start, change in sorted(changes, key=lambda one: one[0]):
-        if date < start:
+        if date < max(start, set_at):
             continue
         if isinstance(change, Span):
             date = later(date, change, case.zone)

@@ -328,7 +328,7 @@ def what_follows(story: Story, case: Case, now: datetime) -> tuple[str, str | No
     """Stage, reason and plan, whatever rests."""
     urged = is_urged(story, case) and not all_barred(story, case)
     case.given_up = case.given_up and not urged
-    if urged and not limits.india_forbids(case, present_method(story, case)):  # rule 18: charged at once
+    if urged and not limits.india_forbids(story, case, present_method(story, case)):  # rule 18: charged at once
         return "scheduled", None, Plan(now, "extra")
     if case.given_up:
         return "exhausted", "retries_exhausted", None
@@ -336,7 +336,7 @@ def what_follows(story: Story, case: Case, now: datetime) -> tuple[str, str | No
     waits = not urged and must_wait(story, case)
     if finished is None and waits:
         return "waiting_for_customer", "hard_declined", None
-    if not waits and limits.india_forbids(case, present_method(story, case)):
+    if not waits and limits.india_forbids(story, case, present_method(story, case)):
         return "exhausted", "budget_exhausted", None
     plan = None if waits else next_plan(story, case, now)
     if finished is not None and (waits or plan is not None):
@@ -382,7 +382,7 @@ def finished_why(story: Story, case: Case) -> str | None:
     urged_then = ordered or pending_update(known, then)
     if (urged_then and not all_barred(known, then)) or must_wait(known, then):
         return None
-    if limits.india_forbids(then, present_method(known, then)):
+    if limits.india_forbids(known, then, present_method(known, then)):
         return "budget_exhausted"
     return "retries_exhausted" if next_plan(known, then, at) is None else None
 

@@ -331,3 +331,16 @@ def test_a_late_answer_that_names_what_was_charged_waits_for_the_customer_after_
         "03-09 10:00 retry in_1 requested>exhausted",
         "03-11 12:00 retry in_1 exhausted>waiting_for_customer",
     ]
+
+
+def test_a_late_answer_that_names_a_card_charged_before_waits_for_the_customer_too() -> None:
+    """What it names is known as of the time-out, when the card that was entered since was older."""
+    story = Story(only_retries(after=[], technical_after=[])).reads(failed("03-02 10:00"), new_card("03-05 10:00"))
+
+    story.reads(failed("03-20 10:00", attempt_number=2, failure=NEEDS_CUSTOMER)).until("04-01 00:00")
+
+    assert story.since("03-05", "retry")[1:] == [
+        "03-05 10:00 retry in_1 scheduled>requested",
+        "03-06 10:00 retry in_1 requested>exhausted",
+        "03-20 10:00 retry in_1 exhausted>waiting_for_customer",
+    ]

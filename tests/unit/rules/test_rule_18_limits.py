@@ -275,3 +275,24 @@ def test_a_hard_answer_that_names_another_card_than_we_asked_for_puts_off_no_cha
     story.at("03-03 10:01", answer).until("03-04 10:01")
 
     assert charges_of(story) == ["03-03 10:00", "03-04 10:01"]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["named_before_the_money", "named_behind_it"])
+def test_who_charges_an_invoice_is_known_in_its_next_case_too_whenever_it_is_read(late: bool) -> None:
+    first, money = failed("03-02 10:00", processor="stripe"), paid("03-03 09:00")
+    story = Story(daily())
+    for number, event in enumerate([money, first] if late else [first, money]):
+        story.at(f"03-03 09:0{number}", event)
+
+    story.reads(failed("03-04 10:00", attempt_number=5, payment_method=OF_INDIA))
+
+    assert charges_of(story.until("03-10 00:00")) == []
+
+
+def test_a_late_failure_that_names_who_charges_finishes_the_plan_of_the_next_case() -> None:
+    story = Story(daily()).reads(paid("03-03 09:00"))
+    story.reads(failed("03-04 10:00", attempt_number=5, payment_method=OF_INDIA))
+
+    story.at("03-04 12:00", failed("03-02 10:00", processor="stripe")).until("03-10 00:00")
+
+    assert story.lines("retry") == ["03-04 10:00 retry in_1 none>scheduled", "03-04 12:00 retry in_1 scheduled>exhausted"]

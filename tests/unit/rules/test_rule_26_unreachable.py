@@ -211,6 +211,20 @@ def test_an_address_of_before_an_erasure_is_not_waited_for_whenever_it_is_read()
     assert due_after(first, erased, newer, nobody, channels=("email",)) is None
 
 
+def test_an_address_that_was_older_than_the_present_one_is_not_waited_for_in_a_case_that_opened_in_between() -> None:
+    """The case does not name one itself, and its warning went to the present one."""
+    present, opening = moved("03-01 10:00", email="old@example.com"), failed("03-02 10:00", customer=None)
+    older, newer = moved("02-28 10:00", email="older@example.com"), moved("03-03 10:00", email="new@example.com")
+    ended = result("suppressed", "03-13 11:00", notice_id=to("old@example.com"))
+
+    assert due_after(present, opening, older, ended, channels=("email",)) == instant("03-26 10:00")
+    assert due_after(present, opening, newer, ended, channels=("email",)) is None
+    told = failed("03-02 10:00", customer=Customer(email="older@example.com"))
+    assert due_after(moved("03-02 11:00", email="old@example.com"), told, ended, channels=("email",)) == instant(
+        "03-26 10:00"
+    )
+
+
 def test_no_address_is_kept() -> None:
     shelf = policies(a_policy(ladder=[PAST_DUE, a_warning("email", "sms", "letter"), SUSPENDED], retries=None))
     track, account = AccountTrack(lambda: shelf), EnforcedAccount("acc_1")

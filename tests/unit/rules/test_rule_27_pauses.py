@@ -444,6 +444,17 @@ def test_a_reinstatement_passes_rungs_by_the_dates_that_the_pause_moved_them_to(
     assert never.since("03-10 00:00", "notice")[:1] == ["03-13 10:00 notice warning email sent"]
 
 
+def test_a_rung_whose_date_had_passed_when_the_case_opened_during_a_pause_is_due_and_not_moved() -> None:
+    """So a reinstatement before the pause's end passes it: held ones included (37)."""
+    rung = {"rung": "restricted", "at": "2d", "account": "restricted"}
+    story = Story(a_policy(ladder=[rung], retries=None, anchor="due_date"))
+    story.reads(paused("03-01 10:00"), failed("03-05 10:00", due_at=instant("03-01 00:00")))
+
+    story.reads(signal("account.reinstated", "03-06 10:00", reason="agreed"), resumed("03-20 10:00"))
+
+    assert story.until("05-01 00:00").lines("account") == []
+
+
 def stages_after(order: tuple[Input, ...], policy: dict[str, Any]) -> dict[str, Any]:
     """Where everything stands when these were read at one instant, before any timer and after all that are due."""
     story = Story(policy)

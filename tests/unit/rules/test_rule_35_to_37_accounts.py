@@ -390,6 +390,17 @@ def test_a_rung_that_was_passed_comes_where_only_the_other_track_is_behind_it() 
     ]
 
 
+def test_a_rung_that_was_passed_stays_so_where_one_with_conditions_is_behind_it() -> None:
+    """The account track walks up such a rung itself, for its conditions may stop what comes behind it (38)."""
+    ladder = [PAST_DUE, a_notice("two", "2d"), {"rung": "restricted", "at": "6d", "account": "restricted"}]
+    policy = a_policy(ladder=ladder, retries=None, anchor="due_date", conditions={"two": {"tags_none": ["vip"]}})
+    story = Story(policy).reads(signal("account.reinstated", "03-03 00:00")).at("03-03 12:00", FIRST)
+
+    story.reads(failed("03-05 10:00", attempt_number=2, due_at=instant("03-04 00:00"))).until("04-01 00:00")
+
+    assert story.lines("account") == ["03-10 00:00 account in_1 active>restricted"]
+
+
 @pytest.mark.parametrize("read_at", ["03-10 10:00", "03-10 12:00"])
 def test_of_a_termination_and_a_reinstatement_of_one_instant_the_reinstatement_wins(read_at: str) -> None:
     """In `simulate` the line is read before the timer of its instant; live it may come after it."""
