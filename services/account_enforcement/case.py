@@ -77,4 +77,4 @@ class EnforcedAccount(Account[AccountCase]):
     sequence: int = 0
     published: Published = field(default_factory=Published)
     noted: dict[str, Noted] = field(default_factory=dict)  # by kind: an expiring payment method
-    addresses_at: dict[str, datetime] = field(default_factory=dict)  # when each of the customer's was said last; not what
+    addresses_at: dict[str, datetime] = field(default_factory=dict)  # by field: when it was said last, not what

@@ -74,7 +74,7 @@ def _case_as_of(case: RetryCase, at: datetime) -> RetryCase:
 
 
 def _was_told_later(case: RetryCase, time_out: Mark, at: datetime) -> bool:
-    """Whether an answer after its time named another method than we had asked for: it was known at the time-out (15)."""
+    """Whether an answer after its time named another method than was asked for: it was known at the time-out (15)."""
     asked = next((asked for asked in case.requested if asked.retry_id == time_out.retry_id), None)
     return (
         asked is not None

@@ -23,14 +23,14 @@ def teller(seed: int) -> Callable[[int], None]:
 def every(options: argparse.Namespace) -> int:
     """The seeds of all that differ, for a night; none is made small."""
     number = 0
-    for found in all_found(options.seed, options.accounts, teller(options.seed), options.jobs):
+    for found in all_found(options.seed, options.accounts, teller(options.seed), options.jobs, options.times):
         print(f"seed {found.seed}: simulator and model differ", flush=True)
         number += 1
     return number
 
 
 def first(options: argparse.Namespace) -> int:
-    found = hunt(options.seed, options.accounts, teller(options.seed), options.jobs)
+    found = hunt(options.seed, options.accounts, teller(options.seed), options.jobs, options.times)
     if found is None:
         return 0
     print(f"seed {found.seed}: simulator and model differ; making it small", flush=True)
@@ -45,6 +45,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.model", description=__doc__)
     parser.add_argument("--accounts", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1, help="of the first account; the next ones follow it")
+    parser.add_argument("--times", type=int, default=1, help="as much as usual happens in each history")
     parser.add_argument("--jobs", type=int, default=1, help="processes that compare at the same time")
     parser.add_argument("--all", action="store_true", help="go on after a difference, and name the seeds of all")
     parser.add_argument("--out", type=Path, default=None, help="where to leave the files of a difference")

@@ -25,8 +25,8 @@ class Scenario:
     account: str = "acc_1"
 
 
-def scenario(seed: int, given: list[Data] | None = None) -> Scenario:
-    """One account's history under `given` policies, or ones of its own."""
+def scenario(seed: int, given: list[Data] | None = None, times: int = 1) -> Scenario:
+    """One account's history under `given` policies, or ones of its own. `times` as much as usual happens in it."""
     rng = random.Random(seed)
     chosen = given or policies(rng)
     day = datetime(2026, rng.choice([1, 3, 3, 5, 9, 10, 10, 11]), rng.randint(1, 28), rng.randint(0, 23), tzinfo=UTC)
@@ -35,9 +35,9 @@ def scenario(seed: int, given: list[Data] | None = None) -> Scenario:
     account.overdue = rng.random() < 0.1
     account.processor = rng.choice(PROCESSORS) if rng.random() < 0.25 else None
     for invoice in invoices:
-        for _ in range(rng.choice([1, 1, 2, 3])):
+        for _ in range(rng.choice([1, 1, 2, 3]) + times - 1):
             account.failure(invoice, day if rng.random() < 0.5 else account.moment())
-    for _ in range(rng.choice([0, 1, 2, 3, 4, 6, 8])):
+    for _ in range(rng.choice([0, 1, 2, 3, 4, 6, 8]) * times):
         something(account, rng.choice(invoices))
     rng.shuffle(account.lines)
     until = day + timedelta(days=rng.choice([30, 60, 100]))

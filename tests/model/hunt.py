@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.model.compare import Readings, Unusable, both, differs, event_text, policy_text, readings_of
@@ -59,44 +60,48 @@ def usable_policies(seed: int) -> tuple[list[Data], Readings]:
             continue
 
 
-def hunt(seed: int, accounts: int, told: Callable[[int], None] = lambda done: None, jobs: int = 1) -> Found | None:
+def hunt(
+    seed: int, accounts: int, told: Callable[[int], None] = lambda done: None, jobs: int = 1, times: int = 1
+) -> Found | None:
     """The first of `accounts` histories from `seed` on that differs; `told` hears how many were compared."""
-    return next(iter(all_found(seed, accounts, told, jobs)), None)
+    return next(iter(all_found(seed, accounts, told, jobs, times)), None)
 
 
 def all_found(
-    seed: int, accounts: int, told: Callable[[int], None] = lambda done: None, jobs: int = 1
+    seed: int, accounts: int, told: Callable[[int], None] = lambda done: None, jobs: int = 1, times: int = 1
 ) -> Iterator[Found]:
-    """Every one that differs, as they are found."""
+    """Every one that differs, as they are found. `times` as much as usual happens in each history."""
     ends = [*range(seed + ACCOUNTS_PER_CHUNK, seed + accounts, ACCOUNTS_PER_CHUNK), seed + accounts]
     chunks = list(zip([seed, *ends], ends, strict=False))
+    compared = partial(_differing, times=times)
     if jobs == 1:
-        yield from _told(map(_differing, chunks), chunks, seed, told)
+        yield from _told(map(compared, chunks), chunks, told, times)
         return
     with ProcessPoolExecutor(jobs, initializer=gc.disable) as pool:
         try:
-            yield from _told(pool.map(_differing, chunks), chunks, seed, told)
+            yield from _told(pool.map(compared, chunks), chunks, told, times)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def _told(
-    results: Iterable[list[int]], chunks: list[tuple[int, int]], seed: int, told: Callable[[int], None]
+    results: Iterable[list[int]], chunks: list[tuple[int, int]], told: Callable[[int], None], times: int
 ) -> Iterator[Found]:
+    first = chunks[0][0]
     for (_, end), seeds in zip(chunks, results, strict=True):
         for number in seeds:
-            yield Found(number, scenario(number, usable_policies(number // ACCOUNTS_PER_POLICY)[0]))
-        told(end - seed)
+            yield Found(number, scenario(number, usable_policies(number // ACCOUNTS_PER_POLICY)[0], times))
+        told(end - first)
 
 
-def _differing(chunk: tuple[int, int]) -> list[int]:
+def _differing(chunk: tuple[int, int], times: int = 1) -> list[int]:
     """The seeds of those that differ. Every few histories share their policies."""
     found = []
     shared: tuple[list[Data], Readings] | None = None
     for number in range(*chunk):
         if shared is None or number % ACCOUNTS_PER_POLICY == 0:
             shared = usable_policies(number // ACCOUNTS_PER_POLICY)
-        if differs(scenario(number, shared[0]), shared[1]):
+        if differs(scenario(number, shared[0], times), shared[1]):
             found.append(number)
     gc.collect()
     return found

@@ -106,8 +106,8 @@ def moved(
     now: datetime | None = None,
 ) -> datetime:
     """An open date moves by the length of each rest, of one that was under way when the date was set by what was left,
-    and by the calendar days of each extension (0003, rule 27). A rest without an end counts up to `now`. A date that had
-    passed when it was set is due, and not open any more."""
+    and by the calendar days of each extension (0003, rule 27). A rest without an end counts up to `now`. A date
+    that had passed when it was set is due, and not open any more."""
     if not rests(story, case.invoice) and not extensions(story, case.invoice):
         return date
     changes: list[tuple[datetime, Rest | Span]] = [(one.start, one) for one in rests(story, case.invoice)]

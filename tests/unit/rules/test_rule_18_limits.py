@@ -295,4 +295,7 @@ def test_a_late_failure_that_names_who_charges_finishes_the_plan_of_the_next_cas
 
     story.at("03-04 12:00", failed("03-02 10:00", processor="stripe")).until("03-10 00:00")
 
-    assert story.lines("retry") == ["03-04 10:00 retry in_1 none>scheduled", "03-04 12:00 retry in_1 scheduled>exhausted"]
+    assert story.lines("retry") == [
+        "03-04 10:00 retry in_1 none>scheduled",
+        "03-04 12:00 retry in_1 scheduled>exhausted",
+    ]
