@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dunning.domain.events import Signal
 from dunning.domain.words import Channel, Reason
 from notification_dispatcher.case import Consent, Notice, NoticeCase, NoticeState, address_key
-from notification_dispatcher.contact import address_of, may_use
+from notification_dispatcher.contact import address_of
 from notification_dispatcher.outcomes import NoticeTurn
 from notification_dispatcher.receipts import Receipts
 
@@ -28,7 +28,7 @@ class Withholding(Receipts):
         account.consent[name] = Consent(event.allowed, event.at)
         account.changed = True
         if not event.allowed:
-            self._withhold(turn, lambda notice: None if may_use(account, notice.channel) else Reason.NO_CONSENT)
+            self._withhold(turn, lambda notice: Reason.NO_CONSENT if notice.channel == event.channel else None)
 
     def erased(self, turn: NoticeTurn) -> None:
         """Everything of the customer's that is kept here goes; the cases go on, without notices."""

@@ -109,6 +109,23 @@ def test_another_channel_s_consent_is_another_matter() -> None:
     assert story.reads(failed("03-02 10:00")).until("04-01 00:00").lines() == ["03-02 10:00 notice hello sms sent"]
 
 
+def test_what_waits_on_another_channel_is_looked_at_when_it_may_go_out() -> None:
+    """A warning of somebody erased is brought to who is named after that, and the case is in dispute meanwhile."""
+    story = notices(a_notice("warning", "0d", "push"), FIVE_DAYS).reads(erased("03-01 10:00"))
+    story.reads(consent("03-01 11:00", Channel.PUSH, False), failed("03-02 10:00", customer=None))
+    story.reads(signal("dispute.opened", "03-03 10:00", invoice_id="in_1"), moved("03-04 10:00", country="FR"))
+
+    story.reads(
+        consent("03-05 10:00", Channel.EMAIL, False), signal("dispute.closed", "03-06 10:00", invoice_id="in_1")
+    )
+
+    assert story.until("04-01 00:00").lines("notice") == [
+        "03-02 10:00 notice warning push suppressed",
+        "03-06 10:00 notice warning push suppressed",
+    ]
+    assert reasons(story) == ["erased", "no_consent"]
+
+
 def test_what_is_ordered_is_called_back_and_the_fallback_follows_when_it_is_back() -> None:
     desk = Desk(a_policy(ladder=[a_notice("hello", "0d", fallback=["in_app"])], retries=None))
     desk.reads(failed("03-02 10:00"), "03-02 10:00")
