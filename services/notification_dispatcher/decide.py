@@ -248,9 +248,8 @@ class NoticeTrack(Withholding):
         if rung is None:
             return
         if news.at - case.date_of(rung, policy) > LATE:
-            case.next_rung = first_ahead(
-                turn.account, case, policy
-            )  # what was passed stays passed, the shift is behind it
+            passed = first_ahead(turn.account, case, policy)  # what was passed stays so: the shift is behind it
+            case.next_rung = min(passed, policy.ladder.index(rung))
             case.shift = Shift(news.at, rung.at)
         case.happened[rung.name] = news.at
         self._touch(turn, case)
@@ -258,10 +257,11 @@ class NoticeTrack(Withholding):
 
     @staticmethod
     def _rung_meant(account: NoticeAccount, case: NoticeCase, policy: Policy, news: Happened) -> Rung | None:
-        named = policy.rung(news.rung)
-        ladder = policy.ladder[first_ahead(account, case, policy) :]
-        ahead = [rung for rung in ladder if rung.account == news.to_stage]
-        return named if named in ahead else next(iter(ahead), None)
+        """The one that is named happened, also where its date would have let a reinstatement pass it."""
+        meant = [rung for rung in policy.ladder[case.next_rung :] if rung.account == news.to_stage]
+        named = next((rung for rung in meant if rung.name == news.rung), None)
+        ahead = policy.ladder[first_ahead(account, case, policy) :]
+        return named or next((rung for rung in meant if rung in ahead), None)
 
     def signalled(self, turn: NoticeTurn, event: Signal) -> None:
         """Receipts, bounces, and facts about the customer."""

@@ -20,12 +20,15 @@ class Step:
 def due_rungs(account: NoticeAccount, case: NoticeCase, policy: Policy, now: datetime) -> list[Rung]:
     """The rungs from the case's next one on that happen now, up to the first that must wait.
 
-    A rung that restricts happens when account enforcement says so; what lies before one that did happen is due.
+    A rung that restricts happens when account enforcement says so, which no reinstatement passes then, whatever its date
+    (rule 37); what lies before one that did happen is due.
     """
     happened_up_to = max((i for i, rung in enumerate(policy.ladder) if rung.name in case.happened), default=-1)
-    due = []
-    for index in range(first_ahead(account, case, policy), len(policy.ladder)):
+    due, passed_up_to = [], first_ahead(account, case, policy)
+    for index in range(case.next_rung, len(policy.ladder)):
         rung = policy.ladder[index]
+        if index < passed_up_to and rung.name not in case.happened:
+            continue
         if index > happened_up_to:
             at = _by_date(account, case, policy, rung, now)
             if at is None or at > now:

@@ -98,6 +98,8 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
             request = None
         self._note_charge(case, event)
         asked = asked_of(case, event)
+        if asked and attempt.method_key == asked.method_key:
+            asked.echo_at = event.failed_at
         if request and asked and asked.retry_id == request.retry_id:
             answered(case, request, event.failed_at)
         elif asked:

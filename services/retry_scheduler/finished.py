@@ -59,12 +59,14 @@ def _account_as_of(account: RetryAccount, at: datetime) -> RetryAccount:
 
 
 def _case_as_of(case: RetryCase, at: datetime) -> RetryCase:
-    """A method that was charged before and again since was the present one as of its last failure up to then, or as of
-    what was known when it was asked for."""
+    """A method that was charged before and again since was the present one as of its last failure up to then, or, where
+    that answered us, as of what was known when it was asked for."""
     attempts = [attempt for attempt in case.book.attempts if attempt.failed_at <= at]
     named = {asked.method_key: asked.method_at or asked.at for asked in case.requested if asked.at <= at}
+    echoes = {(asked.method_key, asked.echo_at) for asked in case.requested}
     for attempt in attempts:
-        named[attempt.method_key] = max(attempt.failed_at, named.get(attempt.method_key, attempt.failed_at))
+        if (attempt.method_key, attempt.failed_at) not in echoes:
+            named[attempt.method_key] = max(attempt.failed_at, named.get(attempt.method_key, attempt.failed_at))
     if case.mark is not None and _was_told_later(case, case.mark, at):
         named[case.mark.method_key] = max(case.mark.at, named.get(case.mark.method_key, case.mark.at))
     book = replace(case.book, attempts=attempts, marks=[mark for mark in case.book.marks if mark.at <= at])

@@ -18,15 +18,17 @@ def next_rung(story: Story, case: Case) -> Rung | None:
     account is terminated, ladders stop before the first warning or account rung."""
     if case.closed is not None or story.terminated is not None:
         return None
-    done = [*case.happened, *(name for name in case.entered if name in case.policy.conditions)]
+    done = {*case.happened, *case.walked_by}
     for rung in case.policy.ladder:
-        if rung.name in case.happened or ladder.is_passed(story, case, rung, done):
+        if rung.name in done or ladder.is_passed(story, case, rung, done):
             continue
         if rung.account is not None:
             return rung if conditions.hold(story, case, rung) else None
         passed = ladder.is_passed(story, case, rung, case.entered)
         if rung.name not in case.entered and not (passed and conditions.hold(story, case, rung)):
             return None
+        if rung.name in case.entered and rung.name in case.policy.conditions:
+            case.walked_by.add(rung.name)
     return None
 
 

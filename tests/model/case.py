@@ -88,6 +88,7 @@ class Case:
     account_stage: str = "active"
     stage_since: datetime | None = None
     happened: dict[str, datetime] = field(default_factory=dict)
+    walked_by: set[str] = field(default_factory=set)  # notices with conditions that the account's track left behind
     shift: tuple[str, datetime] | None = None
     terminated_at: datetime | None = None
 

@@ -209,7 +209,7 @@ def carry(case: Case, was: Case) -> None:
     case.attempts, case.plan = was.attempts, was.plan
     case.used_after, case.used_technical = was.used_after, was.used_technical
     case.entered, case.sendings, case.rounds = was.entered, was.sendings, was.rounds
-    case.happened, case.shift = was.happened, was.shift
+    case.happened, case.walked_by, case.shift = was.happened, was.walked_by, was.shift
 
 
 def publish_stages(story: Story, case: Case, was: Case, carried: bool, now: datetime) -> None:

@@ -258,6 +258,20 @@ def test_what_a_reinstatement_passes_goes_by_the_rolled_date() -> None:
     ]
 
 
+def test_the_notice_of_a_step_goes_out_where_a_reinstatement_lies_between_its_date_and_that_of_a_rung_above_it() -> None:
+    """`roll` put the step ahead of the notice above it, for which it waits; so it comes, and says so (33)."""
+    limited = {**a_notice("limited", "36h"), "account": "restricted"}
+    story = rolled_story(a_notice("first", "1d"), limited).reads(failed("03-06 22:00"))  # Monday 22:00, Monday 10:00
+
+    story.reads(signal("account.reinstated", "03-09 12:00")).until("04-01 00:00")
+
+    assert story.lines("account", "notice") == [
+        "03-09 22:00 notice first email sent",
+        "03-09 22:00 account in_1 active>restricted",
+        "03-09 22:00 notice limited email sent",
+    ]
+
+
 def test_a_pause_moves_the_rolled_date_which_is_rolled_once_more() -> None:
     story = rolled_story(PAST_DUE, a_notice("first", "3d"), a_notice("second", "8d")).reads(failed("03-04 10:00"))
 

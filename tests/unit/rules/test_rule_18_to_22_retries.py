@@ -504,3 +504,17 @@ def test_each_failure_that_is_handed_over_names_its_method_as_of_its_own_time() 
     story.at("03-04 12:00", new_card("03-03 20:00")).at("03-04 18:00", paid("03-03 12:00")).until("03-05 12:00")
 
     assert [each.payment_method_id for each in story.outputs(RetryRequested)][-2:] == [OTHER_VISA.id, OTHER_VISA.id]
+
+
+def test_an_answer_is_no_news_of_what_was_asked_for_as_of_the_end_of_a_full_plan_either() -> None:
+    expired, others = {"failure": NEEDS_CUSTOMER}, {"payment_id": "pay_2", "initiated_by": "customer"}
+    story = Story(only_retries(after=["1d"])).reads(failed("03-02 10:00"))
+    story.reads(failed("03-03 10:05", attempt_number=2, **expired))
+    newer = failed("03-02 12:00", attempt_number=9, payment_method=OTHER_VISA, **others)  # than the card as we knew it
+
+    story.at("03-04 10:00", newer).reads(failed("03-05 10:00", attempt_number=10, **expired, **others))
+
+    assert story.until("04-01 00:00").since("03-03 10:05", "retry") == [
+        "03-03 10:05 retry in_1 requested>waiting_for_customer",
+        "03-04 10:00 retry in_1 waiting_for_customer>exhausted",
+    ]
