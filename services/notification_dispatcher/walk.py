@@ -20,8 +20,8 @@ class Step:
 def due_rungs(account: NoticeAccount, case: NoticeCase, policy: Policy, now: datetime) -> list[Rung]:
     """The rungs from the case's next one on that happen now, up to the first that must wait.
 
-    A rung that restricts happens when account enforcement says so, which no reinstatement passes then, whatever its date
-    (rule 37); what lies before one that did happen is due.
+    A rung that restricts happens when account enforcement says so, and no reinstatement passes it then, whatever its
+    date (rule 37); what lies before one that did happen is due.
     """
     happened_up_to = max((i for i, rung in enumerate(policy.ladder) if rung.name in case.happened), default=-1)
     due, passed_up_to = [], first_ahead(account, case, policy)

@@ -37,20 +37,24 @@ def ready_at(story: Story, case: Case, rung: Rung, now: datetime) -> datetime | 
     date = ladder.not_before(story, case, rung)
     if rung.warned_by is None:
         return date
-    delivered_at = relied_on(case, rung, now)
+    delivered_at = relied_on(story, case, rung, now)
     if delivered_at is not None:
         return max(date, ladder.warning_met(story, case, rung, delivered_at))
     given_up_at = unreachable_at(story, case, rung)
     return max(date, given_up_at) if given_up_at is not None else None
 
 
-def relied_on(case: Case, rung: Rung, now: datetime) -> datetime | None:
-    """Rule 25: the first delivery that was not bounced since; once it is older than `lead` + 14d, the one after."""
+def relied_on(story: Story, case: Case, rung: Rung, now: datetime) -> datetime | None:
+    """Rule 25: the first delivery that was not bounced since; once it is older than `lead` + 14d, the one after,
+    at that very instant too where the first one's lead would end later."""
     first, *later_ones = [*notices.deliveries(case, case.policy.named(rung.warned_by)), None]
     if first is None:
         return None
     stale = later(first, case.policy.lead(rung).more(notices.FORTNIGHT), case.zone)
-    return first if now <= stale else next((one for one in later_ones if one is not None and one >= stale), None)
+    second = next((one for one in later_ones if one is not None and one >= stale), None)
+    if second is not None and ladder.warning_met(story, case, rung, first) > stale:
+        return second
+    return first if now <= stale else second
 
 
 def unreachable_at(story: Story, case: Case, rung: Rung) -> datetime | None:
@@ -92,7 +96,7 @@ def step(story: Story, case: Case, rung: Rung, now: datetime) -> None:
     """Rule 36: reasons."""
     ladder.happen(story, case, rung, now)
     reason = "payment_failed" if rung.account == "past_due" else "grace_period_expired"
-    if rung.warned_by is not None and relied_on(case, rung, now) is None:
+    if rung.warned_by is not None and relied_on(story, case, rung, now) is None:
         reason = "customer_unreachable"
     assert rung.account is not None
     story.transition(now, case, "account", rung.account, reason, again=rung.restricts)

@@ -29,6 +29,7 @@ class Fact:
     read_at: datetime
     own_at: datetime
     ignored: bool = False  # a policy says that nothing shall happen; what it says of the account counts
+    waits: bool = False  # a failure of a terminated invoice: counts where it is later than what ends that (37)
     request: Request | None = None  # of ours that it answers, as far as it was known when it was read
 
     @cached_property
@@ -123,7 +124,7 @@ class History:
 
     @remembered
     def failures(self, invoice: str) -> list[Fact]:
-        return [one for one in self.of(invoice, FAILED) if not one.ignored]
+        return [one for one in self.of(invoice, FAILED) if not one.ignored and not one.waits]
 
     @remembered
     def full_payments(self, invoice: str) -> list[Fact]:

@@ -1,7 +1,7 @@
 """What an input does: cases open, close and follow each other; facts and orders act (rules 7 to 13, 18, 31, 37)."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from tests.model import accounts, notices, policies, retries
 from tests.model.asked import Request, answered
@@ -42,6 +42,8 @@ def read(story: Story, topic: str, data: Data, now: datetime) -> None:
             notice_bounced(story, fact.data, now)
         case "account.reinstated":
             reinstate(story, fact, now)
+    if story.terminated is None:
+        enter_waiting(story, now)
     if retries.is_hard(fact) and retries.is_first_refusal(story, fact):  # rule 18: barred in all the account's cases
         for one in story.open_cases():
             if fact not in one.failures and one.retry_stage != "none":
@@ -59,6 +61,8 @@ def closings(story: Story, invoice: str) -> list[datetime]:
 def settle(story: Story, invoice: str, fact: Fact, now: datetime) -> None:
     """Which case of the invoice is open after this fact (rules 7, 8 and 10)."""
     if story.terminated is not None and story.terminated.invoice == invoice and not undone(story, fact, now):
+        fact.waits = fact.kind == FAILED
+        story.history.changed()
         return
     case = story.open_case(invoice)
     ending = story.history.ending(invoice)
@@ -84,6 +88,17 @@ def settle(story: Story, invoice: str, fact: Fact, now: datetime) -> None:
             retries.go_on(story, case, now)
         elif fact.kind == "payment.succeeded":
             retries.part_paid(story, case, fact, now)
+
+
+def enter_waiting(story: Story, now: datetime) -> None:
+    """Rule 37: failures that were read while their invoice was terminated, as though they were read now."""
+    for fact in [one for one in story.history.facts if one.waits]:
+        invoice = str(fact.invoice)
+        fact.waits = False
+        fact.request = answered([one for one in story.cases if one.invoice == invoice][-1].requests, fact.data)
+        story.history.changed()
+        if fact.own_at > max(closings(story, invoice), default=datetime.min.replace(tzinfo=UTC)):
+            settle(story, invoice, fact, now)
 
 
 def ending_reason(ending: Fact) -> str:
@@ -127,16 +142,23 @@ def pick(story: Story, live: list[Fact], fact: Fact) -> Policy | None:
 def pinned(story: Story, fact: Fact, name: str) -> str | None:
     """0003, rule 12: where an erasure forgot it, a failure of before that is read later still pins its own."""
     known = story.history.customer(name)
-    found = known if known is not None or fact.kind != FAILED else (fact.data.get("customer") or {}).get(name)
-    return None if found is None else str(found)
+    if known is None and fact.kind == FAILED and not erased_since(story, fact):
+        known = (fact.data.get("customer") or {}).get(name)
+    return None if known is None else str(known)
+
+
+def erased_since(story: Story, fact: Fact) -> bool:
+    """It waited, and an erasure that was read meanwhile took what it says."""
+    behind = story.history.facts[story.history.facts.index(fact) :]
+    return any(one.kind == "account.erased" and one.own_at >= fact.own_at for one in behind)
 
 
 def open_new(story: Story, invoice: str, number: int, live: list[Fact], fact: Fact, now: datetime) -> None:
     policy = pick(story, live, fact)
-    if policy is None:
+    if policy is None and fact.read_at == now:
         story.history.forget(fact)
         return
-    if policy.ignore:
+    if policy is None or policy.ignore:
         fact.ignored = True
         story.history.changed()
         return

@@ -69,6 +69,7 @@ class Book:
     remaining: Remaining | None = None  # the latest-dated word on what is left
     highest_attempt: int = 0  # seen or requested, over all cases of the invoice (rules 7 and 15)
     owed_minor: int | None = None  # on failures that were paid while the account was terminated (rule 37)
+    waiting: list[PaymentFailed] = field(default_factory=list)  # read while terminated, for when it is over (rule 37)
     marks: list[Mark] = field(default_factory=list)  # pauses, disputes and extensions, those of the account too (27)
 
     @property
@@ -102,6 +103,11 @@ class Book:
         """Whether a failure of this time changes nothing any more: paid since, voided, or terminated."""
         paid = self.closed_until is not None and failed_at <= self.closed_until
         return paid or bool(self.ended) or self.terminated_at is not None
+
+    def may_count_later(self, failed_at: datetime) -> bool:
+        """Whether a failure of this time changes nothing for the termination alone."""
+        paid = self.closed_until is not None and failed_at <= self.closed_until
+        return self.terminated_at is not None and not paid and not self.ended
 
     def add(self, attempt: Attempt) -> None:
         """Enter a failure where its time puts it."""

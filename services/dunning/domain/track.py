@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, field
 
-from dunning.domain import ids
+from dunning.domain import ids, terminated
 from dunning.domain.book import Attempt
 from dunning.domain.case import Account, Case
 from dunning.domain.decision import Decision, MoneyMoved
@@ -222,7 +222,8 @@ class Track(Generic[A, C]):
         """Identity of what a failure was charged with; empty where that is not known."""
         return event.payment_method.key if event.payment_method else ""
 
-    def _failed(self, turn: Turn[A], event: PaymentFailed) -> None:
+    def _failed(self, turn: Turn[A], event: PaymentFailed, *, again: bool = False) -> None:
+        """`again`: what was read while the invoice was terminated; its facts are known."""
         account = turn.account
         case = self._case_of(account, event.invoice_id)
         book = case.book
@@ -238,7 +239,8 @@ class Track(Generic[A, C]):
             if policy is None:
                 turn.decision.rejected = "no_policy"
                 return
-        self.learn(turn, event, event.failed_at)
+        if not again:
+            self.learn(turn, event, event.failed_at)
         if policy is not None and policy.ignore:
             turn.count("ignored_by_policy")
             self.ignored(turn, case, event)
@@ -248,6 +250,8 @@ class Track(Generic[A, C]):
         if settled:
             book.highest_attempt = max(book.highest_attempt, event.attempt_number)
             turn.count("failure_before_start" if before_start else "late_failure")
+            if not before_start and book.may_count_later(event.failed_at):
+                terminated.keep(book, event)
             self.came_late(turn, case, event)
             return
         attempt = Attempt.of(event, self.method_key_of(case, event))
@@ -333,6 +337,8 @@ class Track(Generic[A, C]):
         self._close(turn, case, Closing(at, Reason.PAID, True, amount_minor, bool(later), inherits, event))
         if later:
             self._hand_over(turn, case, later, inherits=inherits)
+        if undone:
+            self._enter_waiting(turn, case)
 
     def _hand_over(self, turn: Turn[A], old: C, later: list[Attempt], *, inherits: bool) -> None:
         new = self._successor(turn, old)
@@ -373,11 +379,17 @@ class Track(Generic[A, C]):
             case kind if kind in MARKING:
                 self._marked(turn, event)
             case "account.erased":
-                turn.account.facts.erase(event.at)
-                turn.account.changed = True
-                self.erased(turn)
+                self._erased(turn, event.at)
             case _:
                 self.signalled(turn, event)
+
+    def _erased(self, turn: Turn[A], at: datetime) -> None:
+        turn.account.facts.erase(at)
+        turn.account.changed = True
+        for case in list(turn.account.cases.values()):
+            if terminated.forget_customer(case.book, at):
+                turn.touch(case)
+        self.erased(turn)
 
     def _marked(self, turn: Turn[A], event: Signal) -> None:
         """Pauses, disputes and extensions are kept with the invoice, also where it has no case yet (rule 27)."""
@@ -445,6 +457,13 @@ class Track(Generic[A, C]):
         turn.touch(case)
         self.lifted(turn, case)
         self._resume_ladders(turn)
+        self._enter_waiting(turn, case)
+
+    def _enter_waiting(self, turn: Turn[A], case: C) -> None:
+        """What was read while the invoice was terminated, and is later than what ended that."""
+        for event in terminated.take(case.book):
+            self._failed(Turn(turn.account, turn.now, event, turn.decision, turn.touched), event, again=True)
+            turn.decision.rejected = None  # no policy takes it by now; that is no fault of the input at hand
 
     def terminate(self, turn: Turn[A], case: C, at: datetime, amount_minor: int) -> None:
         """A termination closes its case; the invoice opens none until the account is reinstated (rule 37)."""

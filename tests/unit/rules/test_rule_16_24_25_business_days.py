@@ -258,7 +258,9 @@ def test_what_a_reinstatement_passes_goes_by_the_rolled_date() -> None:
     ]
 
 
-def test_the_notice_of_a_step_goes_out_where_a_reinstatement_lies_between_its_date_and_that_of_a_rung_above_it() -> None:
+def test_the_notice_of_a_step_goes_out_where_a_reinstatement_lies_between_its_date_and_that_of_a_rung_above_it() -> (
+    None
+):
     """`roll` put the step ahead of the notice above it, for which it waits; so it comes, and says so (33)."""
     limited = {**a_notice("limited", "36h"), "account": "restricted"}
     story = rolled_story(a_notice("first", "1d"), limited).reads(failed("03-06 22:00"))  # Monday 22:00, Monday 10:00

@@ -280,9 +280,7 @@ def test_a_hard_answer_that_names_another_card_than_we_asked_for_puts_off_no_cha
 @pytest.mark.parametrize("late", [False, True], ids=["named_before_the_money", "named_behind_it"])
 def test_who_charges_an_invoice_is_known_in_its_next_case_too_whenever_it_is_read(late: bool) -> None:
     first, money = failed("03-02 10:00", processor="stripe"), paid("03-03 09:00")
-    story = Story(daily())
-    for number, event in enumerate([money, first] if late else [first, money]):
-        story.at(f"03-03 09:0{number}", event)
+    story = Story(daily()).at("03-03 09:00", money, first) if late else Story(daily()).at("03-03 09:00", first, money)
 
     story.reads(failed("03-04 10:00", attempt_number=5, payment_method=OF_INDIA))
 

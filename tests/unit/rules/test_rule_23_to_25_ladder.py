@@ -4,7 +4,20 @@ from typing import Any
 
 from dunning.domain.events import NoticeResult, StageChanged
 from dunning.domain.words import Channel
-from tests.builders import LADDER, PAST_DUE, SUSPENDED, WARNING, Story, a_notice, a_policy, bounced, failed, moved, paid
+from tests.builders import (
+    LADDER,
+    PAST_DUE,
+    SUSPENDED,
+    WARNING,
+    Story,
+    a_notice,
+    a_policy,
+    bounced,
+    failed,
+    moved,
+    paid,
+    signal,
+)
 
 SENT_ON_TIME = [
     "03-02 10:00 notice payment_failed email sent",
@@ -288,4 +301,18 @@ def test_a_rung_that_restricts_once_more_is_a_step_of_its_own_so_that_its_notice
         "03-18 10:00 account in_1 suspended>suspended",
         "03-18 10:00 notice again email sent",
         "03-19 10:00 notice after email sent",
+    ]
+
+
+def test_a_rung_goes_by_the_warning_that_was_sent_once_more_where_the_first_one_s_lead_was_to_end_later() -> None:
+    """The warning came late, and an extension moved the end of its lead, but no more the date of the rung."""
+    story = ladder_story(WARNING, SUSPENDED).reads(failed("03-02 10:00", customer=None))
+    story.reads(moved("03-20 10:00", email="ada@example.com"))
+
+    story.reads(signal("case.extended", "03-21 10:00", invoice_id="in_1", by="20d")).until("06-01 00:00")
+
+    assert story.since("03-20", "notice", "account") == [
+        "03-20 10:00 notice warning email sent",
+        "04-06 10:00 notice warning email sent",
+        "04-09 10:00 account in_1 active>suspended",
     ]

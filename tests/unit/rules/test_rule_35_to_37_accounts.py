@@ -2,16 +2,19 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
-from account_enforcement.case import OPEN_CASES_LISTED_MAX, EnforcedAccount
+from account_enforcement.case import OPEN_CASES_LISTED_MAX, AccountCase, EnforcedAccount
 from account_enforcement.decide import AccountTrack
 from dunning.contracts.encode import encode
 from dunning.contracts.topics import MESSAGE_BYTES_MAX
 from dunning.domain import ids
-from dunning.domain.events import AccountStatus, Input, NoticeResult, Owed, StageChanged, TimerDue
+from dunning.domain.book import Book
+from dunning.domain.events import AccountStatus, Customer, Input, NoticeResult, Owed, StageChanged, TimerDue
 from tests.builders import (
+    ADA,
     HARD,
     LADDER,
     PAST_DUE,
@@ -139,6 +142,57 @@ def test_the_terminated_invoice_opens_no_case_until_reinstatement() -> None:
         "03-14 10:00 status acc_1 active>past_due",
     ]
     assert story.outputs(StageChanged)[-1].case_id == ids.case_id("acc_1", "in_1", 2)
+
+
+@pytest.mark.parametrize("read_first", ["the_failure", "the_reinstatement"])
+def test_a_failure_of_after_the_reinstatement_opens_the_next_case_whichever_is_read_first(read_first: str) -> None:
+    """Signals and failures are two topics; the platform may charge at once and fail (rules 7 and 8)."""
+    back = signal("account.reinstated", "03-12 10:00", reason="by hand")
+    events: list[Input] = [failed("03-12 10:01", attempt_number=9), back]
+    if read_first == "the_reinstatement":
+        events.reverse()
+
+    story = Story(a_policy(ladder=WARNED)).reads(FIRST).at("03-12 10:02", *events).until("03-13 10:01")
+
+    assert story.since("03-12", "retry", "account", "charge", "notice") == [
+        "03-12 10:02 retry in_1 none>scheduled",
+        "03-12 10:02 account in_1 active>past_due",
+        "03-13 10:01 retry in_1 scheduled>requested",
+        "03-13 10:01 charge in_1 #10 4900 EUR",
+        "03-13 10:01 notice warning email sent",
+    ]
+    assert story.outputs(StageChanged)[-1].case_id == ids.case_id("acc_1", "in_1", 2)
+
+
+def test_a_failure_that_was_read_while_terminated_opens_a_case_where_an_earlier_payment_undoes_that() -> None:
+    story = accounts().reads(FIRST, failed("03-12 10:00", attempt_number=9)).at("03-12 12:00", paid("03-09 10:00"))
+
+    assert story.until("03-12 12:00").since("03-12", "account") == [
+        "03-12 12:00 account in_1 terminated>active",
+        "03-12 12:00 account in_1 active>past_due",
+    ]
+
+
+def test_what_waits_for_the_end_of_a_termination_holds_nothing_of_the_customer_and_less_after_an_erasure() -> None:
+    shelf = policies(a_policy(ladder=WARNED, retries=None, timezone="account"))
+    track, account = AccountTrack(lambda: shelf), EnforcedAccount("acc_1")
+    account.cases["in_1"] = AccountCase("in_1", Book(currency="EUR", terminated_at=instant("03-10 10:00")))
+    event = failed("03-12 10:00", customer=replace(ADA, timezone="Asia/Tokyo"))
+
+    track.decide(account, event, instant("03-12 10:00"))
+    (waits,) = msgspec.convert(msgspec.to_builtins(account.cases["in_1"]), AccountCase).book.waiting
+    assert waits.customer == Customer(timezone="Asia/Tokyo", country=ADA.country)
+
+    track.decide(account, signal("account.erased", "03-12 11:00"), instant("03-12 11:00"))
+    assert [each.customer for each in account.cases["in_1"].book.waiting] == [None]
+
+
+def test_what_no_policy_takes_by_the_end_of_a_termination_is_no_fault_of_what_ends_it() -> None:
+    """The first failure was matched, for it says the segment that the policy wants."""
+    story = accounts(match={"segments": ["self_serve"]}).reads(failed("03-02 10:00", segment="self_serve"))
+    story.reads(failed("03-12 10:01", attempt_number=9)).at("03-12 10:02", signal("account.reinstated", "03-12 10:00"))
+
+    assert story.until("04-01 00:00").since("03-12") == ["03-12 10:02 status acc_1 terminated>active"]
 
 
 def test_an_earlier_dated_payment_undoes_a_termination() -> None:
