@@ -101,13 +101,15 @@ class Book:
 
     def is_settled(self, failed_at: datetime) -> bool:
         """Whether a failure of this time changes nothing any more: paid since, voided, or terminated."""
-        paid = self.closed_until is not None and failed_at <= self.closed_until
-        return paid or bool(self.ended) or self.terminated_at is not None
+        return self._is_over(failed_at) or self.terminated_at is not None
 
     def may_count_later(self, failed_at: datetime) -> bool:
         """Whether a failure of this time changes nothing for the termination alone."""
+        return self.terminated_at is not None and not self._is_over(failed_at)
+
+    def _is_over(self, failed_at: datetime) -> bool:
         paid = self.closed_until is not None and failed_at <= self.closed_until
-        return self.terminated_at is not None and not paid and not self.ended
+        return paid or bool(self.ended)
 
     def add(self, attempt: Attempt) -> None:
         """Enter a failure where its time puts it."""
