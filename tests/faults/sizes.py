@@ -16,7 +16,7 @@ class Sizes:
 
     flood_events: int  # on one account, at once
     beside_flood_per_second: float  # first failures of other accounts
-    before_flood_seconds: float  # their p99 without the flood is taken from that long
+    calm_seconds: float  # their p99 without the flood is taken from so long before it and after it
     unpaid_invoices: int  # whose timers are due after all instances were down; a third of them is paid meanwhile
     storm_seconds: float  # instances join and leave
     broker_away_seconds: float
@@ -28,7 +28,7 @@ class Sizes:
 SMALL = Sizes(
     flood_events=2_000,
     beside_flood_per_second=20,
-    before_flood_seconds=1,
+    calm_seconds=1,
     unpaid_invoices=600,
     storm_seconds=0,
     broker_away_seconds=0,
@@ -39,7 +39,7 @@ SMALL = Sizes(
 FULL = Sizes(
     flood_events=100_000,
     beside_flood_per_second=100,
-    before_flood_seconds=30,
+    calm_seconds=30,
     unpaid_invoices=6_000,
     storm_seconds=60,
     broker_away_seconds=30,

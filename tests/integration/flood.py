@@ -6,7 +6,7 @@ The flood is written by a process of its own, so that writing it does not make t
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -93,23 +93,26 @@ def flood(count: int, prefix: str) -> Iterator[Message]:
         yield payment_failed_message(replace(own, attempt_number=attempt), prefix=prefix)
 
 
-async def flooded(place: Place, *, events: int, per_second: float, seconds_before: float) -> Flooded:
-    """Steady traffic for a while, then beside a flood until that is through, then until all of it is published."""
+async def flooded(place: Place, *, events: int, per_second: float, calm_seconds: float) -> Flooded:
+    """Steady traffic for a while, then beside a flood until that is through, then for as long again without."""
     await place.prepare(SERVICES)
     with place.running(SERVICES):
         async with subscriber(place) as seen, steady_load(place, per_second) as load:
             await keeping_up(seen, load, SERVICES, per_second)
             settled = len(load.sent)
-            await asyncio.sleep(seconds_before)
+            await asyncio.sleep(calm_seconds)
             before, began = len(load.sent), time.monotonic()
             await _write(place, events)
             await _until_stored(place, events)
             during, seconds = len(load.sent), time.monotonic() - began
+            await keeping_up(seen, load, SERVICES, per_second)
+            calm_again = len(load.sent)
+            await asyncio.sleep(calm_seconds)
             load.stopping = True
             await until(lambda: _missing(seen, load) == 0, "all transitions")
     invoices = list(load.sent)
     return Flooded(
-        without=_waits(seen, load, range(settled, before)),
+        without=_waits(seen, load, [*range(settled, before), *range(calm_again, len(invoices))]),
         during=_waits(seen, load, range(before, during)),
         flood_seconds=seconds,
         missing=_missing(seen, load),
@@ -124,7 +127,7 @@ def _missing(seen: Seen, load: Load) -> int:
     return sum((SOURCE, invoice) not in seen.at for invoice in load.sent)
 
 
-def _waits(seen: Seen, load: Load, numbers: range) -> Waits:
+def _waits(seen: Seen, load: Load, numbers: Iterable[int]) -> Waits:
     """Of the failures with these numbers."""
     waits = Waits([], [])
     for number in numbers:

@@ -22,6 +22,7 @@ class Steady:
         self._accounts = [f"acc-{number}" for number in range(accounts)]
         self._rounds = 0
         self._over, self._sent = asyncio.Event(), asyncio.Event()
+        self.tasks: list[asyncio.Task[None]] = []
         self._seen_at: dict[str, list[float]] = {account: [] for account in self._accounts}
 
     @property
@@ -56,9 +57,14 @@ class Steady:
 
     async def _until(self, rounds: int) -> None:
         async def seen() -> bool:
+            for task in self.tasks:
+                if task.done():
+                    task.result()
             return all(len(each) >= rounds for each in self._seen_at.values())
 
-        await eventually(seen, f"{rounds} transitions of each account")
+        await eventually(
+            seen, f"{rounds} transitions of each account: {[len(each) for each in self._seen_at.values()]}"
+        )
 
     async def send(self) -> None:
         """Until it ends."""
@@ -93,7 +99,7 @@ async def steady(kernel: Kernel, accounts: int) -> AsyncIterator[Steady]:
         fetch_max_wait_ms=50,
     )
     async with reader:
-        tasks = [asyncio.create_task(traffic.send()), asyncio.create_task(traffic.read(reader))]
+        tasks = traffic.tasks = [asyncio.create_task(traffic.send()), asyncio.create_task(traffic.read(reader))]
         try:
             yield traffic
         finally:

@@ -23,7 +23,7 @@ async def test_a_flood_on_one_account_makes_others_wait_at_most_twice_as_long(
         place,
         events=SIZES.flood_events,
         per_second=SIZES.beside_flood_per_second,
-        seconds_before=SIZES.before_flood_seconds,
+        calm_seconds=SIZES.calm_seconds,
     )
     tell(found)
 

@@ -17,7 +17,7 @@ from tests.faults.sizes import SIZES
 from tests.integration.steady import steady
 from tests.kernel import PATIENCE_SECONDS, Kernel, eventually, failure, success
 
-FLOOD = SIZES.flood_events
+FLOOD = 5_000
 ACCOUNTS_IN_STORM, ROUNDS_OF_STORM_MIN = 2, 4
 
 

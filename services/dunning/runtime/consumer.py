@@ -47,6 +47,7 @@ _FETCH_WAIT_MS = 50  # also how long an idle partition may delay a busy one of t
 _FETCH_BYTES_MAX = 16 * 1024 * 1024
 _LANE_WAIT_MS = 200
 _SETTLE_SECONDS = 1.0
+_STOP_SECONDS = 3.0
 _HINT_SECONDS = 1.0
 _MARKER_SECONDS = 1.0
 _OUTSIDE_LOG_SECONDS = 30.0
@@ -107,6 +108,7 @@ class Intake:
         self._careful_until: dict[int, float] = {}  # lanes that look for a broken partition
         self._rounds: dict[int, int] = {}
         self._portions = [Portions(settings.batch_records) for _ in range(settings.lanes)]
+        self._ending: set[asyncio.Task[None]] = set()
         self._known: frozenset[TopicPartition] | None = None
         self._changed = asyncio.Event()
         self._stopping = False
@@ -193,8 +195,22 @@ class Intake:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.let_go()
         self._consumer = None
-        with suppress(*KAFKA_TROUBLES):
-            await asyncio.wait_for(consumer.stop(), timeout=3)
+        await self._stop_consumer(consumer)
+
+    async def _stop_consumer(self, consumer: AIOKafkaConsumer) -> None:
+        """aiokafka waits for a rebalance to end first. Cut short, it would leave its heartbeat at work: a member of the
+        group that reads nothing, and keeps its partitions from all others as long as this process lives. So what takes
+        too long goes on beside us."""
+        stopping = asyncio.create_task(consumer.stop())
+        self._ending.add(stopping)
+        stopping.add_done_callback(self._ended)
+        await asyncio.wait([stopping], timeout=_STOP_SECONDS)
+
+    def _ended(self, stopping: asyncio.Task[None]) -> None:
+        self._ending.discard(stopping)
+        error = None if stopping.cancelled() else stopping.exception()
+        if error is not None:
+            _log.warning("a consumer did not stop well", error=str(error))
 
     def _new_consumer(self) -> AIOKafkaConsumer:
         session_ms = int(self._settings.kafka_session_timeout_seconds * 1000)

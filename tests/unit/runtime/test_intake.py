@@ -53,6 +53,13 @@ class Reader(MemoryConsumer):
     def __init__(self, broken: set[TopicPartition], *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.broken = broken
+        self.stop_seconds = 0.0
+        self.stopped = False
+
+    async def stop(self) -> None:
+        await asyncio.sleep(self.stop_seconds)
+        await super().stop()
+        self.stopped = True
 
     async def getmany(self, *partitions: KafkaPartition, **given: Any) -> dict[KafkaPartition, list[ConsumerRecord]]:
         if NOWHERE in self.broken:
@@ -226,6 +233,20 @@ async def test_who_shares_a_lane_with_a_flood_waits_for_one_turn_of_it(desk: Des
 
     told = [pending.row.key for pending in await desk.store.pending(0, 5000)]
     assert (len(told), told.index("acc-2")) == (3001, 1000)
+
+
+@played
+async def test_a_consumer_that_is_slow_to_stop_is_neither_waited_for_nor_cut_short(desk: Desk) -> None:
+    """aiokafka waits for a rebalance; cut short, it would go on with its heartbeat and keep its partitions."""
+    consumer: Any = desk.intake._consumer
+    consumer.stop_seconds = 20.0
+    desk.intake.stop()
+    await asyncio.sleep(10)
+
+    assert desk.reading is not None
+    assert (desk.reading.done(), consumer.stopped) == (True, False)
+    await asyncio.sleep(15)
+    assert consumer.stopped
 
 
 @played
