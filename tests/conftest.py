@@ -1,12 +1,13 @@
 """Fixtures for everyone: a real Kafka and a real PostgreSQL, started when the first test asks for one."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import hypothesis  # before any connection is left open: see below
 import pytest
 
 from tests import stack
+from tests.faults.sizes import SIZES
 
 # Python 3.11 dies of a `compile` during which a finalizer formats a traceback (caret marks come from `ast.parse`), as
 # those of unclosed Kafka connections do. Hypothesis' plugin would import all of Hypothesis at the end of a run.
@@ -44,3 +45,15 @@ def database_url(servers: stack.Servers) -> Iterator[str]:
 def topic_prefix() -> str:
     """Sets this test's topics, groups and transactional ids apart from all others on the same broker."""
     return f"t{uuid.uuid4().hex[:12]}."
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[object], None]:
+    """Show what was measured at full size, where all went well too."""
+
+    def show(measured: object) -> None:
+        if SIZES.judges_time:
+            with capsys.disabled():
+                print(f"\n{measured}")  # noqa: T201 - what `make faults` is for
+
+    return show

@@ -1,5 +1,7 @@
 """Random faults of a seed on the real platform, as long as a test may take; `make chaos` goes on for ten minutes."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.chaos.plan import Kind, planned
@@ -10,8 +12,9 @@ SECONDS = SIZES.kills_seconds
 
 
 @pytest.mark.timeout(600)
-async def test_instances_that_are_killed_every_second_or_two_keep_every_promise() -> None:
+async def test_instances_that_are_killed_every_second_or_two_keep_every_promise(tell: Callable[[object], None]) -> None:
     outcome = await play(5, SECONDS, per_second=4, kinds=[Kind.KILLED])
+    tell(outcome)
 
     assert outcome.is_good, outcome
     assert outcome.faults[Kind.KILLED] >= SECONDS / 2 - 1
