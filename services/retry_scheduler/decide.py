@@ -124,9 +124,9 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
 
     @staticmethod
     def _answered_late(case: RetryCase, asked: Asked, attempt: Attempt) -> None:
-        """It tells how the charge was declined; its time-out stays what the next distance counts from (rule 15)."""
-        attempt.late = True
-        charged_after_all(case, asked, attempt.failed_at)
+        """It tells how the charge was declined; its time-out stays what the next distance counts from (rule 15). One
+        that a pause had revoked, and behind which another was made, had none: its answer is an attempt like any."""
+        attempt.late = not charged_after_all(case, asked, attempt.failed_at)
         if case.mark and case.mark.retry_id == asked.retry_id:
             case.mark.decline_class, case.mark.method_key = attempt.decline_class, attempt.method_key
 

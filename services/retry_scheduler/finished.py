@@ -76,10 +76,14 @@ def _case_as_of(case: RetryCase, at: datetime) -> RetryCase:
 
 
 def _was_told_later(case: RetryCase, time_out: Mark, at: datetime) -> bool:
-    """Whether an answer after its time named another method than was asked for: it was known at the time-out (15)."""
+    """Whether an answer after its time named another method than was asked for: it was known at the time-out, where
+    that was the last attempt; what is told of an earlier one is news (15)."""
     asked = next((asked for asked in case.requested if asked.retry_id == time_out.retry_id), None)
     return (
         asked is not None
+        and not any(
+            time_out.at < each.failed_at <= at and not (each.late or each.overdue) for each in case.book.attempts
+        )
         and asked.method_key != time_out.method_key != ""
         and any(
             attempt.late and attempt.failed_at > at and attempt.method_key == time_out.method_key

@@ -39,10 +39,10 @@ def is_forbidden_for_good(account: RetryAccount, case: RetryCase, now: datetime)
     on the order in which those were read (rule 8).
     """
     method = present_method(account, case)
-    tried = next((each for each in case.tried if method is not None and each.method.key == method.key), None)
-    if method is None or tried is None:
+    tried = {each.method.key for each in case.tried} | {each.method_key for each in case.book.attempts}
+    if method is None or not method.key or method.key not in tried:
         return False
-    declined = [CountedAttempt(0, tried.at, Outcome.DECLINED)]
+    declined = [CountedAttempt(0, now, Outcome.DECLINED)]
     over = wait_for_limits(_endless(), declined, _charge(case, method, frozenset()), now, lambda at: at)
     return over is not None and over.until is None
 

@@ -38,13 +38,16 @@ def answered(case: RetryCase, request: Request, at: datetime) -> None:
             charged_after_all(case, asked, request.not_before)
 
 
-def charged_after_all(case: RetryCase, asked: Asked, at: datetime) -> None:
-    """A request that was revoked was charged at an instant, also where another one was made since: it is used up."""
-    if asked.gave_back is not None and asked.void_from is not None and at < asked.void_from:
-        if asked.gave_back is RetryKind.EXTRA:
-            case.owed_since = None
-        use(case, asked.gave_back, 1)
-        asked.gave_back = None
+def charged_after_all(case: RetryCase, asked: Asked, at: datetime) -> bool:
+    """Whether a request that was revoked was charged at an instant; it is used up then, also where another one was made
+    since."""
+    if asked.gave_back is None or asked.void_from is None or at >= asked.void_from:
+        return False
+    if asked.gave_back is RetryKind.EXTRA:
+        case.owed_since = None
+    use(case, asked.gave_back, 1)
+    asked.gave_back = None
+    return True
 
 
 def use(case: RetryCase, kind: RetryKind, number: int) -> None:

@@ -43,8 +43,10 @@ def is_stripe_in_india(story: Story, case: Case, method: Data) -> bool:
 
 
 def india_forbids(story: Story, case: Case, method: Data | None) -> bool:
-    """0003: what the case itself tells counts at once: one attempt that did not succeed is the last with that card."""
-    tried = {method_key(one.method) for one in case.attempts if one.method is not None}
+    """0003: what the case itself tells counts at once: one attempt that did not succeed is the last with that card, and
+    so is a request that a pause revoked, for it may have been charged."""
+    methods = [one.method for one in case.attempts] + [one.method for one in case.requests]
+    tried = {method_key(one) for one in methods if one is not None}
     return method is not None and is_stripe_in_india(story, case, method) and method_key(method) in tried
 
 

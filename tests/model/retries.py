@@ -93,7 +93,9 @@ def count(case: Case, request: Request, by: int) -> None:
 
 def charged_after_all(case: Case, request: Request, at: datetime) -> None:
     """0003, rule 27: it had been charged before the pause revoked it, and uses up what it had used up."""
-    request.state, case.answered_at = "answered", max(at, request.asked_at)
+    request.state = "answered"
+    if request is case.requests[-1]:
+        case.answered_at = max(at, request.asked_at)
     count(case, request, 1)
 
 
@@ -378,11 +380,16 @@ def finished_why(story: Story, case: Case) -> str | None:
     then = replace(case, attempts=[one for one in case.attempts if one.at <= at], failures=failures)
     if not [one for one in then.attempts if not one.late]:
         return None
+    last = latest(then)
+    then.attempts = [  # 0003, rule 15: what a late answer told of an earlier one is news
+        replace(one, method=None, method_at=None) if one.timed_out and one is not last else one for one in then.attempts
+    ]
     ordered = order_stands(known, then) and order_stands(story, case)  # one that is void by now finishes nothing anew
-    urged_then = ordered or pending_update(known, then)
-    if (urged_then and not all_barred(known, then)) or must_wait(known, then):
-        return None
-    if limits.india_forbids(known, then, present_method(known, then)):
+    urged_then = (ordered or pending_update(known, then)) and not all_barred(known, then)
+    forbidden = limits.india_forbids(known, then, present_method(known, then))
+    if urged_then or must_wait(known, then):
+        return "budget_exhausted" if urged_then and forbidden else None
+    if forbidden:
         return "budget_exhausted"
     return "retries_exhausted" if next_plan(known, then, at) is None else None
 

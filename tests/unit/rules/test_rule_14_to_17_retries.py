@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from dunning.domain import ids
-from dunning.domain.events import RetryRequested, StageChanged
+from dunning.domain.events import PaymentMethod, RetryRequested, StageChanged
 from tests.builders import (
     BANK_DEBIT,
     HARD,
@@ -343,4 +343,40 @@ def test_a_late_answer_that_names_a_card_charged_before_waits_for_the_customer_t
         "03-05 10:00 retry in_1 scheduled>requested",
         "03-06 10:00 retry in_1 requested>exhausted",
         "03-20 10:00 retry in_1 exhausted>waiting_for_customer",
+    ]
+
+
+def test_what_a_late_answer_to_an_earlier_request_names_does_not_end_a_plan_that_goes_on() -> None:
+    """Stripe's rule for India would end it, had the card been known before the answer to the request behind it."""
+    story = Story(only_retries(after=["1d", "7d"], technical_after=["1h"]))
+    story.reads(failed("03-02 10:00", processor="stripe"), failed("03-05 09:00", attempt_number=3)).until("03-06 10:00")
+
+    card_in_india = PaymentMethod(id="pm_in", type="card", country="IN")
+    late = failed("03-06 10:00", attempt_number=2, failure=HARD, payment_method=card_in_india)
+    story.at("03-07 09:00", late).until("03-12 09:00")
+
+    assert story.since("03-04 11", "retry", "charge") == [
+        "03-04 11:00 retry in_1 scheduled>requested",
+        "03-04 11:00 charge in_1 #3 4900 EUR",
+        "03-05 09:00 retry in_1 requested>scheduled",
+        "03-12 09:00 retry in_1 scheduled>requested",
+        "03-12 09:00 charge in_1 #4 4900 EUR",
+    ]
+
+
+def test_a_late_answer_that_names_a_card_charged_before_ends_the_plan_as_of_its_time_out() -> None:
+    """The card that was entered last was asked for, the one of before was charged: Stripe does not try it again."""
+    card_in_india = PaymentMethod(id="pm_in", type="card", country="IN")
+    story = Story(only_retries(after=["5d"], technical_after=[]))
+    story.reads(failed("03-02 10:00", payment_method=card_in_india, processor="stripe"), new_card("03-05 10:00"))
+
+    others = {"attempt_number": 9, "payment_id": "p_9", "payment_method": card_in_india, "failure": HARD}
+    story.reads(failed("03-08 10:00", attempt_number=2, payment_method=card_in_india), failed("03-09 10:00", **others))
+
+    assert story.until("04-01 00:00").lines("retry") == [
+        "03-02 10:00 retry in_1 none>exhausted",
+        "03-05 10:00 retry in_1 exhausted>scheduled",
+        "03-05 10:00 retry in_1 scheduled>requested",
+        "03-06 10:00 retry in_1 requested>scheduled",
+        "03-08 10:00 retry in_1 scheduled>exhausted",
     ]

@@ -202,6 +202,28 @@ def test_a_new_card_issued_in_india_is_tried_once() -> None:
     assert (last.from_stage, last.to_stage, last.reason) == ("requested", "exhausted", "budget_exhausted")
 
 
+def test_a_charge_that_a_pause_revoked_may_have_been_made_and_was_the_last_with_such_a_card() -> None:
+    story = Story(daily()).reads(failed("03-02 10:00", processor="stripe"), new_card("03-02 12:00", OF_INDIA))
+
+    story.reads(signal("case.paused", "03-02 14:00", invoice_id="in_1", reason="asked for time"))
+
+    assert story.until("03-05 00:00").since("03-02 12:00", "retry") == [
+        "03-02 12:00 retry in_1 scheduled>requested",
+        "03-02 14:00 retry in_1 requested>paused",
+        "03-02 14:00 retry in_1 paused>exhausted",
+    ]
+
+
+def test_a_failure_that_only_tells_which_request_it_answers_tells_the_card_too() -> None:
+    """It comes back after the invoice was paid, as a debit does: the next case does not try that card again."""
+    story = Story(daily()).reads(failed("03-02 10:00", payment_method=VISA), new_card("03-02 12:00", OF_INDIA))
+    story.reads(paid("03-03 11:00"))
+
+    story.reads(failed("03-05 10:00", attempt_number=2, payment_method=None, processor="stripe"))
+
+    assert story.until("03-05 10:00").since("03-05", "retry") == ["03-05 10:00 retry in_1 none>exhausted"]
+
+
 def test_a_processor_that_is_named_after_the_answer_does_not_finish_the_plan_as_of_it() -> None:
     story = Story(only_retries(after=["1d"], max_retries=3)).reads(failed("03-02 10:00", payment_method=OF_INDIA))
     story.reads(failed("03-03 11:00", attempt_number=2, payment_method=OF_INDIA))

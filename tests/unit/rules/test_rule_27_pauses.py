@@ -197,6 +197,19 @@ def test_it_counts_too_where_the_retry_was_made_anew_before_it_was_read() -> Non
     ]
 
 
+def test_the_next_distance_counts_from_that_answer_too() -> None:
+    answer = failed("03-03 18:00", attempt_number=2, payment_id="pay_1")
+
+    story = Story(only_retries(after=["1d", "3d"])).reads(FIRST, paused("03-03 12:00"), resumed("03-03 13:00"), answer)
+    story.reads(paused("03-03 20:00"), resumed("03-04 20:00")).until("03-07 18:00")  # the second request is revoked too
+
+    assert story.lines("charge") == [
+        "03-03 10:00 charge in_1 #2 4900 EUR",
+        "03-03 13:00 charge in_1 #3 4900 EUR",
+        "03-07 18:00 charge in_1 #4 4900 EUR",
+    ]
+
+
 def test_a_charge_that_went_through_although_it_was_revoked_recovers_the_case() -> None:
     success = paid("03-03 11:00", retry_id="", attempt_number=2, payment_id="pay_1")
 
