@@ -287,6 +287,11 @@ def lift(story: Story, case: Case, signal: Fact, now: datetime) -> None:
     notices.suppress_waiting(story, case, "reinstated", now)
     story.reinstated.setdefault(case.invoice, []).append(signal.own_at)
     story.terminated = None
+    last = max(closings(story, case.invoice))
+    later = [one for one in case.failures if one.own_at > last]
+    if later and story.history.ending(case.invoice) is None:
+        number = 1 + len(closings(story, case.invoice))
+        open_next(story, case, replace(case), number, later, signal, now, carried=False)
 
 
 def reinstate(story: Story, signal: Fact, now: datetime) -> None:

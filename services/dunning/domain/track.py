@@ -453,9 +453,11 @@ class Track(Generic[A, C]):
 
     def _lift_termination(self, turn: Turn[A], case: C, at: datetime) -> None:
         case.book.terminated_at = None
-        case.book.settle(at)
+        later = list(case.book.settle(at))  # of a case whose termination was heard after these
         turn.touch(case)
         self.lifted(turn, case)
+        if later:
+            self._hand_over(turn, case, later, inherits=False)
         self._resume_ladders(turn)
         self._enter_waiting(turn, case)
 

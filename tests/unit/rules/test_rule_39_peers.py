@@ -16,7 +16,7 @@ from notification_dispatcher.case import NoticeAccount
 from notification_dispatcher.decide import NoticeTrack
 from retry_scheduler.case import RetryAccount
 from retry_scheduler.decide import RetryTrack
-from tests.builders import PAST_DUE, SUSPENDED, WARNING, a_notice, a_policy, failed, instant, paid, policies
+from tests.builders import PAST_DUE, SUSPENDED, WARNING, a_notice, a_policy, failed, instant, paid, policies, signal
 from tests.platform.world import service_of
 
 LADDER = [PAST_DUE, WARNING, SUSPENDED, a_notice("after", "20d")]
@@ -149,3 +149,15 @@ def test_a_termination_that_is_heard_before_an_older_payment_is_one_until_that_i
 
     assert not tell(*opened, again).open
     assert tell(*opened, paid("03-15 10:00"), again).case_id == SECOND
+
+
+@pytest.mark.parametrize("tell", [dispatched, retried])
+def test_a_termination_that_is_heard_behind_its_reinstatement_leaves_what_failed_later_in_the_next_case(
+    tell: Any,
+) -> None:
+    opened = (failed("03-02 10:00", payment_method=None), failed("03-15 12:00", attempt_number=2, payment_method=None))
+    back, heard = signal("account.reinstated", "03-15 11:00"), terminated(FIRST, "03-15 10:00")
+
+    for order in ((*opened, back, heard), (*opened, heard, back), (opened[0], back, heard, opened[1])):
+        case = tell(*order)
+        assert (case.open, case.case_id, case.book.first.number) == (True, SECOND, 2)
