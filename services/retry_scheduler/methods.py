@@ -72,16 +72,13 @@ def _age(tried: Tried) -> tuple[datetime, str, str]:
 
 def tried_since(old: RetryCase, new: RetryCase) -> list[Tried]:
     """What the next case was charged with, of what the case before it was: what its own failures name, as of these, and
-    what was asked for and is still open (rule 7)."""
-    settled_until, request = new.book.closed_until, new.open_request
-    named = {attempt.method_key: attempt.failed_at for attempt in new.book.attempts}
-    found: list[Tried] = []
-    for tried in old.tried:
-        key = tried.method.key
-        if settled_until is None or tried.at > settled_until or (request and request.method_key == key):
-            found.append(Tried(tried.method, max(tried.at, named.get(key, tried.at))))
-        elif key in named:
-            found.append(Tried(tried.method, named[key]))
+    what was asked for and is still open (rule 7). What was asked for and ended there is no part of it."""
+    known = {attempt.method_key: attempt.failed_at for attempt in new.book.attempts}
+    for asked in old.requested:
+        if new.open_request is not None and asked.retry_id == new.open_request.retry_id:
+            at = asked.method_at or asked.at
+            known[asked.method_key] = max(at, known.get(asked.method_key, at))
+    found = [Tried(tried.method, known[tried.method.key]) for tried in old.tried if tried.method.key in known]
     return sorted(found, key=_age, reverse=True)
 
 

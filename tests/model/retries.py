@@ -403,7 +403,12 @@ def urged(story: Story, case: Case, now: datetime) -> None:
 def due(story: Story, case: Case, now: datetime) -> datetime | None:
     """When the retry track's timer fires: the next charge, the end of an unanswered request, a rest that begins or
     ends."""
-    if case.closed is not None or case.retry_stage not in UNFINISHED:
+    if case.closed is not None:
+        return None
+    if case.retry_stage == "exhausted":  # 0003, rule 27: nothing was asked for perhaps, so it may not be for good (8)
+        begins = [one.start for one in pauses.rests(story, case.invoice)]
+        return min((one for one in begins if one > now or one == now != case.rest_seen), default=None)
+    if case.retry_stage not in UNFINISHED:
         return None
     if case.retry_stage == "paused":
         return pauses.free_at(story, case.invoice, now)
@@ -425,6 +430,7 @@ def fire(story: Story, case: Case, now: datetime) -> Request | None:
         return None
     if case.plan is not None and case.plan.due_at <= now and not pauses.resting(story, case.invoice, now):
         return ask(story, case, now) if within_limits(story, case, case.plan, now) else None
+    case.rest_seen = now
     dates_moved(story, case, now)
     return None
 

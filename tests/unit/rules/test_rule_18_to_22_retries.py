@@ -518,3 +518,20 @@ def test_an_answer_is_no_news_of_what_was_asked_for_as_of_the_end_of_a_full_plan
         "03-03 10:05 retry in_1 requested>waiting_for_customer",
         "03-04 10:00 retry in_1 waiting_for_customer>exhausted",
     ]
+
+
+def test_what_was_asked_for_and_ended_in_the_case_before_says_nothing_of_the_next_ones_method() -> None:
+    """Its failure names none, so the account's newest is charged (18), not what was the newest for the case before."""
+    story = Story(only_retries(technical_after=[])).reads(failed("03-01 09:00", payment_method=None))
+    story.reads(failed("03-02 07:00", payment_id="pay_9", payment_method=None, initiated_by="customer"))
+    others = {"invoice_id": "in_2", "payment_id": "pay_2"}
+    story.reads(failed("03-02 12:00", payment_method=VISA, **others)).until("03-04 11:00")
+    story.reads(failed("03-04 12:00", attempt_number=9, payment_method=OTHER_VISA, initiated_by="customer", **others))
+
+    story.at("03-04 13:00", paid("03-01 10:00")).until("03-04 13:00")
+
+    charged = [each for each in story.outputs(RetryRequested) if each.invoice_id == "in_1"]
+    assert [(each.not_before, each.payment_method_id) for each in charged] == [
+        (instant("03-03 07:00"), VISA.id),
+        (instant("03-04 13:00"), OTHER_VISA.id),
+    ]
