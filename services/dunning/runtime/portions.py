@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 from dunning.runtime.store import TopicPartition
 
 WORK_SECONDS = 0.05
-RECORDS_MIN = 200
+RECORDS_MIN = 500
 """Below it, a transaction costs more than what is in it."""
 
 

@@ -33,10 +33,10 @@ LANE = [Placed(ONE), Placed(TWO)]
         ([(1000, 0.05)], 1000),
         ([(1000, 0.0)], 1000),
         ([(1000, 0.1)], 500),
-        ([(1000, 9.0)], 200),
-        ([(1000, 0.1), (400, 0.05)], 400),
-        ([(1000, 0.1), (199, 0.0001)], 500),  # too few to tell what they cost
-        ([(1000, 9.0), (200, 0.001)], 1000),
+        ([(1000, 9.0)], 500),
+        ([(1000, 0.1), (600, 0.05)], 600),
+        ([(1000, 0.08), (499, 9.0)], 625),  # too few to tell what they cost
+        ([(1000, 9.0), (500, 0.001)], 1000),
     ],
 )
 def test_what_costs_much_is_taken_in_smaller_portions(turns: list[tuple[int, float]], next_records: int) -> None:
