@@ -126,7 +126,8 @@ class Track(Generic[A, C]):
         """`new` follows `old` with its later failures (rule 7); with `inherits`, what `old` did counts as done."""
 
     def reinstated(self, turn: Turn[A], case: C, at: datetime) -> None:
-        """The account was reinstated while this case is open (rule 37)."""
+        """The account was reinstated while this case is open (rule 37). A case that opens afterwards has no stage to
+        leave; which rungs the reinstatement passes is looked up (`holds.first_ahead`)."""
 
     def halted(self, turn: Turn[A], case: C) -> None:
         """A pause, a dispute or an extension became known, or one began or ended just now (rule 27)."""
@@ -267,7 +268,6 @@ class Track(Generic[A, C]):
         case.book.attempts = []
         case.book.add(attempt)
         self.opened(turn, case)
-        self._reinstated_before(turn, case)
 
     @staticmethod
     def _pin(turn: Turn[A], case: C, policy: Policy) -> None:
@@ -277,12 +277,6 @@ class Track(Generic[A, C]):
         case.policy = policy.ref  # by what the failure itself says, also where an erasure was read before it (rule 8)
         case.zone = policy.zone_for(facts.peek("timezone", said, at)).key
         case.country = facts.peek("country", said, at) or ""
-
-    def _reinstated_before(self, turn: Turn[A], case: C) -> None:
-        """A reinstatement counts for a case by its time, also where it was read before the case's failures."""
-        at = turn.account.facts.reinstated_at
-        if at is not None and case.book.first.failed_at < at:
-            self.reinstated(turn, case, at)
 
     def _successor(self, turn: Turn[A], former: C) -> C:
         """The invoice's next case, with the same book."""
@@ -353,8 +347,6 @@ class Track(Generic[A, C]):
             new.former_ids = [*old.former_ids, old.case_id]
             new.next_rung, new.shift = old.next_rung, old.shift
         self.handed_over(turn, old, new, inherits=inherits)
-        if not inherits:
-            self._reinstated_before(turn, new)
 
     def _close(self, turn: Turn[A], case: C, closing: Closing) -> None:
         case.open = False
