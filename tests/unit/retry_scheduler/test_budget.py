@@ -92,7 +92,13 @@ def test_an_open_request_is_a_reattempt_whenever_it_is_carried_out() -> None:
 
 
 def test_a_first_charge_is_never_a_reattempt() -> None:
+    no_reattempts = limits("mastercard", "counts: reattempts, most: 0, within: 30d, scope: [card]")
+    card = charge("mastercard")
+
     assert wait("2026-03-01 10:00", []) is None
+    assert wait("2026-03-01 10:00", [], of=card, by=no_reattempts) is None
+    assert wait("2026-03-31 10:00", [tried("2026-03-01 10:00")], of=card, by=no_reattempts) is None
+    assert wait("2026-03-31 09:59", [tried("2026-03-01 10:00")], of=card, by=no_reattempts) == "2026-03-31 10:00"
 
 
 def test_the_wait_names_the_limit_and_keeps_to_the_hours() -> None:

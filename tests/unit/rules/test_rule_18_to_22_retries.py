@@ -157,6 +157,14 @@ def test_a_method_that_nobody_named_is_barred_for_its_own_case_only() -> None:
     ]
 
 
+def test_a_method_that_comes_in_the_very_instant_of_an_unnamed_refusal_is_a_new_one() -> None:
+    story = Story(only_retries()).at("03-02 10:00", failed("03-02 10:00", failure=HARD, payment_method=None))
+
+    assert story.at("03-02 10:00", new_card("03-02 10:00")).until("03-02 10:00").lines("charge") == [
+        "03-02 10:00 charge in_1 #2 4900 EUR",
+    ]
+
+
 def test_a_new_method_that_is_refused_hard_waits_again() -> None:
     story = Story(only_retries(), charges={2: HARD}).reads(failed("03-02 10:00"), new_card("03-02 12:00"))
 

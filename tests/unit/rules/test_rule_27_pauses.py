@@ -4,8 +4,10 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from account_enforcement.case import EnforcedAccount
+from dunning.domain import ids
 from dunning.domain.events import Failure, Input, PaymentFailed, Signal, StageChanged
 from notification_dispatcher.case import NoticeAccount
 from tests.builders import (
@@ -194,6 +196,20 @@ def test_it_counts_too_where_the_retry_was_made_anew_before_it_was_read() -> Non
     assert story.lines("charge") == [
         "03-03 10:00 charge in_1 #2 4900 EUR",
         "03-03 13:00 charge in_1 #3 4900 EUR",
+    ]
+
+
+def test_a_revoked_request_is_used_up_once_however_often_it_is_answered() -> None:
+    answers = [failed("03-03 11:00", attempt_number=2), failed("03-03 11:30", attempt_number=2, payment_id="pay_2")]
+    answers[1] = replace(answers[1], retry_id=ids.retry_id(ids.case_id("acc_1", "in_1", 1), 2))
+
+    story = Story(only_retries(after=["1d"], max_retries=3, technical_after=[]))
+    story.reads(FIRST, paused("03-03 12:00"), resumed("03-03 13:00")).at("03-03 14:00", *answers)
+
+    assert story.until("04-01 00:00").lines("charge") == [
+        "03-03 10:00 charge in_1 #2 4900 EUR",
+        "03-03 13:00 charge in_1 #3 4900 EUR",
+        "03-05 13:00 charge in_1 #4 4900 EUR",
     ]
 
 
@@ -540,10 +556,18 @@ def test_a_notice_that_a_pause_held_into_quiet_hours_is_looked_at_when_these_are
     assert story.lines("notice") == ["03-05 08:00 notice one sms sent"]
 
 
-def test_other_news_of_the_instant_at_which_a_pause_begins_does_not_put_off_what_it_revokes() -> None:
+@pytest.mark.parametrize(
+    "news",
+    [
+        signal("account.reinstated", "03-03 12:00", reason="agreed"),
+        signal("invoice.adjusted", "03-03 12:00", amount_remaining_minor=3900),
+        extended("03-03 12:00", by="1d"),
+    ],
+)
+def test_other_news_of_the_instant_at_which_a_pause_begins_does_not_put_off_what_it_revokes(news: Signal) -> None:
     story = Story(only_retries()).reads(failed("03-02 10:00"))
     story.at("03-03 11:30", signal("case.paused", "03-03 12:00", reason="asked for time"))
 
-    story.reads(signal("account.reinstated", "03-03 12:00", reason="agreed")).until("04-01 00:00")
+    story.reads(news).until("04-01 00:00")
 
     assert story.since("03-03 10:01", "retry") == ["03-03 12:00 retry in_1 requested>paused"]

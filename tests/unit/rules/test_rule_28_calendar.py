@@ -40,6 +40,11 @@ def test_days_are_calendar_days_and_hours_are_elapsed_time(zone: str, start: str
     assert Duration.parse(distance).after(utc(start), ZoneInfo(zone)) == utc(expected)
 
 
+@pytest.mark.parametrize("minute", range(60))
+def test_every_time_that_a_clock_change_left_out_becomes_the_second_at_which_the_clock_jumped(minute: int) -> None:
+    assert Duration.parse("1d").after(utc(f"2026-03-28 01:{minute:02}"), BERLIN) == utc("2026-03-29 01:00")
+
+
 def test_rungs_keep_their_local_time_across_a_clock_change() -> None:
     policy = a_policy(timezone="Europe/Berlin", ladder=LADDER, retries=None)
 

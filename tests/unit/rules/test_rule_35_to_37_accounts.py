@@ -12,7 +12,7 @@ from dunning.contracts.encode import encode
 from dunning.contracts.topics import MESSAGE_BYTES_MAX
 from dunning.domain import ids
 from dunning.domain.book import Book
-from dunning.domain.events import AccountStatus, Customer, Input, NoticeResult, Owed, StageChanged, TimerDue
+from dunning.domain.events import AccountStatus, Customer, Input, NextStep, NoticeResult, Owed, StageChanged, TimerDue
 from tests.builders import (
     ADA,
     HARD,
@@ -495,3 +495,15 @@ def test_a_condition_holds_the_account_s_rungs_whatever_the_notice_track_did_beh
     story.at("03-10 12:00", signal("case.paused", "03-03 12:00", reason="asked")).until("04-01 00:00")
 
     assert story.lines("notice", "account") == ["03-07 10:00 notice next email sent"]
+
+
+def test_a_change_of_the_account_names_the_next_rung_that_changes_it_and_its_date() -> None:
+    """The notices between them are the other track's; behind the last there is none."""
+    story = Story(a_policy(retries=None)).reads(failed("03-02 10:00")).until("06-01 00:00")
+
+    changes = [each for each in story.outputs(StageChanged) if each.track == "account"]
+    assert [(each.to_stage, each.next) for each in changes] == [
+        ("past_due", NextStep("suspended", instant("03-16 10:00"))),
+        ("suspended", NextStep("terminated", instant("04-16 10:00"))),
+        ("terminated", None),
+    ]

@@ -121,6 +121,33 @@ def test_a_suspension_that_is_heard_of_before_the_failure_or_the_success_is_not_
     assert (renumbered.next_rung, renumbered.due_at) == (3, instant("03-22 10:00"))
 
 
+def suspending_twice(details: dict[str, Any]) -> Any:
+    """The dispatcher's case after one suspension by a ladder that suspends a second time."""
+    ladder = [PAST_DUE, WARNING, SUSPENDED, {**SUSPENDED, "rung": "suspended_for_good", "at": "20d"}]
+    in_force = policies(a_policy(ladder=[*ladder, a_notice("after", "25d")], retries=None))
+    track = NoticeTrack(lambda: in_force, frozenset(Channel), frozenset())
+    news = replace(suspended(FIRST, "03-16 10:00"), details=details)
+    return after(track, NoticeAccount("acc_1"), (failed("03-02 10:00"), news), "03-16 10:00")
+
+
+@pytest.mark.parametrize(
+    ("details", "happened", "next_rung"),
+    [
+        ({"rung": "suspended"}, "suspended", 3),
+        ({"rung": "suspended_for_good"}, "suspended_for_good", 4),
+        ({"rung": "after"}, "suspended", 3),  # which does not suspend
+        ({"rung": "of a ladder that is no more"}, "suspended", 3),
+        ({}, "suspended", 3),
+    ],
+)
+def test_a_suspension_is_that_of_the_rung_that_it_names_or_else_of_the_first_that_suspends(
+    details: dict[str, Any], happened: str, next_rung: int
+) -> None:
+    case = suspending_twice(details)
+
+    assert (list(case.happened), case.next_rung) == ([happened], next_rung)
+
+
 def test_news_of_the_next_case_that_is_heard_before_anything_of_the_one_before_is_kept_for_it() -> None:
     one_after_the_other = (failed("03-01 10:00"), paid("03-01 12:00"), failed("03-02 10:00", attempt_number=2))
     timer = TimerDue("", "acc_1", "in_1", instant("03-14 00:00"))

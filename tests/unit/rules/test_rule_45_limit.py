@@ -297,6 +297,16 @@ async def test_without_a_setting_the_limit_is_reckoned_and_near_it_anew_when_tha
     assert await service.fires(when, "acc_99") == {"acc_99": stands}
 
 
+async def test_who_takes_the_last_place_is_no_reason_to_reckon_it_anew() -> None:
+    """It could only have grown, and accounts are counted one by one."""
+    service = Enforcement(limit=None, accounts=4200)
+    await service.fires(WHEN_DUE, *(f"acc_{number}" for number in range(20)))
+
+    assert await service.fires("03-07 10:59", "acc_99") == {"acc_99": "restricted"}
+
+    assert service.rows.counted_at == instant(WHEN_DUE)
+
+
 async def test_far_from_the_limit_it_is_reckoned_once_an_hour() -> None:
     service = Enforcement(limit=None, accounts=4200)
     await service.fires(WHEN_DUE, "acc_1")

@@ -17,7 +17,7 @@ from dunning.runtime.metrics import Metrics
 from dunning.runtime.publisher import note_on
 from dunning.runtime.relay import Relay
 from dunning.runtime.settings import Settings, load_settings
-from dunning.runtime.store import TopicPartition
+from dunning.runtime.store import StoreUnavailable, TopicPartition
 from dunning.testing.hand_clock import HandClock
 from dunning.testing.memory import MemoryStore
 from dunning.testing.memory_clients import DirectLink, MemoryAdmin, MemoryBroker, MemoryProducer
@@ -284,3 +284,24 @@ async def test_what_a_dead_owner_had_published_and_not_finished_is_finished_and_
     await office.works()
 
     assert (office.out(), await office.left()) == (["a1", "b1", "a2"], [])
+
+
+@pytest.mark.parametrize(("failures", "alarms"), [(2, None), (3, 1)])
+async def test_a_database_that_does_not_learn_what_was_published_is_told_the_third_time_and_waited_for(
+    office: Office, monkeypatch: pytest.MonkeyPatch, failures: int, alarms: int | None
+) -> None:
+    genuine, finish = asyncio.sleep, office.store.finish_numbers
+    monkeypatch.setattr("dunning.runtime.relay.asyncio.sleep", lambda seconds: genuine(0))
+    away = [StoreUnavailable("away")] * failures
+
+    async def finish_numbers(*given: Any) -> None:
+        if away and given[1]:
+            raise away.pop()
+        await finish(*given)
+
+    await office.has("a a1")
+    with patch.object(office.store, "finish_numbers", finish_numbers):
+        await office.works()
+
+    assert (office.out(), await office.left(), office.commits) == (["a1"], [], 1)
+    assert office.told("alarms_total", code="DUN-R003") == alarms

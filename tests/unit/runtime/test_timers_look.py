@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 from dunning.domain.decision import Decision
 from dunning.domain.events import Input
@@ -17,7 +18,7 @@ from dunning.runtime.outbox_bound import OutboxBound
 from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.store import StoreUnavailable
 from dunning.runtime.timers import Timers
-from dunning.testing.memory import MemoryStore
+from dunning.testing.memory import MemoryStore, MemoryTransaction
 from dunning.testing.toy import ToyAccount, decide, toy_service
 from tests.contract.kit import counted
 from tests.in_memory import in_no_time, told
@@ -198,3 +199,24 @@ async def test_what_was_committed_tells_when_the_first_of_it_wants_to_be_woken(w
     await works(world, 0)
 
     assert world.outcomes[0].earliest_due_at == NOON - timedelta(days=1)
+
+
+@played
+async def test_while_there_is_plenty_they_go_on_behind_what_was_just_fired(world: World) -> None:
+    """A timer that fired leaves a dead entry behind: to look from the beginning would read them all for every batch."""
+    world.timers._settings = SETTINGS.model_copy(update={"timer_batch_accounts": 2})
+    for number, account in enumerate(("acc-1", "acc-2", "acc-3", "acc-4", "acc-5")):
+        await counted(world.store, account, "inv-1", due_at=NOON - timedelta(seconds=50 - number))
+    looked_from: list[datetime | None] = []
+    genuine = MemoryTransaction.lock_due_accounts
+
+    async def lock_due_accounts(tx: Any, due: datetime, limit: int, but_not: Any = (), since: Any = None) -> Any:
+        looked_from.append(since)
+        return await genuine(tx, due, limit, but_not, since)
+
+    with patch.object(MemoryTransaction, "lock_due_accounts", lock_due_accounts):
+        await works(world, 0)
+
+    behind_two, behind_four = NOON - timedelta(seconds=49), NOON - timedelta(seconds=47)
+    assert looked_from[:3] == [None, behind_two, behind_four]
+    assert await world.published() == ["acc-1", "acc-2", "acc-3", "acc-4", "acc-5"]

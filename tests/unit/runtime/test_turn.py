@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -18,7 +18,7 @@ from dunning.runtime.fold import Outcome, fold
 from dunning.runtime.health import Health
 from dunning.runtime.instance import outbox_writer
 from dunning.runtime.metrics import Metrics
-from dunning.runtime.service import Service
+from dunning.runtime.service import Decide, Service, SharedRows
 from dunning.runtime.store import Fenced, StoreUnavailable, TopicPartition
 from dunning.runtime.turn import Batch, Turn, concerns_the_input
 from dunning.runtime.wanted import pass_over
@@ -54,16 +54,44 @@ def stumbling(account: ToyAccount, event: Input, now: datetime) -> Decision:
     return decide(account, event, now)
 
 
+class Tally:
+    """Counts what was decided about all accounts together."""
+
+    def __init__(self, times: int = 0) -> None:
+        self.times, self.changed = times, False
+
+
+ALL_TOGETHER: SharedRows[ToyAccount] = SharedRows(
+    keys=lambda account, event, now: ["all"],
+    new=Tally,
+    encode=lambda tally: str(tally.times).encode(),
+    decode=lambda state: Tally(int(state)),
+    kept_until=lambda _: NOON + timedelta(days=1),
+)
+
+
+def tallying(account: ToyAccount, event: Input, now: datetime) -> Decision:
+    """The toy's decisions, each of them counted."""
+    tally = account.shared["all"]
+    tally.times, tally.changed = tally.times + 1, True
+    return decide(account, event, now)
+
+
 class Taken:
     """A turn with everything that it needs."""
 
-    def __init__(self, store: MemoryStore[ToyAccount], service: Service[ToyAccount] | None = None) -> None:
+    def __init__(
+        self,
+        store: MemoryStore[ToyAccount],
+        service: Service[ToyAccount] | None = None,
+        decides: Decide[ToyAccount] = stumbling,
+    ) -> None:
         self.store = store
         self.metrics = Metrics("toy")
         self.health = Health(self.metrics)
         self.outcomes: list[Outcome] = []
         self.turn = Turn(
-            replace(service or toy_service(), decide=stumbling),
+            replace(service or toy_service(), decide=decides),
             store,
             decode,
             outbox_writer(""),
@@ -128,6 +156,25 @@ async def test_records_that_are_stored_already_are_dropped() -> None:
     await taken.take(failure("acc-1", "pay-1"), failure("acc-1", "pay-2"), failure("acc-1", "pay-3"))
 
     assert await taken.pending() == ["dunning.stage.changed"] * 3
+
+
+async def test_what_accounts_share_is_stored_with_what_changed_it() -> None:
+    taken = Taken(MoodyStore(), replace(toy_service(), shared=ALL_TOGETHER), tallying)
+
+    await taken.take(failure("acc-1"), failure("acc-2"))
+    await taken.take(failure("acc-3"), first_offset=2)
+
+    async with taken.store.transaction() as tx:
+        assert await tx.load_shared(["all"]) == {"all": b"3"}
+
+
+async def test_what_was_committed_is_told_once_and_what_was_not_never_is() -> None:
+    """So that it is published at once, and a timer that is due already is looked at."""
+    taken = Taken(MoodyStore(StoreUnavailable("away")))
+
+    await taken.take(failure("acc-1"), failure("acc-2"))
+
+    assert [len(outcome.rows) for outcome in taken.outcomes] == [2]
 
 
 async def test_whoever_was_replaced_stores_nothing() -> None:
