@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -15,6 +17,7 @@ from dunning.runtime.postgres import PostgresSettings, PostgresStore, SchemaMiss
 from dunning.runtime.problem import Problem
 from dunning.runtime.start import FixedStart
 from dunning.testing.toy import migrate_toy, toy_migrations, toy_service
+from tests.kernel import eventually
 
 BIRDS = Migration("toy/0001_birds.pre.sql", "pre", "create table birds (name text)")
 NESTS = Migration("toy/0002_nests.post.sql", "post", "alter table birds add column nest text not null")
@@ -97,6 +100,43 @@ async def test_a_step_that_fails_leaves_nothing_of_itself_but_those_before_it(da
 
     assert await asked(database_url, "select to_regclass('toy.eggs') is null")
     assert await asked(database_url, "select to_regclass('toy.birds') is not null")
+
+
+async def test_a_step_that_loses_a_deadlock_with_somebody_at_work_is_tried_again(database_url: str) -> None:
+    """It has one table and wants another, of somebody who wants the first and is the more patient one."""
+    await migrate(database_url, "toy", migrations=with_kernel(BIRDS))
+    waits = "select pg_advisory_xact_lock(7)"
+    step = replace(NESTS, sql=f"{NESTS.sql}; {waits}; alter table inbox add column note text")
+    patient = {"search_path": "toy", "deadlock_timeout": "1min"}
+    async with connected(database_url, **patient) as working, connected(database_url) as gate:
+        await gate.execute("select pg_advisory_lock(7)")
+        migrating = asyncio.create_task(migrate(database_url, "toy", migrations=with_kernel(BIRDS, step)))
+        await eventually(lambda: waited_for(database_url, "advisory"), "the step to have its first table")
+        async with working.transaction():
+            await working.execute("lock table inbox in row exclusive mode")
+            wanting = asyncio.create_task(working.execute("lock table birds in row exclusive mode"))
+            await eventually(lambda: waited_for(database_url, "relation"), "somebody to want that table")
+            await gate.execute("select pg_advisory_unlock(7)")
+            await wanting
+
+        assert await migrating == [NESTS.name]
+
+
+@asynccontextmanager
+async def connected(url: str, **settings: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(url, server_settings=settings)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def waited_for(url: str, kind: str) -> bool:
+    """Whether somebody waits for a lock of this kind in this database."""
+    here = "database = (select oid from pg_database where datname = current_database())"
+    return bool(
+        await asked(url, f"select exists (select from pg_locks where not granted and locktype = '{kind}' and {here})")
+    )
 
 
 async def test_an_older_program_does_not_mind_what_a_newer_one_applied(database_url: str) -> None:

@@ -5,6 +5,7 @@ only when nobody needs the old shape any more. The tables of the kernel are the 
 `schemas/db/kernel`; what a service adds to them lies in `schemas/db/<service>`.
 """
 
+import asyncio
 import hashlib
 import json
 import re
@@ -21,6 +22,7 @@ import asyncpg
 
 from dunning.contracts.topics import SERVICES
 from dunning.runtime.mode import observed_schema
+from dunning.runtime.pauses import Pauses
 from dunning.runtime.postgres.connections import driver_errors_translated
 from dunning.runtime.postgres.settings import PostgresSettings
 from dunning.runtime.start import fix_start
@@ -33,6 +35,7 @@ KERNEL = "kernel"
 
 _LOCK_SPACE = 0x64756E6E  # "dunn": keeps our advisory locks apart from other programs' in the same database
 _LOCK_TIMEOUT_SECONDS = 10
+_DEADLOCKS_MAX = 20  # of one step, before it gives up
 _FILE_NAME = re.compile(r"\d{4}_[a-z0-9_]+\.(pre|post)\.sql")
 _SCHEMA_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _RECORD = """
@@ -197,16 +200,31 @@ def _check_unchanged(steps: Sequence[Migration], applied: dict[str, str]) -> Non
 
 
 async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", step: Migration) -> None:
-    """One step and its record, together. Waiting long for a table would hold up everybody behind us, so we give up."""
+    """One step and its record, together. Waiting long for a table would hold up everybody behind us, so we give up.
+
+    A step that changes several tables takes them in its own order, so it may lose a deadlock with services at work:
+    then nothing of it is there, and it is tried again.
+    """
+    pauses = Pauses(seconds_max=2.0)
     try:
-        async with connection.transaction():
-            await connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT_SECONDS}s'")
-            await connection.execute(step.sql)
-            await connection.execute("insert into migrations (name, digest) values ($1, $2)", step.name, step.digest)
+        while True:
+            try:
+                return await _apply_at_once(connection, step)
+            except asyncpg.DeadlockDetectedError:
+                if pauses.tries == _DEADLOCKS_MAX:
+                    raise
+                await asyncio.sleep(pauses.next_seconds())
     except asyncpg.LockNotAvailableError as error:
         raise MigrationError(f"{step.name}: somebody uses the tables and does not let go; try again") from error
     except asyncpg.PostgresError as error:
         raise MigrationError(f"{step.name}: {error}") from error
+
+
+async def _apply_at_once(connection: "asyncpg.Connection[asyncpg.Record]", step: Migration) -> None:
+    async with connection.transaction():
+        await connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT_SECONDS}s'")
+        await connection.execute(step.sql)
+        await connection.execute("insert into migrations (name, digest) values ($1, $2)", step.name, step.digest)
 
 
 async def _fix_shards(connection: "asyncpg.Connection[asyncpg.Record]", wanted: int | None) -> None:
