@@ -8,7 +8,7 @@ import pytest
 
 from tests.platform.bugs import BUGS
 
-SEEDS = int(os.environ.get("DUNNING_TEST_PLATFORM_SEEDS", "300"))
+SEEDS = int(os.environ.get("DUNNING_TEST_PLATFORM_SEEDS", "1000"))
 
 
 def played(*arguments: str) -> "subprocess.CompletedProcess[str]":
