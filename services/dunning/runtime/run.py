@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -32,6 +34,7 @@ from dunning.runtime.store import StoreUnavailable
 from dunning.runtime.switch import begin, service_schema
 
 A = TypeVar("A", bound=AccountState[Any])
+_GONE_AFTER_SECONDS = 3.0  # behind the time to stop
 _log = log_for("run")
 
 
@@ -69,12 +72,22 @@ async def _run(service: Service[A], settings: Settings, perform: Perform | None,
         await asyncio.wait([working], timeout=settings.stop_timeout_seconds)
         if not working.done():
             _log.error("did not stop in time")
+            gone_after(_GONE_AFTER_SECONDS)
             working.cancel()
             await asyncio.wait([working], timeout=1)
         elif not working.cancelled():
             working.result()
     finally:
         await server.stop()
+
+
+def gone_after(seconds: float) -> None:
+    """Whatever still holds on then, the process ends. The loop waits for every task, and one that missed its
+    cancellation would keep a process that does nothing from being replaced. A crash loses nothing, so neither does
+    this."""
+    last_resort = threading.Timer(seconds, os._exit, (1,))
+    last_resort.daemon = True
+    last_resort.start()
 
 
 async def _work(

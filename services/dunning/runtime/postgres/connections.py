@@ -1,5 +1,6 @@
 """Connections to one service's schema, and what the errors of the driver mean to the kernel."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -37,10 +38,17 @@ _GAVE_UP = (
 
 @contextmanager
 def driver_errors_translated() -> Iterator[None]:
-    """What may pass by itself becomes StoreUnavailable; what is a mistake of ours stays as it is."""
+    """What may pass by itself becomes StoreUnavailable; what is a mistake of ours stays as it is.
+
+    A task that is cancelled in the middle of a statement may get the driver's word on its connection instead. Whoever
+    tries again what was unavailable would then do so for ever: a cancellation stays one.
+    """
     try:
         yield
     except _GAVE_UP as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from error
         raise StoreUnavailable(f"the database did not finish: {error or type(error).__name__}") from error
 
 
