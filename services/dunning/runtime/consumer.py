@@ -28,6 +28,7 @@ from aiokafka.errors import (
 from aiokafka.structs import TopicPartition as KafkaPartition
 
 from dunning.runtime.broker_log import KAFKA_TROUBLES, Bounds, BrokerLog
+from dunning.runtime.cancelling import cancelled
 from dunning.runtime.clients import AIOKAFKA, Clients
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.header_names import read_any_header_name
@@ -190,9 +191,7 @@ class Intake:
                 task.result()
 
     async def _end(self, consumer: AIOKafkaConsumer, tasks: list[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancelled(*tasks)
         await self.let_go()
         self._consumer = None
         await self._stop_consumer(consumer)
@@ -239,10 +238,8 @@ class Intake:
         self._metrics.partitions.set(0)
         turns = list(self._turns.values())
         if turns:
-            _, late = await asyncio.wait(turns, timeout=self._settings.stop_timeout_seconds / 2)
-            for turn in late:
-                turn.cancel()
-            await asyncio.gather(*turns, return_exceptions=True)
+            await asyncio.wait(turns, timeout=self._settings.stop_timeout_seconds / 2)
+            await cancelled(*turns)
 
     def assigned(self, consumer: AIOKafkaConsumer, partitions: Collection[KafkaPartition]) -> None:
         """The group gave us these. No record of them may be fetched before they are placed."""

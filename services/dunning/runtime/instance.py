@@ -10,6 +10,7 @@ from dunning.contracts.encode import encode
 from dunning.domain.account import AccountState
 from dunning.domain.events import AccountStatus, NoticeResult, Output
 from dunning.runtime.broker_log import BrokerLog
+from dunning.runtime.cancelling import cancelled
 from dunning.runtime.clients import AIOKAFKA, Clients
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.consumer import Intake
@@ -37,7 +38,6 @@ from dunning.runtime.wanted import pass_over
 A = TypeVar("A", bound=AccountState[Any])
 Part = Callable[[], Coroutine[Any, Any, None]]
 _DRAIN_SECONDS = 3.0
-_CANCEL_SECONDS = 10.0  # longer than any part takes to tidy up
 _log = log_for("instance")
 
 
@@ -137,7 +137,7 @@ class Instance(Generic[A]):
                 raise _died(dead[0])
             await self._end(parts)
         finally:
-            await _cancelled(stopped, *parts)
+            await cancelled(stopped, *parts)
             await self._locks.close()
 
     def _parts(self) -> dict[str, Part]:
@@ -182,16 +182,6 @@ class Instance(Generic[A]):
         if outcome.errands and self.errands is not None:
             self.errands.wake()
         self.timers.due_by(outcome.earliest_due_at)
-
-
-async def _cancelled(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancel until all have ended: Python 3.11 loses a cancellation that meets the end of what `wait_for` waits for."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_CANCEL_SECONDS)
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def outbox_writer(prefix: str) -> Callable[[Output], OutboxRow]:

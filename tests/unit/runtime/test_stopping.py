@@ -7,6 +7,7 @@ import sys
 import asyncpg
 import pytest
 
+from dunning.runtime import cancelling
 from dunning.runtime.postgres.connections import driver_errors_translated
 from dunning.runtime.store import StoreUnavailable
 
@@ -48,6 +49,27 @@ async def test_a_cancelled_task_is_cancelled_whatever_the_driver_makes_of_it() -
 
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_task_that_loses_a_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cancelling, "_AGAIN_SECONDS", 0.01)
+    lost: list[str] = []
+
+    async def loses_the_first() -> None:
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if lost:
+                    raise
+                lost.append("once")
+
+    task = asyncio.create_task(loses_the_first())
+    await asyncio.sleep(0)
+    await cancelling.cancelled(task)
+
+    assert task.cancelled()
+    assert lost == ["once"]
 
 
 async def test_what_the_driver_says_to_others_is_that_the_store_is_unavailable() -> None:
