@@ -7,7 +7,7 @@ after the switch to `act` nothing observed counts as requested, sent or delivere
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -20,6 +20,7 @@ from dunning.domain.account import AccountState
 from dunning.domain.decision import Errand
 from dunning.domain.events import ErrandReport
 from dunning.runtime.broker_log import KAFKA_TROUBLES, BrokerLog
+from dunning.runtime.cancelling import cancelled
 from dunning.runtime.health import Health
 from dunning.runtime.instance import Inputs, Instance
 from dunning.runtime.logs import log_for, told
@@ -131,9 +132,7 @@ class Observer(Generic[A]):
                 shadow.instance.stop()
                 await working
             finally:
-                working.cancel()
-                with suppress(asyncio.CancelledError, Problem):
-                    await working
+                await cancelled(working)
 
     async def _still(self) -> bool:
         """A database that is away for a moment is no switch."""
