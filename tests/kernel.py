@@ -123,18 +123,18 @@ class Kernel:
     async def published(self, count: int, name: str = STAGE_CHANGED) -> list[ConsumerRecord]:
         """Everything that was published to a topic, once it holds so many records; then a moment longer, so that a
         record too many is seen as well."""
-        reader = AIOKafkaConsumer(
+        async with self.reader(name) as reader:
+            return await _read(reader, count, name)
+
+    def reader(self, name: str = STAGE_CHANGED) -> AIOKafkaConsumer:
+        """Of what is committed in a topic, from its beginning; started and stopped by `async with`."""
+        return AIOKafkaConsumer(
             self.topic(name),
             bootstrap_servers=self.settings.kafka_bootstrap_servers,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             fetch_max_wait_ms=50,
         )
-        await reader.start()
-        try:
-            return await _read(reader, count, name)
-        finally:
-            await reader.stop()
 
     async def published_at_least(self, count: int, name: str = STAGE_CHANGED) -> None:
         """Until a topic holds so many records, counting markers too: for tests that interrupt what goes on."""

@@ -8,7 +8,6 @@ from itertools import pairwise
 
 from aiokafka import AIOKafkaConsumer
 
-from dunning.contracts.topics import STAGE_CHANGED
 from tests.kernel import Kernel, eventually
 
 _EVERY_SECONDS = 0.1
@@ -89,16 +88,9 @@ def _longest(instants: list[float]) -> float:
 
 @asynccontextmanager
 async def steady(kernel: Kernel, accounts: int) -> AsyncIterator[Steady]:
-    """Traffic for the length of the block, the so manieth account in the so manieth partition."""
+    """Traffic for the length of the block; each account has a partition of its own."""
     traffic = Steady(kernel, accounts)
-    reader = AIOKafkaConsumer(
-        kernel.topic(STAGE_CHANGED),
-        bootstrap_servers=kernel.settings.kafka_bootstrap_servers,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        fetch_max_wait_ms=50,
-    )
-    async with reader:
+    async with kernel.reader() as reader:
         tasks = traffic.tasks = [asyncio.create_task(traffic.send()), asyncio.create_task(traffic.read(reader))]
         try:
             yield traffic
