@@ -68,7 +68,7 @@ class Asked:
     gave_back: RetryKind | None = None  # what it had used up, when it was revoked; until it turns out to be charged
     void_from: datetime | None = None  # where it was revoked, when it would have run out
     method_at: datetime | None = None  # as of when the method was known that we asked to charge
-    echo_at: datetime | None = None  # when it was answered by a failure of just this method: no news of that
+    echoed_at: list[datetime] = field(default_factory=list)  # when failures of just this method answered: no news of it
 
 
 @dataclass(slots=True)

@@ -99,7 +99,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         self._note_charge(case, event)
         asked = asked_of(case, event)
         if asked and attempt.method_key == asked.method_key:
-            asked.echo_at = event.failed_at
+            asked.echoed_at.append(event.failed_at)
         if request and asked and asked.retry_id == request.retry_id:
             answered(case, request, event.failed_at)
         elif asked:

@@ -63,7 +63,7 @@ def _case_as_of(case: RetryCase, at: datetime) -> RetryCase:
     that answered us, as of what was known when it was asked for."""
     attempts = [attempt for attempt in case.book.attempts if attempt.failed_at <= at]
     named = {asked.method_key: asked.method_at or asked.at for asked in case.requested if asked.at <= at}
-    echoes = {(asked.method_key, asked.echo_at) for asked in case.requested}
+    echoes = {(asked.method_key, echoed_at) for asked in case.requested for echoed_at in asked.echoed_at}
     for attempt in attempts:
         if (attempt.method_key, attempt.failed_at) not in echoes:
             named[attempt.method_key] = max(attempt.failed_at, named.get(attempt.method_key, attempt.failed_at))

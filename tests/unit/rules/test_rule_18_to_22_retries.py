@@ -543,3 +543,18 @@ def test_what_was_asked_for_and_ended_in_the_case_before_says_nothing_of_the_nex
         (instant("03-03 07:00"), VISA.id),
         (instant("03-04 13:00"), OTHER_VISA.id),
     ]
+
+
+def test_a_second_answer_does_not_make_the_first_one_news_of_what_was_asked_for() -> None:
+    """As of the first answer a card that the customer had entered meanwhile asked for a charge, so nothing was final."""
+    story = Story(only_retries(after=["1d"], technical_after=[])).reads(failed("03-02 10:00"))
+    story.at("03-03 10:05", failed("03-03 10:05", attempt_number=2))
+    story.reads(failed("03-04 10:00", payment_id="pay_9", attempt_number=9, initiated_by="customer"))
+    story.at("03-05 10:00", new_card("03-02 20:00", VISA))  # the same card once more
+
+    story.at("03-06 10:00", failed("03-06 10:00", attempt_number=2, retry_id=FIRST_RETRY, failure=HARD))
+
+    assert story.until("03-06 10:00").since("03-03 10:05", "retry") == [
+        "03-03 10:05 retry in_1 requested>exhausted",
+        "03-06 10:00 retry in_1 exhausted>waiting_for_customer",
+    ]
