@@ -1,9 +1,6 @@
 """Where a trial runs: servers, topics, tables, and what its services are told."""
 
-import json
 import tempfile
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,10 +11,10 @@ from pathlib import Path
 from dunning.runtime.migrate import migrate
 from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.topics import create_topics
-from dunning_cli.stack.ports import HOST
 from tests import stack
 from tests.bench.figures import counters
 from tests.bench.measure import Wrong, running
+from tests.pages import page_of
 
 POLICIES = Path(__file__).parent / "policies"
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -78,17 +75,9 @@ class Place:
         return "; ".join(lines[-1] for lines in said if lines) or "they said nothing"
 
     def metrics(self, service: str) -> Mapping[str, float]:
-        """What the running service counts, labels summed up; nothing while it does not answer yet. The port is that
-        of its log, which says it first."""
-        with (self.folder / f"{service}.log").open() as log:
-            ports = [json.loads(line)["port"] for line in log if '"listening"' in line and line.endswith("\n")]
-        if not ports:
-            return {}
-        try:
-            with urllib.request.urlopen(f"http://{HOST}:{ports[-1]}/metrics", timeout=10) as answer:
-                return counters(answer.read().decode())
-        except urllib.error.URLError:
-            return {}
+        """What the running service counts, labels summed up; nothing while it does not answer yet."""
+        answer = page_of(self.folder / f"{service}.log", "/metrics")
+        return counters(answer[1]) if answer is not None else {}
 
 
 @contextmanager

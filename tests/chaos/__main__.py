@@ -38,6 +38,8 @@ def _tell(outcome: Outcome) -> None:
         print(f"{number:>6}  {name}")
     for line in outcome.ended_by_themselves:
         print(f"not told to end: {line}")
+    for line in outcome.unwell:
+        print(f"not ready though everything is healed: {line}")
     for name in outcome.stubborn:
         print(f"did not end when it was told to: {name}")
     for violation in outcome.violations[:_SHOWN_MAX]:

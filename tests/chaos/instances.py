@@ -5,14 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from tests.chaos.plan import SERVICES, SIDES
+from tests.pages import page_of
 
 _LOOK_SECONDS = 0.2
 _STOP_SECONDS_MAX = 30
+_WELL_SECONDS_MAX = 120
 _TOLD = (0, -signal.SIGKILL, -signal.SIGTERM)  # how instances end that were told to, one just born by SIGTERM
 
 
@@ -58,6 +61,13 @@ class Instances:
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
 
+    async def well(self) -> list[str]:
+        """Wait until nobody says any more that something is wrong; gives back who still does, and what."""
+        deadline = time.monotonic() + _WELL_SECONDS_MAX
+        while (unwell := await asyncio.to_thread(self._unwell)) and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)
+        return unwell
+
     async def stop(self) -> list[str]:
         """Ask all to end, for good; gives back who had to be killed."""
         self._stopping = True
@@ -82,6 +92,12 @@ class Instances:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def _unwell(self) -> list[str]:
+        answers = {
+            name: page_of(self._folder / f"{name}.log", "/readyz") or (0, "no answer") for name in self._processes
+        }
+        return [f"{name}: {said}" for name, (status, said) in answers.items() if status != 200]
 
     def _last_line(self, name: str) -> str:
         lines = (self._folder / f"{name}.log").read_text(errors="replace").splitlines()

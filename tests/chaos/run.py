@@ -37,6 +37,7 @@ class Outcome:
 
     faults: Counter[Kind]
     ended_by_themselves: Sequence[str]
+    unwell: Sequence[str]
     stubborn: Sequence[str]
     looked_at: dict[str, int]
     violations: Sequence[dict[str, Any]]
@@ -44,8 +45,9 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether every promise was kept, and nobody ended without being told to or in spite of it."""
-        return not (self.violations or self.ended_by_themselves or self.stubborn)
+        """Whether every promise was kept, nobody ended without being told to or in spite of it, and all were ready at
+        the end."""
+        return not (self.violations or self.ended_by_themselves or self.unwell or self.stubborn)
 
 
 async def play(
@@ -73,6 +75,7 @@ async def play(
             seen = await stack.enter_async_context(watching(servers.platform.kafka))
             try:
                 faults, settled_after_seconds = await _play(world, seen, seed, seconds, per_second, kinds)
+                unwell = await instances.well()
                 stubborn = await instances.stop()
                 verdict = _verdict(servers.platform, servers.data_dir / "charges.ndjson")
             except BaseException:
@@ -81,6 +84,7 @@ async def play(
         outcome = Outcome(
             faults,
             instances.ended_by_themselves,
+            unwell,
             stubborn,
             verdict["looked_at"],
             verdict["violations"],

@@ -5,7 +5,6 @@ import json
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 from tests.e2e.foreign import ForeignClient, a_foreign_client
 from tests.e2e.shared import write_policies
 from tests.e2e.watch import PATIENCE_SECONDS, Watch, eventually, watching
+from tests.pages import page_of
 from tests.stack import LONG_AGO, without_named_servers
 
 _RAN_ON_SECONDS_MAX = 60
@@ -80,14 +80,8 @@ class LoneService:
     def _ready(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.said()[-5:]
-        listening = [line for line in self.facts("listening") if line["part"] == "run"]
-        if not listening:
-            return False
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{listening[-1]['port']}/readyz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        answer = page_of(self._log, "/readyz")
+        return answer is not None and answer[0] == 200
 
 
 @dataclass(frozen=True)

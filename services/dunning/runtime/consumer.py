@@ -250,6 +250,8 @@ class Intake:
         self._reading.clear()
         self._assigned = frozenset(TopicPartition(*each) for each in partitions)
         self._not_before.clear()
+        self._outside = {tp: said for tp, said in self._outside.items() if tp in self._assigned}
+        self._tell_of_outside()
         self._changed.set()
 
     async def _settle(self, pauses: Pauses) -> None:

@@ -83,6 +83,8 @@ class Relay:
             try:
                 if await self._locks.acquire(self._shard):
                     await self._own(pauses)
+                else:
+                    self._is_anothers()
                 if self._draining:
                     return
                 await self._pause(_ACQUIRE_SECONDS)
@@ -96,6 +98,14 @@ class Relay:
                 if self._draining:
                     return
                 await self._pause(pauses.next_seconds())
+
+    def _is_anothers(self) -> None:
+        """Another instance publishes the shard, so what was in our way is in its way now, if it still is."""
+        if self._parked:
+            self._parked.clear()
+            self._metrics.outbox_parked.labels(str(self._shard)).set(0)
+        self._health.well(self._part)
+        self._health.well(f"{self._part} row")
 
     async def _own(self, pauses: Pauses) -> None:
         """Publish until something fails. A broken publisher is replaced as long as the lock is ours."""

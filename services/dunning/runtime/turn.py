@@ -144,7 +144,8 @@ class Turn(Generic[A]):
             began = monotonic()
             try:
                 worked_seconds = await self._once(batch, aside)
-            except Fenced:
+            except (Fenced, asyncio.CancelledError):  # what it waited for is no longer ours to store
+                self._health.well(DATABASE)
                 raise
             except _RecordsFailed as failed:
                 aside |= failed.places

@@ -546,7 +546,7 @@ def test_what_was_asked_for_and_ended_in_the_case_before_says_nothing_of_the_nex
 
 
 def test_a_second_answer_does_not_make_the_first_one_news_of_what_was_asked_for() -> None:
-    """As of the first answer a card that the customer had entered meanwhile asked for a charge, so nothing was final."""
+    """As of the first one a card that the customer had entered meanwhile asked for a charge: nothing was final."""
     story = Story(only_retries(after=["1d"], technical_after=[])).reads(failed("03-02 10:00"))
     story.at("03-03 10:05", failed("03-03 10:05", attempt_number=2))
     story.reads(failed("03-04 10:00", payment_id="pay_9", attempt_number=9, initiated_by="customer"))

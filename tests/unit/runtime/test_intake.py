@@ -224,6 +224,17 @@ async def test_bytes_that_are_no_records_stop_their_own_partition_only_and_are_t
 
 
 @played
+async def test_a_partition_that_another_instance_has_now_is_no_trouble_of_ours(desk: Desk) -> None:
+    desk.broken.add(FIRST)
+    await asyncio.sleep(20)
+    assert list(desk.health.troubles) == ["offsets"]
+
+    desk.intake.assigned(desk.intake._consumer, [KafkaPartition(*SECOND)])
+
+    assert desk.health.troubles == {}
+
+
+@played
 async def test_who_shares_a_lane_with_a_flood_waits_for_one_turn_of_it(desk: Desk) -> None:
     """A client hands out what it fetched in its order: the flood to its end, if nobody asked for the others first."""
     for number in range(3000):

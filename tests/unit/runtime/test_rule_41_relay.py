@@ -266,6 +266,35 @@ async def test_a_shard_that_another_instance_publishes_is_asked_for_once_a_secon
     assert (waited, office.out()) == ([1, 1, 1], ["a1"])
 
 
+async def test_what_was_in_the_way_is_no_trouble_of_ours_once_another_instance_publishes_the_shard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    office, genuine = Office(KafkaConnectionError()), asyncio.sleep
+    office.refuses = lambda value, compressed: True
+    await office.has("a a1")
+    office.relay.drain()
+    await office.relay.run()
+    await office.works()
+    assert len(office.health.troubles) == 1
+    office.troubles.append(KafkaConnectionError())
+    told: list[tuple[int, float | None]] = []
+
+    async def at_once(seconds: float) -> None:
+        if seconds > 0:
+            told.append((len(office.health.troubles), office.told("outbox_parked", shard="0")))
+            office.locks.others = 2
+            if len(told) == 2:
+                office.relay.drain()
+        await genuine(0)
+
+    monkeypatch.setattr("dunning.runtime.relay.asyncio.sleep", at_once)
+    monkeypatch.setattr(office.relay, "_draining", False)
+
+    await office.relay.run()
+
+    assert told == [(2, 1), (0, 0)]
+
+
 async def test_a_relay_that_is_to_end_does_not_wait_for_what_is_away() -> None:
     office = Office(KafkaConnectionError())
     await office.has("a a1")

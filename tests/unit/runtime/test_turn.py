@@ -1,5 +1,6 @@
 """A turn on the store in memory: what it does with errors that pass, and with errors that do not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -35,7 +36,7 @@ TP = TopicPartition("payment.failed", 0)
 class MoodyStore(MemoryStore[ToyAccount]):
     """Fails a few times before it works."""
 
-    def __init__(self, *errors: Exception) -> None:
+    def __init__(self, *errors: BaseException) -> None:
         super().__init__(toy_service(), clock=HandClock(NOON), shards=1)
         self.errors = list(errors)
 
@@ -147,6 +148,17 @@ async def test_what_fails_for_the_third_time_is_a_trouble_and_not_before(failure
     await taken.take(failure("acc-1"))
 
     assert taken.metrics.alarms.labels("DUN-R003")._value.get() == alarms
+
+
+@pytest.mark.parametrize("ending", [asyncio.CancelledError(), Fenced()])
+async def test_a_turn_that_ends_with_its_partitions_leaves_no_trouble_behind(ending: BaseException) -> None:
+    taken = Taken(MoodyStore(*[StoreUnavailable("away")] * 3, ending))
+
+    with pytest.raises(type(ending)):
+        await taken.take(failure("acc-1"))
+
+    assert taken.metrics.alarms.labels("DUN-R003")._value.get() == 1
+    assert taken.health.troubles == {}
 
 
 async def test_records_that_are_stored_already_are_dropped() -> None:
