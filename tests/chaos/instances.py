@@ -64,9 +64,11 @@ class Instances:
     async def well(self) -> list[str]:
         """Wait until nobody says any more that something is wrong; gives back who still does, and what."""
         deadline = time.monotonic() + _WELL_SECONDS_MAX
-        while (unwell := await asyncio.to_thread(self._unwell)) and time.monotonic() < deadline:
+        while True:
+            unwell = await asyncio.to_thread(self._unwell)
+            if not unwell or time.monotonic() > deadline:
+                return unwell
             await asyncio.sleep(_LOOK_SECONDS)
-        return unwell
 
     async def stop(self) -> list[str]:
         """Ask all to end, for good; gives back who had to be killed."""
