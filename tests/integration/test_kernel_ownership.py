@@ -93,7 +93,7 @@ async def test_records_that_are_gone_stop_the_partition_with_an_alarm(kernel: Ke
         assert await kernel.transitions(2) == {"acc-1": [1], "acc-2": [1]}
         async with kernel.store() as store, store.connection() as connection:
             await move_offset(connection, TopicPartition(topic, 0), 3, "ada", "two are lost, support knows")
-        instance.intake._not_before.clear()  # it would look again in half a minute
+        instance.intake._reading.not_before.clear()  # it would look again in half a minute
 
         assert await kernel.transitions(3) == {"acc-1": [1, 2], "acc-2": [1]}
         await kernel.ready(instance)

@@ -229,7 +229,7 @@ async def test_a_partition_that_another_instance_has_now_is_no_trouble_of_ours(d
     await asyncio.sleep(20)
     assert list(desk.health.troubles) == ["offsets"]
 
-    desk.intake.assigned(desk.intake._consumer, [KafkaPartition(*SECOND)])
+    desk.intake.assigned(desk.intake._reading.consumer, [KafkaPartition(*SECOND)])
 
     assert desk.health.troubles == {}
 
@@ -249,7 +249,7 @@ async def test_who_shares_a_lane_with_a_flood_waits_for_one_turn_of_it(desk: Des
 @played
 async def test_a_consumer_that_is_slow_to_stop_is_neither_waited_for_nor_cut_short(desk: Desk) -> None:
     """aiokafka waits for a rebalance; cut short, it would go on with its heartbeat and keep its partitions."""
-    consumer: Any = desk.intake._consumer
+    consumer: Any = desk.intake._reading.consumer
     consumer.stop_seconds = 20.0
     desk.intake.stop()
     await asyncio.sleep(10)
@@ -290,7 +290,7 @@ async def test_records_that_the_log_has_no_more_are_never_jumped_over(desk: Desk
 async def test_partitions_that_are_new_are_seen_and_asked_for(desk: Desk) -> None:
     """A group's leader does not notice them by itself where it is a static member that was restarted."""
     asked: list[Sequence[str]] = []
-    consumer: Any = desk.intake._consumer
+    consumer: Any = desk.intake._reading.consumer
     genuine = consumer.subscribe
 
     def subscribe(topics: Sequence[str], listener: Any) -> None:
