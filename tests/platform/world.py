@@ -102,7 +102,7 @@ def service_of(name: str, policy: int) -> Service[Any]:
 def _look_at_what_is_due(instance: Instance[Any]) -> None:
     for part in (instance.timers, instance.errands):
         if part is not None:
-            part._woken.set()
+            part._rounds.wake()
 
 
 @cache

@@ -6,7 +6,6 @@ read (rule 40), so that what was paid in the meantime is withdrawn first.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 from uuid import NAMESPACE_URL, uuid5
@@ -16,7 +15,7 @@ from msgspec.structs import replace
 from dunning.domain.account import AccountState
 from dunning.domain.decision import Errand, Postpone
 from dunning.domain.events import ErrandReport
-from dunning.runtime.broker_log import KAFKA_TROUBLES, code_of
+from dunning.runtime.broker_log import KAFKA_TROUBLES
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.crash_points import crash_point
 from dunning.runtime.fold import Outcome, Write
@@ -27,6 +26,7 @@ from dunning.runtime.pauses import Pauses
 from dunning.runtime.problem import Problem
 from dunning.runtime.read_through import Horizon
 from dunning.runtime.reports import Reports
+from dunning.runtime.rounds import Rounds
 from dunning.runtime.service import Perform, Service
 from dunning.runtime.settings import Settings
 from dunning.runtime.store import Fenced, LeasedErrand, Store, StoreUnavailable
@@ -66,15 +66,13 @@ class Errands(Generic[A]):
         self._settings = settings
         self._clock = clock
         self._metrics = metrics
-        self._health = health
-        self._woken = asyncio.Event()
-        self._stopping = False
+        self._rounds = Rounds("errands", settings.errand_poll_seconds, metrics, health)
         self._at_work: set[asyncio.Task[None]] = set()
         self._not_begun: set[asyncio.Timeout] = set()
 
     def wake(self) -> None:
         """There may be a new errand."""
-        self._woken.set()
+        self._rounds.wake()
 
     def stop(self) -> None:
         """Lease and begin nothing more; what is begun goes on to its end.
@@ -82,35 +80,23 @@ class Errands(Generic[A]):
         What is leased only is given back at once: no news is read any more that it could wait for, and a lease that
         nobody holds would keep it from the next start until it runs out.
         """
-        self._stopping = True
-        self._woken.set()
+        self._rounds.stop()
         for limit in self._not_begun:
             limit.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
-        """Lease as many as there are free hands."""
-        pauses = Pauses()
-        while not self._stopping:
-            self._woken.clear()
-            try:
-                leased = await self.lease()
-                pauses.reset()
-                self._health.well("errands")
-            except (StoreUnavailable, Problem, *KAFKA_TROUBLES) as error:
-                self._metrics.retries.labels("errands").inc()
-                if pauses.tries >= 2:
-                    self._health.trouble("errands", code_of(error), f"errands wait: {error}")
-                await asyncio.sleep(pauses.next_seconds())
-                continue
-            for each in leased:
-                task = asyncio.create_task(self._do(each))
-                self._at_work.add(task)
-                task.add_done_callback(self._at_work.discard)
-            if not leased:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self._settings.errand_poll_seconds)
+        """Lease as many as there are free hands; at the end, what is begun is waited for."""
+        await self._rounds.run(self._begin_some)
         if self._at_work:
             await asyncio.wait(self._at_work)
+
+    async def _begin_some(self) -> bool:
+        leased = await self.lease()
+        for each in leased:
+            task = asyncio.create_task(self._do(each))
+            self._at_work.add(task)
+            task.add_done_callback(self._at_work.discard)
+        return bool(leased)
 
     async def lease(self) -> list[LeasedErrand]:
         """As many errands as there are free hands, and none while the news is not read."""
@@ -161,7 +147,7 @@ class Errands(Generic[A]):
         except _Hold:
             return _NOT_NOW
         except Exception as error:  # noqa: BLE001 - whatever the service's worker raises is an answer too
-            if self._stopping and begun is None:  # nothing reached anybody: `begin` did not return
+            if self._rounds.stopping and begun is None:  # nothing reached anybody: `begin` did not return
                 return _NOT_NOW
             _log.error("an errand raised", errand=leased.errand.errand_id, begun=begun, **told(error))
             if begun:
@@ -179,7 +165,7 @@ class Errands(Generic[A]):
     async def _wait_for_the_news(self, errand: Errand) -> None:
         """Usually it is there already. Waiting is bounded: the lease would run out."""
         for _ in range(_NEWS_LOOKS_MAX):
-            if self._stopping:
+            if self._rounds.stopping:
                 break
             horizon = await self.horizon.get()
             if horizon is not None and horizon >= errand.not_before:

@@ -5,9 +5,7 @@ acted upon in the transaction that notes what became of it. So it acts once, whi
 that one dies. What fails again is noted with its new reason, and may be replayed again, corrected.
 """
 
-import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -22,8 +20,7 @@ from dunning.runtime.health import Health
 from dunning.runtime.letter_orders import Ending, OrderOutcome, Replay
 from dunning.runtime.logs import log_for, told
 from dunning.runtime.metrics import Metrics
-from dunning.runtime.pauses import Pauses
-from dunning.runtime.problem import DATABASE_UNREACHABLE
+from dunning.runtime.rounds import Rounds
 from dunning.runtime.service import Service
 from dunning.runtime.settings import Settings
 from dunning.runtime.shared import take_shared
@@ -58,36 +55,19 @@ class Replays(Generic[A]):
         self._decode = decode
         self._write = write
         self._pass_over = pass_over
-        self._settings = settings
         self._clock = clock
         self._metrics = metrics
-        self._health = health
         self._committed = committed
-        self._woken = asyncio.Event()
-        self._stopping = False
+        self._rounds = Rounds("replays", settings.replay_poll_seconds, metrics, health)
         self._later: dict[int, float] = {}  # orders that cannot be decided yet, until when they are left
 
     def stop(self) -> None:
         """End after the replay at hand."""
-        self._stopping = True
-        self._woken.set()
+        self._rounds.stop()
 
     async def run(self) -> None:
         """Look, take, look again: at once while there was one."""
-        pauses = Pauses()
-        while not self._stopping:
-            try:
-                taken = await self.take_one()
-                pauses.reset()
-                self._health.well("replays")
-            except StoreUnavailable as error:
-                self._metrics.retries.labels("replays").inc()
-                if pauses.tries >= 2:
-                    self._health.trouble("replays", DATABASE_UNREACHABLE, f"replays wait: {error}")
-                await self._wait(pauses.next_seconds())
-                continue
-            if not taken:
-                await self._wait(self._settings.replay_poll_seconds)
+        await self._rounds.run(self.take_one)
 
     async def take_one(self) -> bool:
         """Take the oldest replay that waits; says whether there was one. None while the clocks disagree (rule 3)."""
@@ -190,11 +170,6 @@ class Replays(Generic[A]):
             outcome=ending.outcome,
             reason=ending.reason,
         )
-
-    async def _wait(self, seconds: float) -> None:
-        if not self._stopping:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), seconds)
 
 
 def _without_effect(outcome: OrderOutcome, reason: str = "", detail: str = "") -> tuple[Ending, Outcome]:

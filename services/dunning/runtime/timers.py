@@ -1,8 +1,6 @@
 """Waking cases up when their time has come, and never before the news up to then was read (rule 40)."""
 
-import asyncio
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Generic, TypeVar
@@ -10,7 +8,6 @@ from uuid import NAMESPACE_URL, uuid5
 
 from dunning.domain.account import AccountState
 from dunning.domain.events import TimerDue
-from dunning.runtime.broker_log import KAFKA_TROUBLES, code_of
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.crash_points import crash_point
 from dunning.runtime.fold import DecisionsFailed, Outcome, Write, fold
@@ -18,9 +15,9 @@ from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for, told
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.outbox_bound import OutboxBound
-from dunning.runtime.pauses import Pauses
-from dunning.runtime.problem import TIMER_FAILED, Problem
+from dunning.runtime.problem import TIMER_FAILED
 from dunning.runtime.read_through import Horizon
+from dunning.runtime.rounds import Rounds
 from dunning.runtime.service import Service
 from dunning.runtime.settings import Settings
 from dunning.runtime.shared import take_shared
@@ -66,38 +63,22 @@ class Timers(Generic[A]):
         self._metrics = metrics
         self._health = health
         self._committed = committed
-        self._woken = asyncio.Event()
-        self._stopping = False
+        self._rounds = Rounds("timers", settings.timer_poll_seconds, metrics, health)
         self._sweep = Sweep()
         self._stuck: dict[str, float] = {}  # account id, until when it is passed over
 
     def due_by(self, due_at: datetime | None) -> None:
         """Something was planned; if its time has come already, look at once."""
         if due_at is not None and due_at <= self._clock.now():
-            self._woken.set()
+            self._rounds.wake()
 
     def stop(self) -> None:
         """End after the batch at hand."""
-        self._stopping = True
-        self._woken.set()
+        self._rounds.stop()
 
     async def run(self) -> None:
         """Look, fire, look again: at once while there was plenty."""
-        pauses = Pauses()
-        while not self._stopping:
-            self._woken.clear()
-            try:
-                full = await self.fire()
-                pauses.reset()
-                self._health.well("timers")
-            except (StoreUnavailable, Problem, *KAFKA_TROUBLES) as error:
-                self._metrics.retries.labels("timers").inc()
-                if pauses.tries >= 2:
-                    self._health.trouble("timers", code_of(error), f"timers wait: {error}")
-                await self._wait(pauses.next_seconds())
-                continue
-            if not full:
-                await self._wait(self._settings.timer_poll_seconds)
+        await self._rounds.run(self.fire)
 
     async def fire(self) -> bool:
         """Fire one batch of what is due up to the horizon; says whether there may be more."""
@@ -190,7 +171,7 @@ class Timers(Generic[A]):
             released = [timer.account_id for timer in await self._released(tx, horizon, limit, locked)]
         _log.warning("timers are fired one by one", **told(error))
         for account_id in dict.fromkeys([*locked, *released]):
-            if self._stopping:
+            if self._rounds.stopping:
                 return
             try:
                 await self._fire(horizon, only=account_id)
@@ -215,11 +196,6 @@ class Timers(Generic[A]):
         for timer in (inputs[0], inputs[-1]):
             self._metrics.fire_delay.observe(max(timedelta(), now - timer.due_at).total_seconds())
         outcome.count(self._metrics)
-
-    async def _wait(self, seconds: float) -> None:
-        if not self._stopping:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), seconds)
 
 
 class _AccountsFailed(Exception):

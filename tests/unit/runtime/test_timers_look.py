@@ -103,7 +103,7 @@ def played(story: Callable[[World], Awaitable[None]]) -> Callable[[], None]:
 
 async def works(world: World, seconds: float) -> None:
     """For so long; then it is stopped and ends. It may begin again."""
-    world.timers._stopping = False
+    world.timers._rounds.stopping = False
     working = asyncio.create_task(world.timers.run())
     await asyncio.wait([working], timeout=seconds)
     world.timers.stop()
