@@ -8,6 +8,7 @@ read first. So what follows is asked twice: as of the answer, and with all that 
 from dataclasses import replace
 from datetime import datetime
 
+from dunning.domain.holds import pause_of
 from dunning.domain.policy import Policy
 from retry_scheduler.case import Mark, RetryAccount, RetryCase
 from retry_scheduler.counting import processor_as_of
@@ -37,10 +38,12 @@ def step_now(account: RetryAccount, case: RetryCase, policy: Policy, now: dateti
 
 
 def _knows_later(account: RetryAccount, case: RetryCase, at: datetime) -> bool:
-    """Whether anything that could change the step is dated after an instant."""
+    """Whether anything that could change the step is dated after an instant. The length of a pause that held then is: as
+    of that instant it had lasted up to it, and moved no window any further."""
     last = last_attempt(case)
     return (
         (last is not None and last.at > at)
+        or pause_of(case, at) is not None
         or any(barred_at > at for barred_at in account.barred_at.values())
         or any(tried.at > at for tried in case.tried)
         or any(mark.at > at for mark in case.book.marks)
