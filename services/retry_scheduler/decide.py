@@ -219,8 +219,8 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         self._request(turn, case, plan.kind, chosen, until)
 
     def _give_up(self, turn: RetryTurn, case: RetryCase, reason: Reason) -> None:
-        """A charge that was due cannot be made any more. Where one was made before, that is the end (rule 17)."""
-        case.plan, case.given_up = None, bool(case.requested)
+        """A charge that was due cannot be made any more: the plan is finished (rule 17) until somebody urges it on."""
+        case.plan, case.given_up = None, True
         self._enter(turn, case, RetryStage.EXHAUSTED, reason)
 
     def _waits_for_limit(self, turn: RetryTurn, case: RetryCase, plan: Plan, method: PaymentMethod | None) -> bool:

@@ -447,7 +447,7 @@ def within_limits(story: Story, case: Case, plan: Plan, now: datetime) -> bool:
         return True
     end = window_end(story, case, now)
     if allowed_at is None or (end is not None and allowed_at > end):
-        case.plan, case.given_up = None, bool(case.requests)
+        case.plan, case.given_up = None, True
         spend(story, case)
         story.transition(now, case, "retry", "exhausted", "budget_exhausted")
     else:

@@ -152,6 +152,19 @@ def test_an_order_that_was_not_carried_out_is_over_and_nothing_asks_for_it_again
     assert story.since("03-04", "retry", "charge") == []
 
 
+def test_a_plan_whose_charge_could_not_be_made_is_finished_and_no_pause_begins_it_anew() -> None:
+    story = Story(no_retries_of_others(), daily(window="5d"), charges="fail")
+    story.reads(*tried(20, segment="others"), failed("03-02 10:00")).until("03-04 00:00")
+
+    story.reads(signal("case.paused", "03-04 10:00", invoice_id="in_1"))
+    story.reads(signal("case.resumed", "03-04 11:00", invoice_id="in_1")).until("05-01 00:00")
+
+    assert story.lines("retry", "charge")[-2:] == [
+        "03-02 10:00 retry in_1 none>scheduled",
+        "03-03 10:00 retry in_1 scheduled>exhausted",
+    ]
+
+
 def test_a_new_card_has_a_budget_of_its_own() -> None:
     story = Story(no_retries_of_others(), daily(), charges="fail")
     story.reads(*tried(20, segment="others"), failed("03-02 10:00"), new_card("03-03 22:00"))
