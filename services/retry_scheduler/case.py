@@ -67,6 +67,7 @@ class Asked:
     method_key: str
     gave_back: RetryKind | None = None  # what it had used up, when it was revoked; until it turns out to be charged
     void_from: datetime | None = None  # where it was revoked, when it would have run out
+    answered_until: datetime | None = None  # where it was answered: up to when another answer is in time as well
     method_at: datetime | None = None  # as of when the method was known that we asked to charge
     echoed_at: list[datetime] = field(default_factory=list)  # when failures of just this method answered: no news of it
 

@@ -21,6 +21,7 @@ from dunning.domain.track import Closing, Track, Turn
 from dunning.domain.words import AccountStage, DeclineClass, Reason, RetryStage
 from dunning.domain.words import Track as TrackName
 from retry_scheduler.allowed import first_allowed
+from retry_scheduler.answers import answers_in_time
 from retry_scheduler.case import Asked, Mark, Plan, Request, RetryAccount, RetryCase, RetryKind, Tried
 from retry_scheduler.counting import count_payment, count_request, note_origin
 from retry_scheduler.finished import step_now
@@ -34,7 +35,7 @@ from retry_scheduler.next_step import (
     not_after,
     window_end,
 )
-from retry_scheduler.pausing import answered, charged_after_all, revoke, revoking_reason, use
+from retry_scheduler.pausing import revoke, revoking_reason, use
 from retry_scheduler.urging import bar, enter_method, inherit_urging, later_of, order, spend
 
 RETRY_REQUESTED = "dunning.retry.requested.v1"
@@ -91,18 +92,14 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
 
     def failed_again(self, turn: RetryTurn, case: RetryCase, attempt: Attempt, event: PaymentFailed) -> None:
         """An answer to our request, one that came too late, or somebody else's attempt (rule 15)."""
-        request = case.request
+        request = case.open_request
         if request and not attempt.overdue and request.not_after <= event.failed_at > request.not_before:
-            if not request.revoked:
-                self._time_out(turn, case, request)
-            request = None
+            self._time_out(turn, case, request)
         self._note_charge(case, event)
         asked = asked_of(case, event)
         if asked and attempt.method_key == asked.method_key:
             asked.echoed_at.append(event.failed_at)
-        if request and asked and asked.retry_id == request.retry_id:
-            answered(case, request, event.failed_at)
-        elif asked:
+        if asked and not answers_in_time(case, asked, event.failed_at):
             self._answered_late(case, asked, attempt)
         self._bar(turn, attempt, but_not=case)
         if case.open_request is None:
@@ -124,9 +121,8 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
 
     @staticmethod
     def _answered_late(case: RetryCase, asked: Asked, attempt: Attempt) -> None:
-        """It tells how the charge was declined; its time-out stays what the next distance counts from (rule 15). One
-        that a pause had revoked, and behind which another was made, had none: its answer is an attempt like any."""
-        attempt.late = not charged_after_all(case, asked, attempt.failed_at)
+        """It tells how the charge was declined; its time-out stays what the next distance counts from (rule 15)."""
+        attempt.late = True
         if case.mark and case.mark.retry_id == asked.retry_id:
             case.mark.decline_class, case.mark.method_key = attempt.decline_class, attempt.method_key
 
@@ -288,12 +284,10 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
 
     def amount_changed(self, turn: RetryTurn, case: RetryCase, event: PaymentSucceeded | Signal) -> None:
         """A part of the money that answers our request counts like an attempt: on at the next distance (rule 15)."""
-        request = case.request
         asked = asked_of(case, event) if isinstance(event, PaymentSucceeded) else None
-        if request and asked and asked.retry_id == request.retry_id and isinstance(event, PaymentSucceeded):
-            answered(case, request, event.succeeded_at)
+        if asked and isinstance(event, PaymentSucceeded) and answers_in_time(case, asked, event.succeeded_at):
             if case.mark is None or case.mark.at <= event.succeeded_at:  # else the time-out before it came later (7)
-                case.mark = Mark(event.succeeded_at, DeclineClass.SOFT, "", request.method_key)
+                case.mark = Mark(event.succeeded_at, DeclineClass.SOFT, "", asked.method_key)
             self._plan(turn, case, "partially_paid")
 
     def closed(self, turn: RetryTurn, case: RetryCase, closing: Closing) -> None:

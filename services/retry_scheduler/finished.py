@@ -38,8 +38,8 @@ def step_now(account: RetryAccount, case: RetryCase, policy: Policy, now: dateti
 
 
 def _knows_later(account: RetryAccount, case: RetryCase, at: datetime) -> bool:
-    """Whether anything that could change the step is dated after an instant. The length of a pause that held then is: as
-    of that instant it had lasted up to it, and moved no window any further."""
+    """Whether anything that could change the step is dated after an instant. The length of a pause that held then is:
+    it had lasted up to that instant, and moved no window any further."""
     last = last_attempt(case)
     return (
         (last is not None and last.at > at)
@@ -74,8 +74,10 @@ def _case_as_of(case: RetryCase, at: datetime) -> RetryCase:
         named[case.mark.method_key] = max(case.mark.at, named.get(case.mark.method_key, case.mark.at))
     book = replace(case.book, attempts=attempts, marks=[mark for mark in case.book.marks if mark.at <= at])
     tried = tried_as_of(case.tried, at, named)
+    mark = case.mark if case.mark is not None and case.mark.at <= at else None
     ordered_at = case.ordered_at if case.ordered_at is not None and case.ordered_at <= at else None
-    return replace(case, book=book, tried=tried, ordered_at=ordered_at, processor=processor_as_of(case, at))
+    then = replace(case, book=book, tried=tried, mark=mark)
+    return replace(then, ordered_at=ordered_at, processor=processor_as_of(case, at))
 
 
 def _was_told_later(case: RetryCase, time_out: Mark, at: datetime) -> bool:

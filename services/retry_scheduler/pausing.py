@@ -9,7 +9,7 @@ from datetime import datetime
 
 from dunning.domain.pauses import spans
 from dunning.domain.words import Reason
-from retry_scheduler.case import Asked, Request, RetryCase, RetryKind
+from retry_scheduler.case import Request, RetryCase, RetryKind
 
 
 def revoking_reason(case: RetryCase, request: Request, now: datetime) -> Reason | None:
@@ -27,27 +27,6 @@ def revoke(case: RetryCase, request: Request) -> None:
     for asked in case.requested:
         if asked.retry_id == request.retry_id:
             asked.gave_back, asked.void_from = request.kind, request.not_after
-
-
-def answered(case: RetryCase, request: Request, at: datetime) -> None:
-    """The request is over since an instant, but not since before it was made, whatever the other side's clock says; one
-    that was charged although it was revoked counts after all."""
-    case.request, case.answered_at = None, max(at, request.not_before)
-    for asked in case.requested:
-        if asked.retry_id == request.retry_id:
-            charged_after_all(case, asked, request.not_before)
-
-
-def charged_after_all(case: RetryCase, asked: Asked, at: datetime) -> bool:
-    """Whether a request that was revoked was charged at an instant; it is used up then, also where another one was made
-    since."""
-    if asked.gave_back is None or asked.void_from is None or at >= asked.void_from:
-        return False
-    if asked.gave_back is RetryKind.EXTRA:
-        case.owed_since = None
-    use(case, asked.gave_back, 1)
-    asked.gave_back = None
-    return True
 
 
 def use(case: RetryCase, kind: RetryKind, number: int) -> None:

@@ -45,6 +45,8 @@ def failure_read(story: Story, case: Case, fact: Fact, answered: Request | None,
         attempt.late = fact.own_at >= answered.not_after
         if not attempt.late:  # rule 15: else it changes class and method only
             charged_after_all(case, answered, fact.own_at)
+    elif answered is not None and answered.state == "answered" and in_time(answered, fact.own_at):
+        answered_again(case, answered, fact.own_at)
     elif answered is not None and answered.state != "open":
         attempt.late = True
         for other in case.attempts:
@@ -61,11 +63,16 @@ def part_paid(story: Story, case: Case, fact: Fact, now: datetime) -> None:
     """Rule 15: a partial success that answers us leads to `scheduled` at the next distance; 0003, rule 27: also where a
     pause had revoked the request."""
     request = fact.request
-    if request is None or request is not case.requests[-1] or request.state not in ("open", "rested"):
+    if request is None or request not in case.requests or request.state not in ("open", "rested", "answered"):
+        return
+    if request.state != "open" and not in_time(request, fact.own_at):
         return
     if request.state == "rested":
         charged_after_all(case, request, fact.own_at)
-    request.state, case.answered_at = "answered", max(fact.own_at, request.asked_at)
+    elif request.state == "answered":
+        answered_again(case, request, fact.own_at)
+    else:
+        request.state, case.answered_at = "answered", max(fact.own_at, request.asked_at)
     case.attempts.append(Attempt((fact.own_at, 2, 0, ""), "soft", request.method, None, {}))
     go_on(story, case, now)
 
@@ -97,6 +104,17 @@ def charged_after_all(case: Case, request: Request, at: datetime) -> None:
     if request is case.requests[-1]:
         case.answered_at = max(at, request.asked_at)
     count(case, request, 1)
+
+
+def in_time(request: Request, at: datetime) -> bool:
+    """Also of the very instant at which it was made and void (0003, rule 14)."""
+    return at < request.not_after or at <= request.asked_at
+
+
+def answered_again(case: Case, request: Request, at: datetime) -> None:
+    """0003, rule 15: each answer in time is an attempt, and the request is over since the earliest."""
+    if request is case.requests[-1] and case.answered_at is not None:
+        case.answered_at = min(case.answered_at, max(at, request.asked_at))
 
 
 def time_out(case: Case, request: Request) -> None:

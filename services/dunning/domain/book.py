@@ -115,7 +115,7 @@ class Book:
         """Enter a failure where its time puts it."""
         self.owed_minor = None
         self.attempts.append(attempt)
-        self.attempts.sort(key=lambda known: (known.failed_at, known.number, known.payment_id))
+        self.attempts.sort(key=_order)
         if len(self.attempts) > ATTEMPTS_MAX:
             del self.attempts[1]
         self.highest_attempt = max(self.highest_attempt, attempt.number)
@@ -148,5 +148,12 @@ class Book:
         return True
 
     def latest(self) -> Attempt | None:
-        """The attempt that the next distance counts from, answers after their time left out."""
-        return next((attempt for attempt in reversed(self.attempts) if not attempt.late and not attempt.overdue), None)
+        """The attempt that the next distance counts from, answers after their time left out. Of two words on one
+        attempt at one instant the first that was read, as of one that comes twice (1)."""
+        counting = (attempt for attempt in self.attempts if not attempt.late and not attempt.overdue)
+        return max(counting, key=_order, default=None)
+
+
+def _order(attempt: Attempt) -> tuple[datetime, int, str]:
+    """By their own times (rule 7); at one instant the lower attempt comes first."""
+    return attempt.failed_at, attempt.number, attempt.payment_id

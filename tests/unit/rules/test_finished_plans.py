@@ -1,4 +1,4 @@
-"""A plan that was full when its last request was answered is finished, whatever is read of it later (rules 8 and 17)."""
+"""A plan that was full when its last request was answered is finished, whatever is read later (rules 8 and 17)."""
 
 from dunning.domain.events import Failure, PaymentMethod
 from tests.builders import Story, failed, only_retries, signal
