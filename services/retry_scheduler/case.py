@@ -128,3 +128,4 @@ class RetryAccount(Account[RetryCase]):
     updates: list[Tried] = field(default_factory=list)  # what `payment_method.updated` said, as it was read
     new_method: PaymentMethod | None = None  # of the newest of them that counts
     new_method_at: datetime | None = None
+    countries: dict[str, list[Known]] = field(default_factory=dict)  # where cards were issued, by method

@@ -22,7 +22,7 @@ from retry_scheduler.ledger import (
 )
 from retry_scheduler.methods import asked_of, present_key
 
-PROCESSORS_MAX = 8  # changes of who charges an invoice; the oldest are forgotten
+CHANGES_MAX = 8  # of who charges an invoice, or of a card's country; the oldest are forgotten
 
 
 def card_keys(account: RetryAccount, event: Input, now: datetime) -> set[str]:
@@ -52,7 +52,7 @@ def _charged_keys(account: RetryAccount, event: PaymentFailed | PaymentSucceeded
 
     Where it names another method than we asked for, that one was charged; to count it on ours as well is the safe side.
     """
-    if not matters(_instant(event), now) or (isinstance(event, PaymentFailed) and is_overdue(event.failure)):
+    if not matters(instant_of(event), now) or (isinstance(event, PaymentFailed) and is_overdue(event.failure)):
         return set()
     case = account.cases.get(event.invoice_id)
     asked = asked_of(case, event) if case is not None else None
@@ -90,15 +90,15 @@ def note_origin(case: RetryCase, event: PaymentFailed) -> None:
     """Remember who charges this invoice; the newest word counts."""
     case.merchant = _newer(case.merchant, event.merchant_id, event.failed_at)
     if event.processor is not None:
-        case.processors = _changes([*_processors(case), Known(event.processor, event.failed_at)])
+        case.processors = changes([*_processors(case), Known(event.processor, event.failed_at)])
     case.processor = _newer(case.processor, event.processor, event.failed_at)
 
 
-def _changes(said: list[Known]) -> list[Known]:
+def changes(said: list[Known]) -> list[Known]:
     """Words by their times, those left out that say what the one before says."""
     said.sort(key=lambda known: (known.at, known.value))
     changes = [known for place, known in enumerate(said) if place == 0 or said[place - 1].value != known.value]
-    return changes[-PROCESSORS_MAX:]
+    return changes[-CHANGES_MAX:]
 
 
 def processor_as_of(case: RetryCase, at: datetime) -> Known | None:
@@ -122,7 +122,7 @@ def _attempt(account: RetryAccount, event: PaymentFailed | PaymentSucceeded) -> 
     known = case.merchant.value if case is not None and case.merchant else ""
     return CountedAttempt(
         name=_name(account, case, event),
-        at=_instant(event),
+        at=instant_of(event),
         outcome=Outcome.DECLINED if failed else Outcome.SUCCEEDED,
         merchant=event.merchant_id or known,
         network=network_of(
@@ -140,7 +140,7 @@ def _name(account: RetryAccount, case: RetryCase | None, event: PaymentFailed | 
     retry_id = asked.retry_id if asked else event.retry_id
     if retry_id is not None:
         return name_of(account.account_id, retry_id)
-    number = event.attempt_number if event.attempt_number is not None else _instant(event).isoformat()
+    number = event.attempt_number if event.attempt_number is not None else instant_of(event).isoformat()
     return name_of(account.account_id, event.invoice_id, event.payment_id, number)
 
 
@@ -148,7 +148,8 @@ def _category(event: PaymentFailed) -> str:
     return classify(event.failure, event.payment_method, event.failed_at).category or ""
 
 
-def _instant(event: PaymentFailed | PaymentSucceeded) -> datetime:
+def instant_of(event: PaymentFailed | PaymentSucceeded) -> datetime:
+    """When it happened."""
     return event.failed_at if isinstance(event, PaymentFailed) else event.succeeded_at
 
 

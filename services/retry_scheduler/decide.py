@@ -24,6 +24,7 @@ from retry_scheduler.allowed import first_allowed
 from retry_scheduler.answers import answers_in_time
 from retry_scheduler.case import Asked, Mark, Plan, Request, RetryAccount, RetryCase, RetryKind, Tried
 from retry_scheduler.counting import count_payment, count_request, note_origin
+from retry_scheduler.countries import is_news, note_country
 from retry_scheduler.finished import step_now
 from retry_scheduler.limits import over_limit
 from retry_scheduler.methods import asked_of, charged_at, note_tried, present, tried_since
@@ -59,6 +60,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         case = turn.account.cases.get(event.invoice_id)
         as_of = charged_at(case, event, at) if case else at
         turn.account.changed |= turn.account.facts.learn_method(event.payment_method, as_of)
+        note_country(turn.account, event.payment_method, at)
         count_payment(turn.account, event, turn.now)
 
     def method_key_of(self, case: RetryCase, event: PaymentFailed) -> str:
@@ -346,6 +348,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
 
     def _method_updated(self, turn: RetryTurn, method: PaymentMethod, at: datetime) -> None:
         """It replaces what was charged before it, and is charged at once where it is news (rules 12 and 18)."""
+        note_country(turn.account, method, at)
         if not enter_method(turn.account, method, at):
             turn.count("method_without_effect")
             return
@@ -364,6 +367,11 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         """Account enforcement terminated a case: what is unfinished here is cancelled (rule 37)."""
         if isinstance(event, StageChanged) and event.to_stage == AccountStage.TERMINATED:
             self.hear_termination(turn, event)
+
+    def concluded(self, turn: RetryTurn) -> None:
+        """Where a card was issued may forbid it to other cases of the account too (rule 18)."""
+        if is_news(turn.account, turn.cause):
+            self._plan_all(turn, "country_of_card")
 
     def wake_at(self, account: RetryAccount, case: RetryCase, now: datetime) -> datetime | None:  # noqa: ARG002
         """When the open request runs out, the planned retry is due, or a pause ends by itself."""

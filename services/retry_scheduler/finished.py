@@ -10,6 +10,7 @@ from datetime import datetime
 
 from dunning.domain.holds import pause_of
 from dunning.domain.policy import Policy
+from retry_scheduler import countries
 from retry_scheduler.case import Mark, RetryAccount, RetryCase
 from retry_scheduler.counting import processor_as_of
 from retry_scheduler.methods import tried_as_of
@@ -46,6 +47,7 @@ def _knows_later(account: RetryAccount, case: RetryCase, at: datetime) -> bool:
         or pause_of(case, at) is not None
         or any(barred_at > at for barred_at in account.barred_at.values())
         or any(tried.at > at for tried in case.tried)
+        or countries.said_since(account, at)
         or any(mark.at > at for mark in case.book.marks)
         or (case.processor is not None and case.processor.at > at)
         or (account.new_method_at is not None and account.new_method_at > at)
@@ -57,6 +59,7 @@ def _account_as_of(account: RetryAccount, at: datetime) -> RetryAccount:
     updates = [each for each in account.updates if each.at <= at]
     then = replace(account, barred=barred, updates=updates, new_method=None, new_method_at=None)
     newest = newest_update(then)
+    then.countries = countries.as_of(account, at)
     then.new_method, then.new_method_at = (newest.method, newest.at) if newest else (None, None)
     return then
 

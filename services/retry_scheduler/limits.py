@@ -10,6 +10,7 @@ from dunning.domain.declines.limits import Limit
 from dunning.domain.events import PaymentMethod
 from retry_scheduler.budget import Charge, OverLimit, wait_for_limits
 from retry_scheduler.case import RetryAccount, RetryCase
+from retry_scheduler.countries import country_of
 from retry_scheduler.ledger import CardLedger, CountedAttempt, Outcome
 from retry_scheduler.methods import present_method
 
@@ -28,7 +29,7 @@ def over_limit(
     if method is None or not method.key:
         return None
     ledger: CardLedger = account.shared[method.key]
-    charge = _charge(case, method, frozenset(each.network for each in ledger.attempts))
+    charge = _charge(account, case, method, frozenset(each.network for each in ledger.attempts))
     return wait_for_limits(shipped().limits, ledger.attempts, charge, now, open_from)
 
 
@@ -43,7 +44,7 @@ def is_forbidden_for_good(account: RetryAccount, case: RetryCase, now: datetime)
     if method is None or not method.key or method.key not in tried:
         return False
     declined = [CountedAttempt(0, now, Outcome.DECLINED)]
-    over = wait_for_limits(_endless(), declined, _charge(case, method, frozenset()), now, lambda at: at)
+    over = wait_for_limits(_endless(), declined, _charge(account, case, method, frozenset()), now, lambda at: at)
     return over is not None and over.until is None
 
 
@@ -52,10 +53,10 @@ def _endless() -> tuple[Limit, ...]:
     return tuple(limit for limit in shipped().limits if limit.within is None)
 
 
-def _charge(case: RetryCase, method: PaymentMethod, said_before: frozenset[str]) -> Charge:
+def _charge(account: RetryAccount, case: RetryCase, method: PaymentMethod, said_before: frozenset[str]) -> Charge:
     return Charge(
         networks=said_before | {network_of(None, method, shipped())},
-        country=method.country or "",
+        country=country_of(account, method),
         processor=case.processor.value if case.processor else "",
         merchant=case.merchant.value if case.merchant else "",
         amount_minor=case.book.amount_minor,

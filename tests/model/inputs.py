@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from tests.model import accounts, notices, policies, retries
+from tests.model import accounts, limits, notices, policies, retries
 from tests.model.asked import Request, answered
 from tests.model.case import Case
 from tests.model.history import ENDING_SIGNALS, FAILED, SIGNALS, Data, Fact, failure_order
@@ -48,6 +48,9 @@ def read(story: Story, topic: str, data: Data, now: datetime) -> None:
         for one in story.open_cases():
             if fact not in one.failures and one.retry_stage != "none":
                 retries.go_on(story, one, now)
+    if limits.says_a_country(story, fact):
+        for one in story.open_cases():
+            retries.urged(story, one, now)
     notices.address_changed(story, now, named="customer" in fact.data)
     notices.unmark(story)
     accounts.write_status(story, now)

@@ -39,7 +39,32 @@ def wait_for(
 
 
 def is_stripe_in_india(story: Story, case: Case, method: Data) -> bool:
-    return method.get("country") == "IN" and (newest(story, case.invoice, "name") or "").lower() == "stripe"
+    return country(story, method) == "IN" and (newest(story, case.invoice, "name") or "").lower() == "stripe"
+
+
+def countries(story: Story, method: Data) -> list[tuple[datetime, str]]:
+    """Every word on where the card was issued (12), the newest last."""
+    return sorted(
+        (fact.own_at, str(fact.data["payment_method"]["country"]))
+        for fact in story.history.facts
+        if fact.kind != "payment_method.expiring"
+        and (fact.data.get("payment_method") or {}).get("country")
+        and method_key(fact.data["payment_method"]) == method_key(method)
+    )
+
+
+def country(story: Story, method: Data) -> str | None:
+    """The newest word: one that leaves it out takes nothing back."""
+    said = countries(story, method)
+    return said[-1][1] if said else None
+
+
+def says_a_country(story: Story, fact: Fact) -> bool:
+    """For the first time, or of an earlier time than was known."""
+    method = fact.data.get("payment_method")
+    if method is None or not method.get("country") or fact.kind == "payment_method.expiring":
+        return False
+    return countries(story, method)[0] == (fact.own_at, method["country"])
 
 
 def india_forbids(story: Story, case: Case, method: Data | None) -> bool:

@@ -31,7 +31,7 @@ CODES: tuple[Data, ...] = (
 )
 METHODS: tuple[Data, ...] = (
     {"id": "pm_1", "type": "card", "fingerprint": "fp_1"},
-    {"id": "pm_1b", "type": "card", "fingerprint": "fp_1"},
+    {"id": "pm_1b", "type": "card", "fingerprint": "fp_1", "country": "IN"},  # the same card, of which one says more
     {"id": "pm_2", "type": "card", "fingerprint": "fp_2"},
     {"id": "pm_3", "type": "sepa_debit"},
 )
