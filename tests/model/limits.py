@@ -64,7 +64,7 @@ def says_a_country(story: Story, fact: Fact) -> bool:
     method = fact.data.get("payment_method")
     if method is None or not method.get("country") or fact.kind == "payment_method.expiring":
         return False
-    return countries(story, method)[0] == (fact.own_at, method["country"])
+    return countries(story, method)[:1] == [(fact.own_at, method["country"])]
 
 
 def india_forbids(story: Story, case: Case, method: Data | None) -> bool:
