@@ -52,7 +52,11 @@ def lint(
     if output is Format.JSON:
         print(_as_json([name for name, _ in files], loaded, broken))
     else:
-        print("\n".join([*(f"{each} [{TEMPLATES_UNUSABLE}]" for each in broken), _as_text(len(files), loaded)]))
+        print(
+            "\n".join(
+                [*(f"{each} [{TEMPLATES_UNUSABLE}]" for each in broken), _as_text(len(files), loaded, len(broken))]
+            )
+        )
     if loaded.errors or broken:
         raise typer.Exit(1)
 
@@ -84,9 +88,10 @@ def _read(paths: list[Path]) -> list[tuple[str, bytes]]:
     return files
 
 
-def _as_text(file_count: int, loaded: "LoadedPolicies") -> str:
+def _as_text(file_count: int, loaded: "LoadedPolicies", broken_count: int) -> str:
     counts = Counter(problem.severity.value for problem in loaded.problems)
-    found = ", ".join(_counted(counts[severity], severity) for severity in sorted(counts)) or "no problems"
+    counts["error"] += broken_count
+    found = ", ".join(_counted(counts[severity], severity) for severity in sorted(+counts)) or "no problems"
     return "\n".join([*map(str, loaded.problems), f"{_counted(file_count, 'file')}: {found}"])
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from dunning_cli.errors import CommandError
-from dunning_cli.templates import own_templates
+from dunning_cli.templates import TEMPLATE_DIR, known_templates, own_templates
 
 UNWRITABLE = "DUN-S004"
 
@@ -25,10 +25,16 @@ def mail(
     from notification_dispatcher.templates import Letterhead, RenderingError, Wording, render
     from notification_dispatcher.templates.checking import example_order
 
+    own = own_templates()
+    if own is not None and not own.is_dir():
+        raise CommandError(UNWRITABLE, f"{TEMPLATE_DIR}: {own} is no directory that can be read")
     settings = load_settings(EmailSettings)
     letterhead = Letterhead(settings.mail_sender_name, settings.mail_footer, settings.mail_opt_out_url)
+    if template not in known_templates():
+        known = ", ".join(sorted(known_templates()))
+        raise CommandError(UNWRITABLE, f'no template "{template}"; there are {known}')
     try:
-        written = render(example_order(template, locale), letterhead, Wording(own_templates()))
+        written = render(example_order(template, locale), letterhead, Wording(own))
     except RenderingError as error:
         raise CommandError(UNWRITABLE, f"{error}; `dunning policy lint` says what is wrong with yours") from None
     if html:

@@ -1,5 +1,6 @@
 """`dunning policy preview`: the dated timeline of a case."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +28,7 @@ def preview(
         ),
     ] = None,
     zone: Annotated[str, typer.Option("--zone", help="The customer's time zone, an IANA name.")] = "UTC",
-    country: Annotated[str, typer.Option("--country", help="The customer's country, ISO 3166.")] = "DE",
+    country: Annotated[str, typer.Option("--country", help="The customer's country, two capitals of ISO 3166.")] = "DE",
     due: Annotated[
         str | None, typer.Option("--due", metavar="TIME", help="When the invoice was due, for `anchor: due_date`.")
     ] = None,
@@ -52,6 +53,7 @@ def preview(
     local = zone_named(zone)
     if local is None:
         raise CommandError(UNUSABLE, f'--zone: there is no time zone "{zone}"', exit_code=2)
+    _refuse_what_no_failure_holds(country, amount, currency)
     loaded = _policy(policy)
     now = datetime.now(UTC).replace(microsecond=0)
     began = _time("--start", start) or max(now, loaded.valid_from or now)
@@ -68,6 +70,20 @@ def preview(
             print(shown.as_svg())
         case _:
             print(shown.as_text())
+
+
+def _refuse_what_no_failure_holds(country: str, amount: int, currency: str) -> None:
+    """A slip here would go unseen: in an unknown country no day is a holiday, and services set the event aside."""
+    from dunning.contracts.fields import ACTIVE_CURRENCIES
+
+    if not re.fullmatch(r"[A-Z]{2}", country):
+        raise CommandError(UNUSABLE, f'--country: "{country}" is not two capitals of ISO 3166, such as DE', exit_code=2)
+    if currency not in ACTIVE_CURRENCIES:
+        raise CommandError(
+            UNUSABLE, f'--currency: "{currency}" is not a currency of ISO 4217 in use, such as EUR', exit_code=2
+        )
+    if amount < 0:
+        raise CommandError(UNUSABLE, f"--amount: {amount} is less than 0", exit_code=2)
 
 
 def _time(option: str, text: str | None) -> datetime | None:

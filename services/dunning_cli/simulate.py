@@ -38,7 +38,12 @@ def simulate(
     ] = None,
     without: Annotated[
         list[ServiceName] | None,
-        typer.Option("--without", help="Leave out a service, as if it were down. Repeatable.", show_default=False),
+        typer.Option(
+            "--without",
+            metavar="SERVICE",
+            help=f"Leave out a service, as if it were down: {', '.join(ServiceName)}. Repeatable.",
+            show_default=False,
+        ),
     ] = None,
     processes: Annotated[
         int | None,
@@ -118,6 +123,8 @@ def _processor(charges: str | None) -> "Processor":
         return Silent()
     if charges in ("fail", "succeed"):
         return Scripted(succeeds=charges == "succeed")
+    if not Path(charges).exists():
+        raise _unusable(f'--charges: "{charges}" is neither fail nor succeed, nor a file that is there')
     return Scripted(succeeds=False, told=read_charges(charges, _content(Path(charges))))
 
 
