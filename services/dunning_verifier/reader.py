@@ -51,6 +51,7 @@ async def read_topics(bootstrap_servers: str, prefix: str = "") -> Log:
     try:
         await consumer.start()
     except KafkaError as error:
+        await consumer.stop()  # half started, it would complain of itself at the end
         raise CannotRead(f"cannot reach Kafka at {bootstrap_servers}: {error}") from None
     try:
         partitions = await _partitions(bootstrap_servers)

@@ -6,16 +6,33 @@ not. Secrets are masked wherever settings are shown.
 
 import socket
 import ssl
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from dunning.domain.calendar import parse_rfc3339
 from dunning.runtime.problem import SETTING_WRONG, Problem
 
 S = TypeVar("S", bound=BaseSettings)
+
+
+def _instant(given: object) -> datetime:
+    """An RFC 3339 time, no plain number: pydantic takes `30` for 1970, and the first migration fixes it for good."""
+    when = given if isinstance(given, datetime) else parse_rfc3339(str(given))
+    if when is None:
+        raise ValueError("write an RFC 3339 time with its offset, such as 2026-03-01T00:00:00Z")
+    return when
+
+
+def _postgresql(url: SecretStr) -> SecretStr:
+    """Anything else would be waited for without end, as a database that is away is."""
+    if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("write the address of a database, such as postgresql://user:password@host:5432/dunning")
+    return url
 
 
 class Settings(BaseSettings):
@@ -39,13 +56,14 @@ class Settings(BaseSettings):
     topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$")
     topic_replication_factor: int = Field(1, ge=1)
 
-    database_url: SecretStr
+    database_url: Annotated[SecretStr, AfterValidator(_postgresql)]
     database_tls_ca_file: Path | None = None
     database_connections: int = Field(8, ge=4)
     database_statement_timeout_seconds: float = Field(30, gt=0)
 
     test_mode: bool = False  # events with `livemode: false` act (rule 4)
-    start: AwareDatetime | None = None  # fixed by the first migration; before it no failure opens a case (rule 43)
+    # Fixed by the first migration; before it no failure opens a case (rule 43).
+    start: Annotated[AwareDatetime, BeforeValidator(_instant)] | None = None
     mode: Literal["act", "observe", "stop"] = "act"  # at the first start; `dunning mode` switches it (rule 42)
 
     policy_dir: Path | None = None
@@ -149,7 +167,10 @@ def _said(found: Any) -> str:
     if not found["loc"]:
         return str(found["msg"]).removeprefix("Value error, ")
     name = f"DUNNING_{str(found['loc'][0]).removeprefix('DUNNING_').upper()}"
-    return f"{name} is not set" if found["type"] == "missing" else f"{name}: {found['msg'].lower()}"
+    if found["type"] == "missing":
+        return f"{name} is not set"
+    ours = found["type"] == "value_error"  # in words that stay as they are
+    return f"{name}: {found['ctx']['error'] if ours else found['msg'].lower()}"
 
 
 def _masked(value: Any) -> str:

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from dunning.contracts.decoded import PassedOver, Sighting, Unreadable
+from dunning.contracts.fields import OTHER
 from dunning.contracts.sightings import sighting_of
-from dunning.domain.events import Input
+from dunning.domain.events import Input, Signal
 from dunning.domain.livemode import acts_here
 from dunning.domain.policy import Policies
 from dunning.domain.track import BEFORE_EVERYTHING
@@ -96,6 +97,8 @@ class Simulation:
         self._seen.setdefault(sighting.key, sighting.content)
 
     def _apply(self, line: InputLine, event: Input, sightings: tuple[Sighting, ...]) -> None:
+        if isinstance(event, Signal) and event.kind == OTHER:  # it may be a slip: say so, as nothing will come of it
+            self._set_aside(line, "passed over: a kind of signal, or a channel, that this version does not know")
         refused = self._world.read(event, line.at)
         if len(refused) == len(self._world.running):  # it had no effect anywhere: sent again, it may
             for sighting in sightings:

@@ -169,6 +169,23 @@ def test_without_a_matching_policy_a_line_says_so(files: Files) -> None:
     assert "dead letter: no_policy" in result.stderr
 
 
+def test_a_slip_in_a_signals_kind_or_channel_is_said(files: Files) -> None:
+    pause = {"kind": "case.pausd", "account_id": "acc_1", "at": "2026-03-02T11:00:00Z", "reason": "a call"}
+    consent = {"kind": "consent.changed", "account_id": "acc_1", "at": "2026-03-02T11:00:00Z", "allowed": False}
+    promise = {"kind": "promise.made", "account_id": "acc_1", "at": "2026-03-02T11:00:00Z", "invoice_id": "in_1"}
+    result = files.simulate(
+        FIRST,
+        line("2026-03-02T11:00:00Z", pause, "dunning.signals"),
+        line("2026-03-02T11:00:00Z", {**consent, "channel": "e-mail"}, "dunning.signals"),
+        line("2026-03-02T11:00:00Z", {**promise, "pay_by": "2026-03-09T11:00:00Z"}, "dunning.signals"),
+        until="2026-03-02T12:00:00Z",
+    )
+
+    unknown = "passed over: a kind of signal, or a channel, that this version does not know"
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [f"{files.events}:2: {unknown}", f"{files.events}:3: {unknown}"]
+
+
 def test_test_data_is_passed_over(files: Files) -> None:
     result = files.simulate(line("2026-03-02T10:00:00Z", {**FAILURE, "livemode": False}))
 

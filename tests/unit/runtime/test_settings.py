@@ -1,5 +1,7 @@
 """Settings say what is wrong in one line, and never show a secret."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from dunning.runtime.problem import Problem
@@ -51,6 +53,37 @@ def test_everything_missing_or_wrong_is_told_at_once(monkeypatch: pytest.MonkeyP
 def test_what_does_not_fit_together_is_an_error(wrong: dict[str, str], said: str) -> None:
     with pytest.raises(Problem, match=said):
         load_settings(Settings, **GIVEN, **wrong)
+
+
+@pytest.mark.parametrize("start", ["30", "1700000000", "2026-03-01", "2026-03-01T00:00:00", "yesterday"])
+def test_a_start_that_is_no_instant_is_refused_before_it_is_fixed_for_good(
+    monkeypatch: pytest.MonkeyPatch, start: str
+) -> None:
+    monkeypatch.setenv("DUNNING_START", start)
+
+    with pytest.raises(Problem) as problem:
+        load_settings(Settings, **GIVEN)
+
+    assert str(problem.value) == (
+        "DUNNING_START: write an RFC 3339 time with its offset, such as 2026-03-01T00:00:00Z  [DUN-R001]"
+    )
+
+
+def test_a_start_is_taken_as_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUNNING_START", "2026-03-01T01:00:00+01:00")
+
+    assert load_settings(Settings, **GIVEN).start == datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("url", ["foo", "mysql://me:hidden@db/dunning", "db:5432/dunning"])
+def test_a_database_that_can_never_answer_is_a_wrong_setting_and_not_waited_for(url: str) -> None:
+    with pytest.raises(Problem) as problem:
+        load_settings(Settings, kafka_bootstrap_servers="kafka:9092", database_url=url)
+
+    assert str(problem.value) == (
+        "DUNNING_DATABASE_URL: write the address of a database, such as postgresql://user:password@host:5432/dunning  "
+        "[DUN-R001]"
+    )
 
 
 def test_a_missing_ca_file_is_told() -> None:
