@@ -18,13 +18,10 @@ def retry_changes(a: Retries | None, b: Retries | None) -> Iterator[Change]:
         return
     yield from _plan_changes(a, b)
     if a.technical_after != b.technical_after:
-        told = [listed([str(distance) for distance in each.technical_after]) or "never" for each in (a, b)]
-        what = f"after technical failures the next tries come after {told[1]} instead of {told[0]}"
+        what = f"after technical failures the next tries come {_soon(b)} instead of {_soon(a)}"
         yield Change(_ABOUT, "retries.technical_after", what, written(a.technical_after), written(b.technical_after))
     if a.window != b.window:
-        told = [long(each.window) if each.window else "no end" for each in (a, b)]
-        what = f"retries end {told[1]} after the first failure instead of {told[0]}"
-        yield Change(_ABOUT, "retries.window", what, _text(a.window), _text(b.window))
+        yield Change(_ABOUT, "retries.window", _ending(a.window, b.window), _text(a.window), _text(b.window))
     if a.hours != b.hours:
         told = [hours(each.hours) if each.hours else "any time of day" for each in (a, b)]
         yield Change(_ABOUT, "retries.hours", f"retries come at {told[1]} instead of {told[0]}", *told)
@@ -87,3 +84,17 @@ def _text(value: object) -> str | None:
 
 def _past(told: str) -> str:
     return told.replace("stay", "stayed").replace("move to", "moved to")
+
+
+def _soon(retries: Retries) -> str:
+    distances = listed([str(distance) for distance in retries.technical_after])
+    return f"after {distances}" if distances else "as after any other failure"
+
+
+def _ending(before: Duration | None, now: Duration | None) -> str:
+    """The two windows, of which one may be none at all."""
+    if now and before:
+        return f"retries end {long(now)} after the first failure instead of {long(before)}"
+    if now:
+        return f"retries end {long(now)} after the first failure instead of having no end"
+    return f"retries have no end instead of ending {long(before)} after the first failure" if before else ""

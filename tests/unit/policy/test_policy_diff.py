@@ -92,12 +92,16 @@ def policy(text: str) -> Policy:
             "retries: one fewer, the last on day 9 instead of day 16 (days 1, 4 and 9 instead of days 1, 4, 9 and 16)",
             "retries end 10 days after the first failure instead of 28 days",
         ]),
+        (", window: 28d", "", ["retries have no end instead of ending 28 days after the first failure"]),
+        ("window: 28d", "window: 28d, technical_after: []", [
+            "after technical failures the next tries come as after any other failure instead of after 10m, 1h and 6h"
+        ]),
         (', hours: ["08:00", "20:00"]', "", ["retries come at any time of day instead of 08:00 to 20:00"]),
         ("window: 28d", "window: 28d, timeout: 2d", [
             "a charge waits 2 days for its answer instead of 1 day (cards) or 14 days (others)"
         ]),
         ("window: 28d", "window: 28d, technical_after: [1h]", [
-            "after technical failures the next tries come after 1h instead of 10m, 1h and 6h"
+            "after technical failures the next tries come after 1h instead of after 10m, 1h and 6h"
         ]),
         ("window: 28d", "window: 28d, roll: {business_days: next}", [
             "retries on days without business move to the next business day (the customer's country); "
@@ -176,6 +180,14 @@ def test_no_key_changes_without_a_word(line: str) -> None:
         told = [change.what for change in compare(policy(FULL), each)]
         assert told
         assert "no words" not in " ".join(told)
+
+
+def test_a_window_that_comes_is_told_too() -> None:
+    without = policy(BEFORE.replace(", window: 28d", ""))
+
+    assert [change.what for change in compare(without, policy(BEFORE))] == [
+        "retries end 28 days after the first failure instead of having no end"
+    ]
 
 
 def diff(*arguments: object) -> tuple[int, str]:
