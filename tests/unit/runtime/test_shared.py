@@ -127,7 +127,9 @@ class Scheduler:
             _Horizon(horizon),  # type: ignore[arg-type]  # all that the timers ask of it
             OutboxBound(self.store, 1000, health),
             outbox_writer(""),
-            settings=Settings.model_validate({"kafka_bootstrap_servers": "unused", "database_url": "unused"}),
+            settings=Settings.model_validate(
+                {"kafka_bootstrap_servers": "unused", "database_url": "postgresql://unused"}
+            ),
             clock=DatabaseClock(5, host=lambda: horizon),
             metrics=Metrics("retry_scheduler"),
             health=health,
