@@ -42,8 +42,11 @@ def wanted_letters(
     topic: str | None, service: ServiceName | None, reason: str | None, since: str | None, until: str | None
 ) -> "Filter":
     """The filter that the options make. Raises CommandError where it can find nothing."""
+    from dunning.runtime.dead_letters import REASONS
     from dunning_cli.dead_letters.letters import Filter
 
+    if reason is not None and reason not in REASONS:
+        raise CommandError(WRONG_QUESTION, f'--reason: "{reason}" is none of {", ".join(REASONS)}', exit_code=2)
     wanted = Filter(
         service.value if service else None,
         topic,

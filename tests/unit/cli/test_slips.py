@@ -68,3 +68,9 @@ def test_a_processor_that_is_neither_a_word_nor_a_file_is_refused(tmp_path: Path
         "--charges",
         "fails",
     ) == (2, '--charges: "fails" is neither fail nor succeed, nor a file that is there [DUN-S001]')
+
+
+def test_dead_letters_of_a_reason_that_there_is_not_are_not_said_to_be_none() -> None:
+    code, said = refused("dlq", "list", "--reason", "invalid_jsn")
+
+    assert (code, said[:56]) == (2, '--reason: "invalid_jsn" is none of null_value, too_large')
