@@ -31,7 +31,8 @@ class Withholding(Receipts):
             self._withhold(turn, lambda notice: Reason.NO_CONSENT if notice.channel == event.channel else None)
 
     def erased(self, turn: NoticeTurn) -> None:
-        """Everything of the customer's that is kept here goes; the cases go on, without notices."""
+        """Everything of the customer's that is kept here goes; the cases go on, without notices. What may still go out,
+        for somebody was named since, waits for other quiet hours where the zone went as well (rule 32)."""
         account, facts = turn.account, turn.account.facts
         if facts.method_at is not None and facts.is_forgotten(facts.method_at):
             facts.method = facts.method_at = None
@@ -40,6 +41,7 @@ class Withholding(Receipts):
         present = {address_of(account, channel) for channel in Channel}
         account.bounced = {name: address for name, address in account.bounced.items() if address in present}
         self._withhold(turn, lambda notice: self._why_erased(turn, notice))
+        self._reckon_waiting(turn)
 
     def _why_erased(self, turn: NoticeTurn, notice: Notice) -> Reason | None:
         """A notice on its way holds the address that it was ordered for; one that waits takes the present one."""

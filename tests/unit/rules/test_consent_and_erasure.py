@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from dunning.domain.events import Customer, NoticeResult, Signal
 from dunning.domain.words import Channel
-from tests.builders import ADA, PAST_DUE, Story, a_notice, a_policy, bounced, failed, moved, new_card, signal
+from tests.builders import ADA, PAST_DUE, Story, a_notice, a_policy, bounced, failed, instant, moved, new_card, signal
 from tests.notice_desk import ROWS, Desk
 
 FIVE_DAYS = {"rung": "suspended", "at": "5d", "account": "suspended", "warned_by": "warning"}
@@ -166,6 +166,21 @@ def test_a_new_address_does_not_bring_a_warning_to_a_channel_without_consent() -
     ]
 
 
+def test_a_warning_that_is_brought_to_a_new_address_during_a_pause_is_looked_at_when_that_ends() -> None:
+    """As though it were ordered then: what is in its way is in its way at night too."""
+    story = notices(a_notice("warning", "1d", "sms"), FIVE_DAYS).reads(consent("03-01 10:00", Channel.SMS, False))
+    story.reads(failed("03-02 10:00", customer=replace(ADA, phone=None)))
+    story.reads(signal("case.paused", "03-04 10:00", until=instant("03-06 04:00")))
+
+    story.reads(moved("03-05 10:00", phone="+4915199999999"))
+
+    assert story.until("03-07 00:00").lines("notice") == [
+        "03-03 10:00 notice warning sms suppressed",
+        "03-06 04:00 notice warning sms suppressed",
+    ]
+    assert reasons(story) == ["no_address", "no_consent"]
+
+
 def test_a_fallback_of_a_waiting_notice_whose_address_came_back_meanwhile() -> None:
     """What is found out only when it would go out leads to the fallback as well."""
     story = notices(a_notice("first", "0d", "sms"), a_notice("second", "12h", "sms", fallback=["letter"]))
@@ -207,6 +222,17 @@ def test_what_waits_is_suppressed_at_once_and_what_is_ordered_is_called_back() -
 
     assert desk.withdrawn == [desk.orders[0][2].errand_id]
     assert desk.results == ["03-02 23:00 hello sms suppressed erased", "03-02 23:01 hello email suppressed erased"]
+
+
+def test_what_waits_for_the_hours_of_a_zone_that_is_forgotten_waits_for_those_of_the_fallback() -> None:
+    """11:00 is the evening in Sydney. A number that was said after the erasure, which is read behind it, stays."""
+    sydney = replace(ADA, timezone="Australia/Sydney")
+    story = notices(a_notice("hello", "0d", "sms")).reads(failed("03-02 11:00", customer=sydney))
+    story.reads(moved("03-02 12:30", phone="+4915199999999"))
+
+    story.at("03-02 13:00", erased("03-02 12:00"))
+
+    assert story.until("04-01 00:00").lines() == ["03-02 13:00 notice hello sms sent"]
 
 
 def test_nothing_of_the_customer_is_left_in_the_rows() -> None:
