@@ -100,8 +100,8 @@ def due(story: Story, case: Case, now: datetime) -> datetime | None:
             break
         again = [again_at(story, case, rung) for rung in case.policy.ladder if case.policy.is_warning(rung)]
         moments += [max(now, moment) for moment in again if moment is not None]
-    waiting = {one.channel for one in case.sendings if one.state == "waiting"}
-    moments += [allowed_from(story, case, channel, now) for channel in waiting]
+    waiting = {(one.channel, one.begun) for one in case.sendings if one.state == "waiting"}
+    moments += [allowed_from(story, case, channel, now) if begun else now for channel, begun in waiting]
     if any(needs_fallback(story, case, rung) for rung in still_told(story, case)):
         moments.append(now)
     return pauses.free_at(story, case.invoice, min(moments, default=None))
@@ -111,9 +111,11 @@ def fire(story: Story, case: Case, now: datetime) -> None:
     """0003, rule 32: a warning that waits goes before all others, for something waits for it."""
     if case.closed is None:
         send_what_waits(story, case, now, warnings_only=True)
+        address_changed(story, now, named=False)
         enter(story, case, due_rungs(story, case, now), now)
         send_again(story, case, now)
         send_what_waits(story, case, now, warnings_only=True)
+        address_changed(story, now, named=False)
     send_what_waits(story, case, now)
     address_changed(story, now, named=False)
 

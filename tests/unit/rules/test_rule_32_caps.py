@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from dunning.domain.events import NoticeResult
 from dunning.domain.words import Channel
-from tests.builders import Story, a_notice, a_policy, bounced, failed, moved, paid
+from tests.builders import ADA, Story, a_notice, a_policy, bounced, failed, moved, paid
 from tests.notice_desk import Desk
 
 FIVE_DAYS = {"rung": "suspended", "at": "5d", "account": "suspended", "warned_by": "warning"}
@@ -157,6 +159,29 @@ def test_a_warning_that_waits_for_a_cap_goes_before_a_plain_notice_of_the_same_i
     assert story.until("03-05 00:00").lines() == [
         "03-02 10:00 notice first email sent",
         "03-03 10:00 notice warning email sent",
+        "03-04 10:00 notice plain email sent",
+    ]
+
+
+def test_a_warning_that_waits_in_vain_goes_to_a_new_address_before_a_plain_notice_of_the_same_instant() -> None:
+    """That address was said while a fallback waited, whose own bounced meanwhile."""
+    rungs = [
+        a_notice("first", "0d"),
+        a_notice("warning", "1h", "letter", fallback=["sms"]),
+        a_notice("plain", "2h"),
+        FIVE_DAYS,
+    ]
+    story = Story(capped({"all": {"1d": 1}}, *rungs))
+    story.reads(failed("03-02 10:00", customer=replace(ADA, postal_address=None)))
+    story.reads(bounced("03-02 13:00", "nothing", Channel.SMS, permanent=True))
+
+    story.reads(moved("03-02 14:00", postal_address="2 Example Street"))
+
+    assert story.until("03-05 00:00").lines() == [
+        "03-02 10:00 notice first email sent",
+        "03-02 11:00 notice warning letter suppressed",
+        "03-03 10:00 notice warning sms suppressed",
+        "03-03 10:00 notice warning letter sent",
         "03-04 10:00 notice plain email sent",
     ]
 
