@@ -203,6 +203,13 @@ class NoticeTrack(Withholding):
         for notice in case.notices:
             self._call_off(turn, case, notice, NoticeState.SUPPRESSED, Reason.REINSTATED)
 
+    def resumed(self, turn: NoticeTurn, case: NoticeCase) -> None:
+        """What became of a warning meanwhile, and a new address, were passed over: they lead on now (rules 29, 31)."""
+        policy = self.policy_of(case)
+        for warning in [rung for rung in policy.ladder if policy.is_warning(rung)]:
+            for notice in case.of_rung(warning.name)[-1:]:
+                self._fall_back_after(turn, case, notice)
+
     def wake_at(self, account: NoticeAccount, case: NoticeCase, now: datetime) -> datetime | None:
         """The next rung by its date, when what waits may go out, a missing receipt, or a warning growing too old."""
         waiting = [notice for notice in case.notices if notice.state is NoticeState.WAITING]

@@ -16,6 +16,7 @@ def read(story: Story, topic: str, data: Data, now: datetime) -> None:
     fact = story.history.accept(topic, data, now)
     if fact is None:
         return
+    was_terminated = story.terminated is not None
     of_invoice = [case for case in story.cases if case.invoice == fact.invoice]
     if of_invoice and topic != SIGNALS:
         fact.request = answered(of_invoice[-1].requests, data)
@@ -44,6 +45,8 @@ def read(story: Story, topic: str, data: Data, now: datetime) -> None:
             reinstate(story, fact, now)
     if story.terminated is None:
         enter_waiting(story, now)
+    if was_terminated and story.terminated is None:
+        notices.resume(story, now)
     if retries.is_hard(fact) and retries.is_first_refusal(story, fact):  # rule 18: barred in all the account's cases
         for one in story.open_cases():
             if fact not in one.failures and one.retry_stage != "none":

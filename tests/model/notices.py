@@ -378,6 +378,14 @@ def follow(story: Story, case: Case, sending: Sending, now: datetime) -> None:
         at_once(story, case, rung, [], now)
 
 
+def resume(story: Story, now: datetime) -> None:
+    """Nothing is terminated any more: the fallback of what came back meanwhile follows (0003, rule 37)."""
+    for case in sorted(story.open_cases(), key=lambda one: one.invoice):
+        for rung in case.policy.ladder:
+            if case.policy.is_warning(rung):
+                at_once(story, case, rung, [], now)
+
+
 def erase(story: Story, now: datetime) -> None:
     """0003, rule 12: what waits is suppressed. It was the one notice to that address (31), also where that is said
     again."""

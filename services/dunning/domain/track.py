@@ -135,6 +135,9 @@ class Track(Generic[A, C]):
     def lifted(self, turn: Turn[A], case: C) -> None:
         """The termination that closed this case was lifted; the case itself stays closed (rule 37)."""
 
+    def resumed(self, turn: Turn[A], case: C) -> None:
+        """The termination that had stopped this open case's ladder was lifted or undone."""
+
     def erased(self, turn: Turn[A]) -> None:
         """The account was erased. Its shared facts are gone already; what a service keeps beside them goes here."""
 
@@ -416,11 +419,13 @@ class Track(Generic[A, C]):
         self._resume_ladders(turn)
         return bool(case.case_id)
 
-    @staticmethod
-    def _resume_ladders(turn: Turn[A]) -> None:
+    def _resume_ladders(self, turn: Turn[A]) -> None:
         """The other cases' ladders had stopped while the account was terminated, or stop now."""
-        for other in turn.account.open_cases():
+        is_terminated = turn.account.is_terminated
+        for other in list(turn.account.open_cases()):
             turn.touch(other)
+            if not is_terminated:
+                self.resumed(turn, other)
 
     def _adjusted(self, turn: Turn[A], event: Signal) -> None:
         case = self._case_of(turn.account, event.invoice_id or "")

@@ -278,6 +278,35 @@ def test_the_ladders_of_other_cases_go_on_when_a_termination_is_undone() -> None
     ]
 
 
+@pytest.mark.parametrize("ending", [signal("account.reinstated", "03-11 10:00"), paid("03-09 10:00")])
+def test_a_warning_that_came_back_while_terminated_falls_back_afterwards(ending: Input) -> None:
+    warning = a_notice("warning", "1d", fallback=["sms"])
+    story = accounts(PAST_DUE, warning, *WARNED[2:]).reads(FIRST, second("03-08 20:00", customer=None))
+    story.reads(bounced("03-10 12:00", "warning", invoice_id="in_2"))
+
+    story.at("03-11 10:00", ending).until("03-13 10:00")
+
+    assert story.since("03-09 12:00", "notice")[-3:] == [
+        "03-09 20:00 notice warning email sent",
+        "03-10 12:00 notice warning email bounced",
+        "03-11 10:00 notice warning sms sent",
+    ]
+    assert story.since("03-13", "account")[0].startswith("03-13 10:00 account in_2 ")
+
+
+@pytest.mark.parametrize("ending", [signal("account.reinstated", "03-11 10:00"), paid("03-09 10:00")])
+def test_an_address_that_is_said_while_terminated_gets_its_warning_afterwards(ending: Input) -> None:
+    story = accounts().reads(FIRST, second("03-08 20:00", customer=None))
+    story.reads(bounced("03-10 09:00", "warning", invoice_id="in_2"), moved("03-10 12:00", email="new@example.com"))
+
+    story.at("03-11 10:00", ending).until("03-13 10:00")
+
+    assert story.since("03-10 08:00", "warning") == [
+        "03-10 09:00 notice warning email bounced",
+        "03-11 10:00 notice warning email sent",
+    ]
+
+
 def test_reinstatement_sets_every_open_case_active_and_passes_the_rungs_dated_before_it() -> None:
     story = accounts().reads(
         FIRST, second("03-08 10:00"), signal("account.reinstated", "03-12 10:00", reason="by hand")
