@@ -30,7 +30,7 @@ def due_rungs(account: NoticeAccount, case: NoticeCase, policy: Policy, now: dat
         if index < passed_up_to and rung.name not in case.happened:
             continue
         if index > happened_up_to:
-            at = _by_date(account, case, policy, rung, now)
+            at = _by_date(account, case, policy, rung, now, happened_up_to + 1)
             if at is None or at > now:
                 break
         due.append(rung)
@@ -64,5 +64,7 @@ def next_rung_at(account: NoticeAccount, case: NoticeCase, policy: Policy, now: 
     return _by_date(account, case, policy, rung, now) if rung is not None else None
 
 
-def _by_date(account: NoticeAccount, case: NoticeCase, policy: Policy, rung: Rung, now: datetime) -> datetime | None:
-    return None if rung.restricts else opens_at(account, case, policy, rung, now)
+def _by_date(
+    account: NoticeAccount, case: NoticeCase, policy: Policy, rung: Rung, now: datetime, behind: int = 0
+) -> datetime | None:
+    return None if rung.restricts else opens_at(account, case, policy, rung, now, behind)

@@ -53,9 +53,14 @@ def holds_of(account: Account[Any], case: Case, policy: Policy, rung: Rung, now:
     return found
 
 
-def opens_at(account: Account[Any], case: Case, policy: Policy, rung: Rung, now: datetime) -> datetime | None:
-    """From when on a rung may happen: its date, or the end of what stops the walk; None while that is not known."""
-    date = _date_in_order(account, case, policy, rung)
+def opens_at(
+    account: Account[Any], case: Case, policy: Policy, rung: Rung, now: datetime, behind: int = 0
+) -> datetime | None:
+    """From when on a rung may happen: its date, or the end of what stops the walk; None while that is not known.
+
+    What lies before the index `behind` happens now and is not waited for.
+    """
+    date = _date_in_order(account, case, policy, rung, behind)
     for hold in holds_of(account, case, policy, rung, now):
         if hold.until is None:
             return None
@@ -63,13 +68,13 @@ def opens_at(account: Account[Any], case: Case, policy: Policy, rung: Rung, now:
     return date
 
 
-def _date_in_order(account: Account[Any], case: Case, policy: Policy, rung: Rung) -> datetime:
+def _date_in_order(account: Account[Any], case: Case, policy: Policy, rung: Rung, behind: int) -> datetime:
     """A rung's date, or that of one before it which is still to come: rungs happen in order (rule 23), and `roll` can
     put one of an earlier time of day ahead of the one above it.
     """
     if policy.roll is None:
         return case.date_of(rung, policy)
-    ahead = policy.ladder[first_ahead(account, case, policy) : policy.ladder.index(rung)]
+    ahead = policy.ladder[max(first_ahead(account, case, policy), behind) : policy.ladder.index(rung)]
     return max(case.date_of(each, policy) for each in (*ahead, rung))
 
 

@@ -274,6 +274,20 @@ def test_the_notice_of_a_step_goes_out_where_a_reinstatement_lies_between_its_da
     ]
 
 
+def test_what_is_due_with_a_step_is_told_in_its_place_also_where_an_extension_would_move_what_has_happened() -> None:
+    """Friday 17:00 goes to Sunday 01:00 and back to Friday 01:00, so the step is late; from then Sunday is Friday."""
+    rungs = (a_notice("limited", "6h", account="restricted"), a_notice("after", "1d18h"))
+    story = rolled_story(*rungs, roll=PREVIOUS).reads(failed("03-06 11:00"))
+
+    story.reads(signal("case.extended", "03-06 12:00", by="1d8h"))
+
+    assert story.until("04-01 00:00").lines("notice", "account") == [
+        "03-06 12:00 account in_1 active>restricted",
+        "03-06 12:00 notice limited email superseded",
+        "03-06 12:00 notice after email sent",
+    ]
+
+
 def test_a_pause_moves_the_rolled_date_which_is_rolled_once_more() -> None:
     story = rolled_story(PAST_DUE, a_notice("first", "3d"), a_notice("second", "8d")).reads(failed("03-04 10:00"))
 
