@@ -20,6 +20,7 @@ from tests.builders import (
     a_policy,
     bounced,
     failed,
+    instant,
     moved,
     paid,
     signal,
@@ -194,6 +195,29 @@ def test_a_new_address_after_a_bounce_brings_the_warning_and_no_plain_notice() -
         "03-08 10:00 account in_1 active>suspended",
         "03-08 10:00 status acc_1 active>suspended",
     ]
+
+
+def test_a_warning_that_comes_back_after_the_new_address_was_said_is_brought_to_it() -> None:
+    story = notices(a_notice("warning", "1d"), FIVE_DAYS).reads(failed("03-02 10:00"))
+    story.reads(moved("03-04 10:00", email="new@example.com"), bounced("03-05 12:00", "warning"))
+
+    assert story.until("04-01 00:00").since("03-04") == [
+        "03-05 12:00 notice warning email bounced",
+        "03-05 12:00 notice warning email sent",
+        "03-09 12:00 account in_1 active>suspended",
+        "03-09 12:00 status acc_1 active>suspended",
+    ]
+
+
+def test_a_warning_names_when_its_rung_may_come_and_a_notice_before_it_the_rungs_own_date() -> None:
+    """A warning that went out late moves its rung: delivered + lead (25)."""
+    hello, warning = a_notice("hello", "0d", "in_app"), a_notice("warning", "1d", "sms")
+    desk = Desk(a_policy(ladder=[hello, warning, FIVE_DAYS], retries=None))
+    desk.reads(failed("03-02 23:00"), "03-02 23:00")
+    desk.until("03-04 12:00")
+
+    coming = [(when, order.next.at) for when, order, _ in desk.orders if order.next is not None]
+    assert coming == [("03-02 23:00", instant("03-07 23:00")), ("03-04 08:00", instant("03-08 08:00"))]
 
 
 def test_new_addresses_of_channel_and_fallback_bring_the_warning_to_the_channel() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from dunning.runtime.outbox_bound import OutboxBound
 from dunning.runtime.read_through import Done
 from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.store import TopicPartition
-from dunning.runtime.turn import Turn
+from dunning.runtime.turn import Batch, Turn
 from dunning.runtime.wanted import pass_over
 from dunning.testing.memory import MemoryStore
 from dunning.testing.memory_clients import DirectLink, MemoryAdmin, MemoryBroker, MemoryConsumer
@@ -221,6 +222,27 @@ async def test_bytes_that_are_no_records_stop_their_own_partition_only_and_are_t
     desk.broken.clear()
     await asyncio.sleep(60)
     assert (await desk.published(), desk.health.troubles) == (["acc-1", "acc-3", "acc-2"], {})
+
+
+@played
+async def test_what_a_turn_holds_does_not_count_as_read_before_it_is_stored(desk: Desk) -> None:
+    """Timers would act before that news (rule 40)."""
+    lane: Any = desk.intake._lanes[0]
+    genuine, stored = lane._turn.take, asyncio.Event()
+
+    async def take(batch: Batch) -> float:
+        await stored.wait()
+        seconds: float = await genuine(batch)
+        return seconds
+
+    lane._turn = SimpleNamespace(take=take)
+    desk.comes(FIRST, "acc-1")
+    await asyncio.sleep(5)
+    assert (await desk.done())[0] == Done(1, 0)
+
+    stored.set()
+    await asyncio.sleep(5)
+    assert (await desk.done())[0] == Done(1, 1, 1)
 
 
 @played

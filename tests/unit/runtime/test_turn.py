@@ -306,6 +306,19 @@ async def test_a_record_that_cannot_be_decided_is_set_aside_and_the_others_are_n
     assert taken.metrics.dead_letters.labels("payment.failed", "decision_failed")._value.get() == 1
 
 
+async def test_nothing_more_is_tried_on_an_account_that_a_failed_decision_left_half_changed() -> None:
+    tried: list[str] = []
+
+    def decides(account: ToyAccount, event: Input, now: datetime) -> Decision:
+        tried.append(account.account_id)
+        return stumbling(account, event, now)
+
+    taken = Taken(MoodyStore(), decides=decides)
+    await taken.take(failure("acc-bad", "pay-1"), failure("acc-bad", "pay-2"), failure("acc-1"))
+
+    assert tried[:2] == ["acc-bad", "acc-1"]
+
+
 async def test_what_a_later_input_takes_back_is_withdrawn_from_whoever_does_it() -> None:
     taken = Taken(MoodyStore())
     await taken.take(failure("acc-1", code="toy_errand"))
