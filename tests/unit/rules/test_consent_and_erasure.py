@@ -423,6 +423,32 @@ def test_what_has_no_receipts_is_delivered_when_it_is_accepted() -> None:
     assert desk.until("04-01 00:00").results == ["03-02 10:01 hello email sent", "03-02 10:01 hello email delivered"]
 
 
+def test_an_erasure_forgets_where_somebody_lives_in_a_failure_that_waits_for_a_reinstatement_too() -> None:
+    ladder = [a_notice("final", "0d"), {"rung": "end", "at": "2d", "account": "terminated", "warned_by": "final"}]
+    story = Story(a_policy(ladder=ladder, retries={"after": ["1d"], "hours": ["08:00", "20:00"]}))
+    story.reads(failed("03-02 10:00"))
+    in_tokyo = replace(ADA, timezone="Asia/Tokyo")
+    story.at("03-06 22:00", failed("03-06 22:00", attempt_number=5, customer=in_tokyo))
+
+    story.reads(erased("03-07 10:00")).at("03-07 12:00", signal("account.reinstated", "03-06 12:00"))
+
+    assert story.until("03-09 00:00").since("03-07", "charge") == ["03-08 08:00 charge in_1 #6 4900 EUR"]
+
+
+def test_a_mail_names_the_method_that_was_entered_last_but_not_one_of_before_an_erasure() -> None:
+    ladder = [a_notice("hello", "0d"), a_notice("again", "1d"), a_notice("more", "2d")]
+    desk = Desk(a_policy(ladder=ladder, retries=None))
+    desk.reads(failed("03-02 10:00"), "03-02 10:00")
+    desk.reads(new_card("03-02 12:00"), "03-02 12:00")
+    desk.reads(erased("03-03 12:00"), "03-03 12:00")
+    desk.reads(new_card("03-03 11:00"), "03-03 13:00")
+    desk.reads(moved("03-03 14:00", email="new@example.com", name="Ada"), "03-03 14:00")
+    desk.until("03-04 10:00")
+
+    methods = [order.payment_method.last4 if order.payment_method else None for _, order, _ in desk.orders]
+    assert methods == ["4242", "1881", None]
+
+
 # --- beside a pause ---------------------------------------------------------------------------------------------------
 
 
