@@ -95,10 +95,17 @@ def note_origin(case: RetryCase, event: PaymentFailed) -> None:
 
 
 def changes(said: list[Known]) -> list[Known]:
-    """Words by their times, those left out that say what the one before says."""
-    said.sort(key=lambda known: (known.at, known.value))
-    changes = [known for place, known in enumerate(said) if place == 0 or said[place - 1].value != known.value]
-    return changes[-CHANGES_MAX:]
+    """Words by their times; of those in a row that say the same the first and the last, for another one that is dated
+    between these may still be read."""
+    kept: list[Known] = []
+    for known in sorted(said, key=lambda known: (known.at, known.value)):
+        if kept and known == kept[-1]:
+            continue
+        if len(kept) > 1 and kept[-2].value == kept[-1].value == known.value:
+            kept[-1] = known
+        else:
+            kept.append(known)
+    return kept[-CHANGES_MAX:]
 
 
 def processor_as_of(case: RetryCase, at: datetime) -> Known | None:

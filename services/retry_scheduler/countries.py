@@ -32,8 +32,9 @@ def is_news(account: RetryAccount, event: Input) -> bool:
     if not isinstance(event, PaymentFailed | PaymentSucceeded | Signal) or event.payment_method is None:
         return False
     at = event.at if isinstance(event, Signal) else instant_of(event)
-    word = Known(event.payment_method.country or "", at)
-    return word in account.countries.get(event.payment_method.key, [])
+    said = account.countries.get(event.payment_method.key, [])
+    place = next((place for place, known in enumerate(said) if known.at == at), None)
+    return place is not None and (place == 0 or said[place - 1].value != said[place].value)
 
 
 def country_of(account: RetryAccount, method: PaymentMethod) -> str:

@@ -47,6 +47,16 @@ def test_a_later_event_that_leaves_the_country_out_takes_nothing_back() -> None:
     assert story.until("04-01 00:00").lines("retry", "charge") == ["03-02 10:00 retry in_1 none>exhausted"]
 
 
+def test_the_newest_word_on_a_country_counts_in_whatever_order_the_words_are_read() -> None:
+    """A card that is said to be of India, then of Nepal, then of India again."""
+    words = [
+        failed(f"03-0{day} 10:00", payment_method=replace(OF_INDIA, country=country), **ELSEWHERE, attempt_number=day)
+        for day, country in ((1, "IN"), (2, "NP"), (3, "IN"))
+    ]
+
+    assert {retry_ends(FIRST, *order) for order in permutations(words)} == {"exhausted"}
+
+
 def test_a_country_that_is_said_after_the_answer_does_not_finish_the_plan_as_of_it() -> None:
     """A customer's try with another card goes on, whichever of the two is read first."""
     later: list[PaymentFailed | Signal] = [
