@@ -2,14 +2,14 @@
 
 import pytest
 
-from dunning.domain.events import Input, NoticeResult, PaymentSucceeded, StageChanged
+from dunning.domain.events import Input, NoticeResult, PaymentFailed, StageChanged
 from tests.model.live.crowd import crowd
 from tests.model.live.play import play
 from tests.stack import Servers
 
 SEED, ACCOUNTS, DAYS = 1040, 8, 7
 DEAF = {  # a fault in each service: what it does not hear of one account
-    "acc_1046": ("retry_scheduler", PaymentSucceeded),  # it goes on charging
+    "acc_1046": ("retry_scheduler", PaymentFailed),  # it never charges again
     "acc_1042": ("notification_dispatcher", StageChanged),  # it does not write that the account is restricted
     "acc_1045": ("account_enforcement", NoticeResult),  # it never learns that the customer is warned
 }

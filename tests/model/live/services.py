@@ -18,7 +18,7 @@ from dunning.domain.decision import Errand, Postpone
 from dunning.domain.events import ErrandReport, Input
 from dunning.domain.policy_file import SHIPPED_TEMPLATES
 from dunning.domain.words import Channel
-from dunning.runtime import consumer
+from dunning.runtime import lane
 from dunning.runtime.broker_log import BrokerLog
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.instance import Instance
@@ -183,7 +183,7 @@ async def running(settings: Settings, clock: HandClock, deaf: Deaf = hears_every
 def in_a_hurry() -> Iterator[None]:
     """What comes of a line is published behind marks of transactions, which a reader passes once a second at most, and
     nobody goes on before all have read everything: most of a run was waiting for that second."""
-    with patch.object(consumer, "_MARKER_SECONDS", 0.0), patch.object(consumer, "_LANE_WAIT_MS", 50):
+    with patch.object(lane, "_MARKER_SECONDS", 0.0), patch.object(lane, "_WAIT_MS", 50):
         yield
 
 
