@@ -52,11 +52,8 @@ def lint(
     if output is Format.JSON:
         print(_as_json([name for name, _ in files], loaded, broken))
     else:
-        print(
-            "\n".join(
-                [*(f"{each} [{TEMPLATES_UNUSABLE}]" for each in broken), _as_text(len(files), loaded, len(broken))]
-            )
-        )
+        told = [f"{each} [{TEMPLATES_UNUSABLE}]" for each in broken]
+        print("\n".join([*told, _as_text(len(files), loaded, len(broken))]))
     if loaded.errors or broken:
         raise typer.Exit(1)
 

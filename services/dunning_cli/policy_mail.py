@@ -30,9 +30,9 @@ def mail(
         raise CommandError(UNWRITABLE, f"{TEMPLATE_DIR}: {own} is no directory that can be read")
     settings = load_settings(EmailSettings)
     letterhead = Letterhead(settings.mail_sender_name, settings.mail_footer, settings.mail_opt_out_url)
-    if template not in known_templates():
-        known = ", ".join(sorted(known_templates()))
-        raise CommandError(UNWRITABLE, f'no template "{template}"; there are {known}')
+    known = known_templates()
+    if template not in known:
+        raise CommandError(UNWRITABLE, f'no template "{template}"; there are {", ".join(sorted(known))}')
     try:
         written = render(example_order(template, locale), letterhead, Wording(own))
     except RenderingError as error:

@@ -1,6 +1,5 @@
 """`dunning policy preview`: the dated timeline of a case."""
 
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -75,8 +74,9 @@ def preview(
 def _refuse_what_no_failure_holds(country: str, amount: int, currency: str) -> None:
     """A slip here would go unseen: in an unknown country no day is a holiday, and services set the event aside."""
     from dunning.contracts.fields import ACTIVE_CURRENCIES
+    from dunning.domain.policy_file.fields import is_country
 
-    if not re.fullmatch(r"[A-Z]{2}", country):
+    if not is_country(country):
         raise CommandError(UNUSABLE, f'--country: "{country}" is not two capitals of ISO 3166, such as DE', exit_code=2)
     if currency not in ACTIVE_CURRENCIES:
         raise CommandError(

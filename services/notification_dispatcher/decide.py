@@ -205,8 +205,7 @@ class NoticeTrack(Withholding):
 
     def resumed(self, turn: NoticeTurn, case: NoticeCase) -> None:
         """What became of a warning meanwhile, and a new address, were passed over: they lead on now (rules 29, 31)."""
-        policy = self.policy_of(case)
-        for warning in [rung for rung in policy.ladder if policy.is_warning(rung)]:
+        for warning in self.policy_of(case).warnings:
             for notice in case.of_rung(warning.name)[-1:]:
                 self._fall_back_after(turn, case, notice)
 

@@ -70,7 +70,7 @@ class Speaking(Sending):
         """A new address brings an undelivered warning to it, once (rule 31)."""
         for case in list(turn.account.open_cases()):
             policy = self.policy_of(case)
-            for warning in [rung for rung in policy.ladder if policy.is_warning(rung)]:
+            for warning in policy.warnings:
                 known = case.of_rung(warning.name)
                 if known and self._still_needed(turn, case, policy, warning):
                     self._bring_to_new_address(turn, case, warning, known)

@@ -79,8 +79,8 @@ def _case_as_of(case: RetryCase, at: datetime) -> RetryCase:
     tried = tried_as_of(case.tried, at, named)
     mark = case.mark if case.mark is not None and case.mark.at <= at else None
     ordered_at = case.ordered_at if case.ordered_at is not None and case.ordered_at <= at else None
-    then = replace(case, book=book, tried=tried, mark=mark)
-    return replace(then, ordered_at=ordered_at, processor=processor_as_of(case, at))
+    processor = processor_as_of(case, at)
+    return replace(case, book=book, tried=tried, mark=mark, ordered_at=ordered_at, processor=processor)
 
 
 def _was_told_later(case: RetryCase, time_out: Mark, at: datetime) -> bool:

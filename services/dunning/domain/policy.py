@@ -195,6 +195,11 @@ class Policy:
         """Whether another rung names this one in `warned_by`."""
         return rung.name in self._warnings
 
+    @property
+    def warnings(self) -> list[Rung]:
+        """The rungs that others name in `warned_by`, in the ladder's order."""
+        return [rung for rung in self.ladder if self.is_warning(rung)]
+
 
 class PolicyNotOnFile(CannotDecideYet):
     """A case pinned a version that this instance has not read yet."""

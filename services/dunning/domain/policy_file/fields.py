@@ -229,10 +229,15 @@ def currency_known(field: Field, value: str, place: Place) -> bool:
     return False
 
 
+def is_country(value: str) -> bool:
+    """Whether a text has the form of a country's code: two capitals of ISO 3166."""
+    return re.fullmatch(r"[A-Z]{2}", value) is not None
+
+
 def country(field: Field) -> str | None:
     """Two letters of ISO 3166, in capitals."""
     value = text(field, "a country")
-    if value is None or re.fullmatch(r"[A-Z]{2}", value):
+    if value is None or is_country(value):
         return value
     field.refuse(Code.NOT_A_CODE, f'found {quoted(value)}; write two capitals of ISO 3166, such as "DE"')
     return None
