@@ -54,6 +54,7 @@ class AccountCase(Case):
     deliveries: list[Delivery] = field(default_factory=list)
     addressed: dict[str, Addressed] = field(default_factory=dict)  # by warning and channel, where `unreachable` is set
     stage_since: datetime | None = None
+    waited_for: int = 0  # index into the ladder: what comes behind need not wait for those before it any more (rule 23)
     held_since: datetime | None = None  # the next rung is due and waits for the brake (rule 45)
     stage_left: str = ""  # where it stood when it closed, for the case that replaces it (rule 7)
     noted: dict[str, Noted] = field(default_factory=dict)  # by kind: promises and plans of the invoice

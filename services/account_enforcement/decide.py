@@ -106,8 +106,8 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         if not case.open:
             return False
         policy = self.policy_of(case)
-        for rung in policy.ladder[first_ahead(account, case, policy) :]:
-            if rung.account is None and rung.name not in policy.conditions:
+        for rung in rungs_ahead(account, case, policy):
+            if not policy.stops_account(rung):
                 continue
             at = self._allowed_at(account, case, policy, rung, now)
             if at is None or at > now:
@@ -118,14 +118,15 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
 
     @staticmethod
     def _next_stop(account: EnforcedAccount, case: AccountCase, policy: Policy) -> Rung | None:
-        """The next account rung, or one before it whose conditions may stop the walk (rule 38)."""
-        ahead = policy.ladder[first_ahead(account, case, policy) :]
-        return next((rung for rung in ahead if rung.account is not None or rung.name in policy.conditions), None)
+        """The next account rung, or one before it that may stop the walk. One that nothing follows stops nothing."""
+        ahead = rungs_ahead(account, case, policy)
+        if all(rung.account is None for rung in ahead):
+            return None
+        return next(rung for rung in ahead if policy.stops_account(rung))
 
     @staticmethod
     def _next_account_rung(account: EnforcedAccount, case: AccountCase, policy: Policy) -> Rung | None:
-        ahead = policy.ladder[first_ahead(account, case, policy) :]
-        return next((rung for rung in ahead if rung.account is not None), None)
+        return next((rung for rung in rungs_ahead(account, case, policy) if rung.account is not None), None)
 
     def _due_rung(self, turn: AccountTurn, case: AccountCase) -> Rung | None:
         policy = self.policy_of(case)
@@ -139,7 +140,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         self, account: EnforcedAccount, case: AccountCase, policy: Policy, rung: Rung, now: datetime
     ) -> datetime | None:
         """When a rung may happen: its date, the end of what stops it, its warning's lead; None while not known."""
-        opens = opens_at(account, case, policy, rung, now)
+        opens = opens_at(account, case, policy, rung, now, case.waited_for)
         if opens is None or rung.warned_by is None:
             return opens
         warned = warned_at(case, policy, rung, now)
@@ -148,11 +149,14 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
 
     def _happen(self, turn: AccountTurn, case: AccountCase, rung: Rung) -> None:
         policy = self.policy_of(case)
+        turn.touch(case)
+        case.waited_for = policy.ladder.index(rung) + 1
+        if rung.account is None and rung.name not in policy.conditions:
+            return
         reached = rung.warned_by is None or warned_at(case, policy, rung, turn.now) is not None
         if rung.restricts and turn.now - case.date_of(rung, policy) > LATE:
             case.shift = Shift(turn.now, rung.at)
-        case.next_rung = policy.ladder.index(rung) + 1
-        turn.touch(case)
+        case.next_rung = case.waited_for
         if rung.account is None or (case.stage == rung.account and not rung.restricts):
             return  # to restrict once more is a step all the same: its notice and the rungs behind it wait for that
         following = self._next_account_rung(turn.account, case, policy)
@@ -205,7 +209,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         """The next case; where it replaces one that should not have been, it stands where that one stood (rule 7)."""
         if not inherits:
             return
-        new.deliveries = old.deliveries
+        new.deliveries, new.waited_for = old.deliveries, old.waited_for
         stood = AccountStage(old.stage_left)
         if stood not in (AccountStage.ACTIVE, AccountStage.TERMINATED):
             rung = next((rung for rung in self.policy_of(new).ladder if rung.account is stood), None)
@@ -351,6 +355,11 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
             if case.stage != AccountStage.ACTIVE:
                 owed[case.book.currency] = owed.get(case.book.currency, 0) + case.book.amount_minor
         return [Owed(currency, amount) for currency, amount in sorted(owed.items())]
+
+
+def rungs_ahead(account: EnforcedAccount, case: AccountCase, policy: Policy) -> tuple[Rung, ...]:
+    """The rungs that the account's walk did not come to yet."""
+    return policy.ladder[max(first_ahead(account, case, policy), case.waited_for) :]
 
 
 def _makes_worse(account: EnforcedAccount, rung: Rung) -> bool:

@@ -12,9 +12,7 @@ from dunning.domain.calendar import Duration, zone_named
 from dunning.domain.events import PolicyRef
 from dunning.domain.facts import Facts
 from dunning.domain.pauses import moved
-from dunning.domain.policy import Anchor, Policy, Rung
-
-AT_ONCE = Duration()
+from dunning.domain.policy import AT_ONCE, Anchor, Policy, Rung
 
 
 @dataclass(slots=True)

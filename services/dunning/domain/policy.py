@@ -17,6 +17,7 @@ from dunning.domain.versions import Eras, taking_new_cases
 from dunning.domain.words import RESTRICTING, AccountStage, Channel
 
 ACCOUNT_ZONE = "account"
+AT_ONCE = Duration()  # of the anchor's instant; the one distance that `roll` leaves on any day
 LATE = timedelta(minutes=1)  # a restricting rung later than this moves the rungs behind it (rule 24)
 STALE_AFTER = Duration(days=14)  # beyond its lead a warning of this age counts no more and is sent again (rule 25)
 
@@ -166,6 +167,7 @@ class Policy:
     source: str = ""  # the file's name, for messages
     _rungs: Mapping[str, Rung] = field(init=False, repr=False, compare=False)
     _warnings: frozenset[str] = field(init=False, repr=False, compare=False)
+    _stops: frozenset[str] = field(init=False, repr=False, compare=False)
     warned: tuple[tuple[int, Rung, Rung], ...] = field(
         init=False, repr=False, compare=False
     )  # place, rung, its warning
@@ -174,6 +176,8 @@ class Policy:
         """Look-ups that every decision makes several times."""
         object.__setattr__(self, "_rungs", {rung.name: rung for rung in reversed(self.ladder)})
         object.__setattr__(self, "_warnings", frozenset(rung.warned_by for rung in self.ladder if rung.warned_by))
+        stops = (rung.name for rung in self.ladder if rung.account or rung.name in self.conditions or self._may_reorder)
+        object.__setattr__(self, "_stops", frozenset(stops))
         warned = ((place, rung, self.rung(rung.warned_by or "")) for place, rung in enumerate(self.ladder))
         object.__setattr__(self, "warned", tuple((place, rung, by) for place, rung, by in warned if by is not None))
 
@@ -194,6 +198,20 @@ class Policy:
     def is_warning(self, rung: Rung) -> bool:
         """Whether another rung names this one in `warned_by`."""
         return rung.name in self._warnings
+
+    def stops_account(self, rung: Rung) -> bool:
+        """Whether the account's walk stops at this rung: it changes the stage, or what comes behind may have to wait
+        for it, for its conditions (rule 38) or because `roll` can put it last (rule 23)."""
+        return rung.name in self._stops
+
+    @property
+    def _may_reorder(self) -> bool:
+        """Whether `roll` can put a rung behind one that follows it: onto the same day at a later time of day, or by
+        taking the later one back before a 0d, which stays on any day."""
+        if self.roll is None:
+            return False
+        stays = self.roll.toward is Toward.PREVIOUS and any(rung.at == AT_ONCE for rung in self.ladder)
+        return stays or any(rung.at.seconds for rung in self.ladder)
 
     @property
     def warnings(self) -> list[Rung]:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from account_enforcement.case import HEARD, EnforcedAccount
 from account_enforcement.decide import AccountTrack
 from dunning.domain.account import SharedState
+from dunning.domain.book import ATTEMPTS_MAX
 from dunning.domain.case import Account, Case
 from dunning.domain.decision import Decision, Errand
 from dunning.domain.events import (
@@ -92,7 +93,7 @@ class World:
         self.published: list[Published] = []
         self._timers: list[Timer] = []
         self._set: dict[tuple[int, str, str], datetime] = {}  # the timers among them that were set last, by case
-        self._last_failures: dict[tuple[str, str], PaymentFailed] = {}
+        self._failures: dict[tuple[str, str], list[PaymentFailed]] = {}  # of an invoice, as they were read
         self._news: deque[tuple[int, Input]] = deque()
         self._requests: deque[RetryRequested] = deque()
 
@@ -125,14 +126,16 @@ class World:
         return iter(published)
 
     def _remember(self, event: PaymentFailed) -> None:
-        """Failures of a case, for `--charges fail` repeats its last one: not what a policy ignores or was settled."""
-        key = (event.account_id, event.invoice_id)
-        case = self.rooms[RETRY].accounts[event.account_id].cases.get(event.invoice_id)
-        if case is None or not case.open:
-            return
-        last = self._last_failures.get(key)
-        if last is None or last.failed_at <= event.failed_at:
-            self._last_failures[key] = event
+        failures = self._failures.setdefault((event.account_id, event.invoice_id), [])
+        failures.append(event)
+        del failures[:-ATTEMPTS_MAX]
+
+    def _last_failure(self, case: Case, account_id: str) -> PaymentFailed:
+        """What `--charges fail` repeats: of all that the invoice's failures said, the case's last one."""
+        counted = {(attempt.failed_at, attempt.number) for attempt in case.book.attempts}
+        failures = self._failures[account_id, case.invoice_id]
+        own = [one for one in failures if (one.failed_at, one.attempt_number) in counted]
+        return max(reversed(own), key=lambda one: one.failed_at)
 
     def _decide(self, number: int, event: Input, now: datetime) -> Decision:
         room = self.rooms[number]
@@ -184,9 +187,9 @@ class World:
                 self._answer(self._requests.popleft(), now)
 
     def _answer(self, request: RetryRequested, now: datetime) -> None:
-        last = self._last_failures[request.account_id, request.invoice_id]
-        asked = self.rooms[RETRY].accounts[request.account_id].cases[request.invoice_id].request
-        method = asked.method if asked else None
+        case = self.rooms[RETRY].accounts[request.account_id].cases[request.invoice_id]
+        method = case.request.method if case.request else None
+        last = self._last_failure(case, request.account_id)
         answer = self.processor.answer(request, last, method)
         if answer is None:
             return

@@ -26,6 +26,7 @@ from tests.builders import (
     new_card,
     only_retries,
     overdue,
+    policies,
     signal,
 )
 
@@ -181,6 +182,37 @@ def test_a_rung_that_rolls_ahead_of_the_one_above_it_waits_for_it() -> None:
         "03-09 16:00 account in_1 active>restricted",
         "03-11 16:00 notice after email sent",  # it came six hours after its date (rule 24)
     ]
+
+
+def test_a_rung_that_has_happened_is_not_waited_for_also_where_its_date_moves_behind_the_next() -> None:
+    """From the due date on the first would be of Monday 16:00, and the second of Monday 10:00."""
+    rungs = a_notice("first", "1d6h"), {**LIMITED, "at": "2d"}
+    story = rolled_story(*rungs, anchor="due_date").reads(failed("03-04 10:00")).until("03-05 18:00")
+
+    story.reads(failed("03-05 18:00", attempt_number=2, due_at=instant("03-06 10:00")))
+
+    assert story.until("04-01 00:00").lines("notice", "account") == [
+        "03-05 16:00 notice first email sent",
+        "03-09 10:00 account in_1 active>restricted",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("roll", "at", "stops"),
+    [
+        (NEXT, ("1d6h", "2d"), True),
+        (NEXT, ("1d", "2d"), False),  # a reminder that nothing can overtake costs the account no timer
+        (PREVIOUS, ("0d", "2d"), True),
+        (NEXT, ("0d", "2d"), False),
+        (None, ("1d6h", "2d"), False),
+    ],
+)
+def test_the_account_looks_at_a_reminder_only_where_roll_may_put_it_behind_the_next_rung(
+    roll: dict[str, Any] | None, at: tuple[str, str], stops: bool
+) -> None:
+    (policy,) = policies(a_policy(ladder=[a_notice("first", at[0]), {**LIMITED, "at": at[1]}], roll=roll))
+
+    assert [policy.stops_account(rung) for rung in policy.ladder] == [stops, True]
 
 
 def test_behind_a_late_restriction_dates_count_from_it_and_are_rolled_then() -> None:

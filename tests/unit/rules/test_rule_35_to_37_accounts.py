@@ -18,6 +18,7 @@ from tests.builders import (
     HARD,
     LADDER,
     PAST_DUE,
+    TECHNICAL,
     Story,
     a_notice,
     a_policy,
@@ -170,6 +171,20 @@ def test_a_failure_that_was_read_while_terminated_opens_a_case_where_an_earlier_
     assert story.until("03-12 12:00").since("03-12", "account") == [
         "03-12 12:00 account in_1 terminated>active",
         "03-12 12:00 account in_1 active>past_due",
+    ]
+
+
+def test_a_simulated_charge_fails_as_its_case_did_also_where_that_failure_was_read_while_terminated() -> None:
+    """Rule 46: what `--charges fail` repeats is the case's last `failure`, not the invoice's former case's."""
+    retries = {"after": ["1d"], "technical_after": ["1h", "2h"]}
+    story = Story(a_policy(ladder=WARNED, retries=retries), charges="fail").reads(FIRST)
+    story.reads(failed("03-12 10:00", attempt_number=9, failure=TECHNICAL))
+
+    story.at("03-12 12:00", signal("account.reinstated", "03-11 10:00", reason="by hand")).until("03-12 20:00")
+
+    assert [line for line in story.since("03-12") if "charge" in line] == [
+        "03-12 12:00 charge in_1 #10 4900 EUR",
+        "03-12 14:00 charge in_1 #11 4900 EUR",
     ]
 
 
