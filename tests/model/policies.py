@@ -189,13 +189,11 @@ def chosen(policies: list[Policy], opening: Opening) -> Policy | None:
 
 
 def taken_over(policies: list[Policy], former: Policy, failed_at: datetime) -> Policy:
-    """0003, rule 13: the former version, or a higher one whose `valid_from` lies at or before the first failure."""
-    higher = [
-        one
-        for one in policies
-        if one.id == former.id and one.version > former.version and one.valid_from and one.valid_from <= failed_at
-    ]
-    return max([former, *higher], key=lambda one: one.version)
+    """0003, rule 13: the former version, or a higher one whose `valid_from` lies at or before the first failure; none
+    that ignores failures, nor one without retries after one with them."""
+    higher = [one for one in policies if one.id == former.id and one.valid_from and one.valid_from <= failed_at]
+    able = [one for one in higher if not one.ignore and (one.has_retries or not former.has_retries)]
+    return max([former, *able], key=lambda one: one.version)
 
 
 def matches(match: dict[str, Any], opening: Opening) -> bool:
