@@ -265,6 +265,7 @@ def undone(story: Story, fact: Fact, now: datetime) -> bool:
         return False
     story.terminated = None
     if ending:
+        notices.suppress_waiting(story, case, ending_reason(fact), now)
         story.transition(now, case, "account", "active", ending_reason(fact))
         return True
     later = [one for one in case.failures if one.own_at > max(closings(story, case.invoice))]
