@@ -47,7 +47,8 @@ def ready_at(story: Story, case: Case, rung: Rung, now: datetime) -> datetime | 
 def relied_on(story: Story, case: Case, rung: Rung, now: datetime) -> datetime | None:
     """Rule 25: the first delivery that was not bounced since; once it is older than `lead` + 14d, the one after,
     at that very instant too where the first one's lead would end later."""
-    first, *later_ones = [*notices.deliveries(case, case.policy.named(rung.warned_by)), None]
+    deliveries: list[datetime | None] = [*notices.deliveries(case, case.policy.named(rung.warned_by)), None]
+    first, later_ones = deliveries[0], deliveries[1:]
     if first is None:
         return None
     stale = later(first, case.policy.lead(rung).more(notices.FORTNIGHT), case.zone)
