@@ -6,6 +6,7 @@ from datetime import datetime
 from account_enforcement.noted import Noted
 from dunning.domain.case import Account, Case
 from dunning.domain.events import OpenCase, Owed
+from dunning.domain.turn import Turn
 from dunning.domain.words import AccountStage, Outcome
 
 DELIVERIES_MAX = 64  # per invoice
@@ -79,3 +80,6 @@ class EnforcedAccount(Account[AccountCase]):
     published: Published = field(default_factory=Published)
     noted: dict[str, Noted] = field(default_factory=dict)  # by kind: an expiring payment method
     addresses_at: dict[str, datetime] = field(default_factory=dict)  # by field: when it was said last, not what
+
+
+AccountTurn = Turn[EnforcedAccount]

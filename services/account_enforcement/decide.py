@@ -6,27 +6,22 @@ from datetime import datetime
 from account_enforcement.case import (
     DELIVERIES_MAX,
     HEARD,
-    OPEN_CASES_LISTED_MAX,
     UNDELIVERED,
     AccountCase,
+    AccountTurn,
     Delivery,
     EnforcedAccount,
-    Published,
 )
 from account_enforcement.noted import OF_AN_INVOICE, OF_THE_ACCOUNT, note_newest
+from account_enforcement.status import publish_status
 from account_enforcement.unreachable import newest_addresses, note_addresses, unreachable_at, warnings_of
 from account_enforcement.warned import stale_at, warned_at
-from dunning.domain import ids
-from dunning.domain.calendar import local_days_between
 from dunning.domain.case import Shift
 from dunning.domain.events import (
-    AccountStatus,
     Customer,
     ErrandReport,
     NextStep,
     NoticeResult,
-    OpenCase,
-    Owed,
     PaymentFailed,
     PaymentSucceeded,
     Signal,
@@ -34,14 +29,10 @@ from dunning.domain.events import (
 )
 from dunning.domain.holds import first_ahead, opens_at
 from dunning.domain.policy import LATE, Policies, Policy, Rung
-from dunning.domain.track import BEFORE_EVERYTHING, Closing, Track, Turn
+from dunning.domain.track import BEFORE_EVERYTHING, Track
+from dunning.domain.turn import Closing
 from dunning.domain.words import AccountStage, Outcome, Reason
 from dunning.domain.words import Track as TrackName
-
-ACCOUNT_STATUS = "dunning.account.status.v1"
-AccountTurn = Turn[EnforcedAccount]
-_STAGES = {str(stage): stage for stage in AccountStage}
-_SEVERITY = {stage.value: stage.severity for stage in AccountStage}
 
 
 def everybody(account_id: str) -> bool:  # noqa: ARG001
@@ -295,66 +286,10 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
             if note_addresses(case, self.policy_of(case), addresses, at):
                 turn.touch(case)
 
-    # --- the account as a whole -------------------------------------------------------------------------------------
-
     def concluded(self, turn: AccountTurn) -> None:
-        """Publish the account's status once per input, when it, the open cases or what reinstates changed (rule 35)."""
-        account, last = turn.account, turn.account.published
-        if not turn.touched or isinstance(turn.cause, NoticeResult):  # news of deliveries only moves dates
-            return
-        cases = list(account.open_cases())
-        worst = max(cases, key=_severity, default=None)
-        status = AccountStage.TERMINATED if account.is_terminated else _STAGES[worst.stage if worst else "active"]
-        listed, to_reinstate = _listed(cases), self._to_reinstate(cases)
-        total = len(cases) if len(cases) > len(listed) else None
-        same_cases = total == last.open_cases_total and _says(last.open_cases, listed)
-        if status == last.status and same_cases and to_reinstate == last.to_reinstate:
-            return
-        open_cases = [self._line(case, turn.now) for case in listed]
-        since = turn.now if status != last.status or last.since is None else last.since
-        account.sequence += 1
-        account.changed = True
-        account.published = Published(status, since, open_cases, total, to_reinstate)
-        turn.decision.events.append(
-            AccountStatus(
-                event_id=ids.event_id(ACCOUNT_STATUS, account.account_id, account.sequence),
-                sequence=account.sequence,
-                causation_id=turn.cause_id,
-                account_id=account.account_id,
-                status=str(status),
-                previous_status=str(last.status),
-                since=since,
-                reason=self._reason(turn),
-                effective_at=turn.now,
-                open_cases=tuple(open_cases),
-                open_cases_total=total,
-                to_reinstate=tuple(to_reinstate),
-                policy=worst.policy if worst else None,
-                traceparent=turn.traceparent,
-            )
-        )
-
-    @staticmethod
-    def _reason(turn: AccountTurn) -> str:
-        """The reason of the last transition that this input caused; otherwise what changed without one."""
-        moved = [event for event in turn.decision.events if isinstance(event, StageChanged)]
-        if moved:
-            return moved[-1].reason
-        reinstated = isinstance(turn.cause, Signal) and turn.cause.kind == "account.reinstated"
-        return Reason.REINSTATED.value if reinstated else "open_cases_changed"
-
-    def _line(self, case: AccountCase, now: datetime) -> OpenCase:
-        anchor = case.anchor_at(self.policy_of(case))
-        days = local_days_between(anchor, now, case.pinned_zone)
-        return OpenCase(case.case_id, case.invoice_id, case.book.amount_minor, case.book.currency, days)
-
-    @staticmethod
-    def _to_reinstate(cases: list[AccountCase]) -> list[Owed]:
-        owed: dict[str, int] = {}
-        for case in cases:
-            if case.stage != AccountStage.ACTIVE:
-                owed[case.book.currency] = owed.get(case.book.currency, 0) + case.book.amount_minor
-        return [Owed(currency, amount) for currency, amount in sorted(owed.items())]
+        """Publish the account's status where it has news."""
+        if turn.touched and not isinstance(turn.cause, NoticeResult):  # news of deliveries only moves dates
+            publish_status(turn, self.policy_of)
 
 
 def rungs_ahead(account: EnforcedAccount, case: AccountCase, policy: Policy) -> tuple[Rung, ...]:
@@ -370,21 +305,3 @@ def _makes_worse(account: EnforcedAccount, rung: Rung) -> bool:
 def _reason_for(stage: AccountStage) -> Reason:
     """Why a rung changes the stage (rule 36)."""
     return Reason.GRACE_PERIOD_EXPIRED if stage.restricts else Reason.PAYMENT_FAILED
-
-
-def _severity(case: AccountCase) -> int:
-    return _SEVERITY[case.stage]
-
-
-def _listed(cases: list[AccountCase]) -> list[AccountCase]:
-    """What a status lists: all, or of thousands the worst. A status that no topic takes would be the last one."""
-    if len(cases) <= OPEN_CASES_LISTED_MAX:
-        return cases
-    worst = sorted(cases, key=_severity, reverse=True)[:OPEN_CASES_LISTED_MAX]
-    return sorted(worst, key=lambda case: case.invoice_id)
-
-
-def _says(lines: list[OpenCase], cases: list[AccountCase]) -> bool:
-    """Whether the lines say of just these cases what is so, but for the days: they alone write nothing (rule 35)."""
-    said = [(line.case_id, line.invoice_id, line.amount_minor, line.currency) for line in lines]
-    return said == [(case.case_id, case.invoice_id, case.book.amount_minor, case.book.currency) for case in cases]

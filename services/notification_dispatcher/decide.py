@@ -17,7 +17,7 @@ from dunning.domain.events import (
 from dunning.domain.facts import CUSTOMER_FIELDS, Known
 from dunning.domain.holds import first_ahead, pause_of
 from dunning.domain.policy import LATE, STALE_AFTER, Policy, Rung
-from dunning.domain.track import Closing
+from dunning.domain.turn import Closing
 from dunning.domain.words import NOTICE_CLOSED, NOTICE_RECOVERED, RESTRICTING, AccountStage, Reason
 from dunning.domain.words import Track as TrackName
 from notification_dispatcher.case import EARLY_NEWS_MAX, Happened, NoticeAccount, NoticeCase, NoticeState

@@ -6,7 +6,8 @@ from datetime import datetime
 from dunning.domain import ids
 from dunning.domain.events import NoticeResult
 from dunning.domain.policy import Policies
-from dunning.domain.track import BEFORE_EVERYTHING, Track, Turn
+from dunning.domain.track import BEFORE_EVERYTHING, Track
+from dunning.domain.turn import Turn
 from dunning.domain.words import NOTICE_NONE, Channel
 from notification_dispatcher.case import Notice, NoticeAccount, NoticeCase, NoticeState
 from notification_dispatcher.templates.wording import shipped

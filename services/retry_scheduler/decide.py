@@ -17,7 +17,8 @@ from dunning.domain.events import (
 )
 from dunning.domain.events import NextStep as Upcoming
 from dunning.domain.holds import pause_of
-from dunning.domain.track import Closing, Track, Turn
+from dunning.domain.track import Track
+from dunning.domain.turn import Closing, Turn
 from dunning.domain.words import AccountStage, DeclineClass, Reason, RetryStage
 from dunning.domain.words import Track as TrackName
 from retry_scheduler.allowed import first_allowed

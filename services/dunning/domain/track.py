@@ -7,11 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from msgspec import Struct, field
-
 from dunning.domain import ids, terminated
 from dunning.domain.book import Attempt
-from dunning.domain.case import Account, Case
+from dunning.domain.case import Case
 from dunning.domain.decision import Decision, MoneyMoved
 from dunning.domain.events import (
     ErrandReport,
@@ -26,58 +24,14 @@ from dunning.domain.events import (
 )
 from dunning.domain.pauses import MARKING, Mark, next_start, note, starts_at
 from dunning.domain.policy import Policies, Policy
+from dunning.domain.turn import A, Closing, Turn
 from dunning.domain.words import AccountStage, Reason
 from dunning.domain.words import Track as TrackName
 
 C = TypeVar("C", bound=Case)
-A = TypeVar("A", bound=Account[Any])
 
 STAGE_CHANGED = "dunning.stage.changed.v1"
 BEFORE_EVERYTHING = datetime.min.replace(tzinfo=UTC)
-
-
-class Turn(Struct, Generic[A]):
-    """One input for one account: what is given, and the decision as it grows."""
-
-    account: A
-    now: datetime
-    cause: Input
-    decision: Decision = field(default_factory=Decision)
-    touched: set[str] = field(default_factory=set)
-
-    @property
-    def cause_id(self) -> str:
-        """`causationid` of what follows."""
-        return self.cause.event_id
-
-    @property
-    def traceparent(self) -> str | None:
-        """The trace that came in, passed on."""
-        return getattr(self.cause, "traceparent", None)
-
-    def touch(self, case: Case) -> None:
-        """Mark a case to be saved and reckoned."""
-        account, invoice_id = self.account, case.invoice_id
-        if invoice_id not in self.touched:
-            self.touched.add(invoice_id)
-            account.touched.add(invoice_id)
-        account.cases[invoice_id] = case
-
-    def count(self, word: str) -> None:
-        """Count something that changed nothing else."""
-        self.decision.counted.append(word)
-
-
-class Closing(Struct, frozen=True):
-    """Why and when a case closes. `amount_minor` is what was owed until then."""
-
-    at: datetime
-    reason: str
-    by_money: bool
-    amount_minor: int
-    handed_over: bool = False  # later failures and an open request go on in the next case (rule 7)
-    inherited: bool = False  # all that was done counts as done in the next case, which replaces this one
-    event: PaymentSucceeded | Signal | None = None
 
 
 class Track(Generic[A, C]):
