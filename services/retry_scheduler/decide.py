@@ -72,7 +72,8 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         return asked.method_key if asked else ""
 
     def carry(self, former: RetryCase, case: RetryCase) -> None:
-        """Who charges an invoice stays the same from one of its cases to the next."""
+        """Who charges an invoice stays the same from one of its cases to the next, and what was charged is known."""
+        case.tried = former.tried
         case.merchant, case.processor, case.processors = former.merchant, former.processor, former.processors
         inherit_urging(former, case)
 
@@ -89,6 +90,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         """The first failure gives the plan, unless there is nothing to charge (rule 21)."""
         assert isinstance(turn.cause, PaymentFailed), "only a failure opens a case"
         attempt = case.book.first
+        case.tried = [] if turn.cause.payment_method else tried_since(case.tried, case)
         self._note_charge(case, turn.cause)
         self._bar(turn, attempt, but_not=case)
         self._plan(turn, case, attempt.decline_class)
@@ -319,7 +321,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
             new.answered_at, new.given_up = old.answered_at, old.given_up
         else:  # what was asked for in the old case and ended there is no part of this one
             new.requested = [asked for asked in old.requested if new.request and asked.retry_id == new.request.retry_id]
-            new.tried = tried_since(old, new)
+            new.tried = tried_since(old.tried, new)
             for attempt in new.book.attempts:
                 attempt.late = False
         if new.open_request is not None and not inherits:

@@ -70,15 +70,15 @@ def _age(tried: Tried) -> tuple[datetime, str, str]:
     return tried.at, tried.method.key, tried.method.id or ""
 
 
-def tried_since(old: RetryCase, new: RetryCase) -> list[Tried]:
-    """What the next case was charged with, of what the case before it was: what its own failures name, as of these, and
-    what was asked for and is still open (rule 7). What was asked for and ended there is no part of it."""
-    known = {attempt.method_key: attempt.failed_at for attempt in new.book.attempts}
-    for asked in old.requested:
-        if new.open_request is not None and asked.retry_id == new.open_request.retry_id:
-            at = asked.method_at or asked.at
-            known[asked.method_key] = max(at, known.get(asked.method_key, at))
-    found = [Tried(tried.method, known[tried.method.key]) for tried in old.tried if tried.method.key in known]
+def tried_since(tried: list[Tried], case: RetryCase) -> list[Tried]:
+    """What a next case was charged with, of what the case before it was: by its own failures, as of these, also where
+    an answer left it out, and by what was asked for and is still open (rule 7). What was asked for and ended in the
+    case before is no part of it."""
+    known = {attempt.method_key: attempt.failed_at for attempt in case.book.attempts}
+    for asked in case.requested:
+        at = asked.method_at or asked.at
+        known[asked.method_key] = max(at, known.get(asked.method_key, at))
+    found = [Tried(each.method, known[each.method.key]) for each in tried if each.method.key in known]
     return sorted(found, key=_age, reverse=True)
 
 

@@ -18,15 +18,15 @@ NO_CURE = ("hard", "needs_customer")
 
 def attempt_of(failure: Fact, request: Request | None) -> Attempt:
     """`request` is what it answers in its case. 0003, rule 18: a decline that does not say what was charged is of the
-    method of the request that it answers, of a former case too, and an answer with our request's own method is no newer
-    word on the method than the request."""
+    method of the request that it answers. Where that was a former case's its own case knows the method from it alone.
+    An answer with our request's own method is no newer word on the method than the request."""
     data = failure.data
     method, method_at = data.get("payment_method"), failure.own_at
     if method is None and failure.request is not None:
         method = failure.request.method
     if request is not None and method_key(method) == method_key(request.method):
         method_at = min(method_at, request.method_at or request.asked_at)
-    named = data.get("payment_method") is not None
+    named = data.get("payment_method") is not None or (request is None and failure.request is not None)
     order = (failure.own_at, 0, data["attempt_number"], data["payment_id"])
     found = Attempt(order, failure.decline_class, method, method_at if named else None, data["failure"])
     found.fact, found.foreign = failure, request is None
@@ -309,7 +309,7 @@ def advised(story: Story, case: Case) -> list[datetime]:
     present = method_key(present_method(story, case))
     found = []
     for one in case.attempts:
-        wait = delay(one.failure, one.method if one.method_at is not None else None)
+        wait = delay(one.failure, one.fact.data.get("payment_method") if one.fact is not None else None)
         if wait and (one.method is None or method_key(one.method) == present):
             found.append(one.at + wait)
     return found

@@ -459,6 +459,23 @@ def test_a_finished_plan_stays_so_where_a_late_answer_names_a_method_that_anothe
     assert story.since("03-05", "retry") == []
 
 
+@pytest.mark.parametrize("paid_read_at", ["03-03 12:00", "03-05 10:00"])
+def test_the_next_case_goes_on_with_what_its_failure_was_charged_with_also_where_an_answer_left_that_out(
+    paid_read_at: str,
+) -> None:
+    """A payment between request and answer makes the answer the next case's, whichever is read first (rules 7, 8)."""
+    story = Story(only_retries(after=["1d", "1d"])).reads(failed("03-02 10:00"))
+    story.reads(failed("03-03 11:00", invoice_id="in_2", payment_id="pay_2", payment_method=OTHER_VISA))
+    answer = failed("03-04 10:00", attempt_number=2, payment_method=None)
+    read = [(paid_read_at, paid("03-03 12:00")), ("03-04 10:00", answer)]
+
+    for when, event in sorted(read, key=lambda each: each[0]):
+        story.at(when, event)
+
+    asked = [each for each in story.until("03-05 12:00").outputs(RetryRequested) if each.invoice_id == "in_1"]
+    assert [(each.attempt_number, each.payment_method_id) for each in asked] == [(2, "pm_1"), (3, "pm_1")]
+
+
 def test_an_order_that_cannot_be_carried_out_leaves_a_finished_plan_finished() -> None:
     story = Story(only_retries(after=["1d"]), charges="fail").reads(failed("03-02 10:00", payment_method=None))
     story.reads(failed("03-04 10:00", payment_id="pay_2", initiated_by="customer", failure=HARD))
