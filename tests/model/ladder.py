@@ -63,6 +63,8 @@ def is_passed(story: Story, case: Case, rung: Rung, done: Collection[str]) -> bo
     if not signals or rung.name in case.happened:
         return False
     latest = max(date_of(story, case, one) for one in (*still_above(case, rung, done), rung))
+    if case.shift is not None and rung_index(case, rung) > rung_index(case, case.policy.named(case.shift[0])):
+        latest = max(latest, case.shift[1])  # its date counts from there
     return any(case.first.own_at < signal.own_at and latest < signal.own_at for signal in signals)
 
 

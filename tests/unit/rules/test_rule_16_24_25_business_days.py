@@ -306,6 +306,19 @@ def test_the_notice_of_a_step_goes_out_where_a_reinstatement_lies_between_its_da
     ]
 
 
+def test_a_reinstatement_passes_nothing_behind_a_step_that_came_after_it_also_where_roll_dates_that_back() -> None:
+    """The step waits for Friday 23:00; six hours after it is a Saturday, so `previous` says Friday 05:00."""
+    again = {**LIMITED, "rung": "again", "at": "2d12h"}
+    story = rolled_story(a_notice("first", "2d"), {**LIMITED, "at": "2d6h"}, again, roll=PREVIOUS)
+
+    story.reads(failed("03-05 23:00"), signal("account.reinstated", "03-06 22:00")).until("04-01 00:00")
+
+    assert story.lines("account") == [
+        "03-06 23:00 account in_1 active>restricted",
+        "03-06 23:00 account in_1 restricted>restricted",
+    ]
+
+
 def test_what_is_due_with_a_step_is_told_in_its_place_also_where_an_extension_would_move_what_has_happened() -> None:
     """Friday 17:00 goes to Sunday 01:00 and back to Friday 01:00, so the step is late; from then Sunday is Friday."""
     rungs = (a_notice("limited", "6h", account="restricted"), a_notice("after", "1d18h"))
