@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,12 @@ def growth(samples: Sequence[float]) -> float:
         raise ValueError(f"{len(samples)} samples have no quarters")
     quarter = len(samples) // 4
     return statistics.median(samples[-quarter:]) / statistics.median(samples[:quarter])
+
+
+def course(samples: Sequence[float], parts: int = 10) -> list[float]:
+    """The median of each part of the samples, which come in the order of time: what lies between first and last."""
+    bounds = [len(samples) * part // parts for part in range(parts + 1)]
+    return [statistics.median(samples[start:end]) for start, end in pairwise(bounds) if start < end]
 
 
 def counters(exposed: str) -> Mapping[str, float]:

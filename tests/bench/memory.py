@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dunning.contracts.topics import RETRY_SCHEDULER
-from tests.bench.figures import Figure, Goal, Part, growth, number
+from tests.bench.figures import Figure, Goal, Part, course, growth, number
 from tests.bench.load import write
 from tests.bench.measure import measure
 from tests.bench.place import Place, own_place
@@ -115,6 +115,6 @@ def resident_mebibytes(pid: int) -> float:
 
 
 def described(sizes: Sizes) -> str:
-    return (
-        f"{sizes.mebibytes[0]:.0f} MiB at first, {sizes.most:.0f} at most, {sizes.growth:.2f} times in the last quarter"
-    )
+    course_of = " ".join(f"{size:.0f}" for size in course(sizes.mebibytes))
+    ends = f"{sizes.mebibytes[0]:.0f} MiB at first, {sizes.most:.0f} at most"
+    return f"{ends}, {sizes.growth:.2f} times in the last quarter; by tenths of the time {course_of} MiB"

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.bench.__main__ import parsed
-from tests.bench.figures import Figure, Goal, Part, counters, growth, number, percentile, ratio, table
+from tests.bench.figures import Figure, Goal, Part, counters, course, growth, number, percentile, ratio, table
 from tests.bench.growth import figures_of
 from tests.bench.measure import Measured
 
@@ -86,6 +86,11 @@ def test_growth_compares_the_last_quarter_with_the_first_and_no_single_peak() ->
     assert growth([100, 100, 100, 100]) == 1.0
     with pytest.raises(ValueError, match="3 samples have no quarters"):
         growth([1, 2, 3])
+
+
+def test_the_course_names_a_median_for_each_part_and_fewer_where_there_are_fewer_samples() -> None:
+    assert course([1, 2, 900, 4, 5, 6], parts=2) == [2, 5]
+    assert course([1, 2, 3]) == [1, 2, 3]
 
 
 def test_a_service_s_counts_are_summed_over_their_labels() -> None:
