@@ -69,7 +69,7 @@ def _subdivisions(country: str) -> tuple[str, ...]:
     return tuple(getattr(holidays, country).subdivisions)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def _after(distance: Duration, start: datetime, zone: ZoneInfo, toward: Toward, calendars: tuple[str, ...]) -> datetime:
     """Remembered, because a case asks for the same few dates whenever something happens to it.
 
@@ -84,7 +84,7 @@ def _after(distance: Duration, start: datetime, zone: ZoneInfo, toward: Toward, 
     return distance.after(start, zone) if business_day == day else to_utc(business_day, at, zone)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def _business_day(day: date, toward: Toward, calendars: tuple[str, ...]) -> date:
     """The day itself, or else the next or the previous business day."""
     step = _DAY if toward is Toward.NEXT else -_DAY

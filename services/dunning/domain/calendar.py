@@ -66,7 +66,7 @@ class Duration:
         return text or "0d"
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def _after(days: int, seconds: int, instant: datetime, zone: ZoneInfo) -> datetime:
     """Remembered, because a case asks for the same few dates whenever something happens to it."""
     if days:
@@ -152,7 +152,7 @@ class DailyHours:
         return None
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def _span(start: time, end: time, day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """The span of hours that begins on a day. Where the clock jumps over all of it, it is empty."""
     last_day = day if start < end else day + timedelta(days=1)

@@ -165,7 +165,7 @@ def note_on(rows: Sequence[PendingRow]) -> str:
     return note_of([row.id for row in rows], max(row.recorded_at for row in rows))
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=8192)
 def _hash(key: bytes) -> int:
     """Java's murmur2, so that all clients agree on an account's partition; slow in Python, and accounts come again."""
     hashed: int = murmur2(key) & 0x7FFFFFFF
