@@ -48,6 +48,15 @@ async def test_what_was_decided_waits_until_the_service_acts_again_and_dead_lett
     assert await topics_that_leave(store) == ["dunning.stage.changed", LETTER.topic, "dunning.stage.changed"]
 
 
+async def test_shards_in_which_all_is_held_back_are_none_in_which_something_waits(store: ToyStore) -> None:
+    await published(store, [a_row("acct-1", "e1"), LETTER, a_row("acct-2", "x1")])
+    await switched(store, Mode.STOP)
+
+    assert await store.shards_pending(range(4)) == {SHARD}
+    await switched(store, Mode.ACT)
+    assert await store.shards_pending(range(4)) == {SHARD, shard_of("acct-2", 4)}
+
+
 async def test_no_errand_is_leased_or_begun_while_the_service_does_not_act(store: ToyStore) -> None:
     await given(store, an_errand("a"), an_errand("b"))
     in_hand = (await store.lease_errands(1, 60))[0]
@@ -126,3 +135,20 @@ async def test_looking_for_what_may_leave_walks_along_an_index(pg: PostgresStore
     assert "Seq Scan on outbox" not in plan, plan
     assert "Sort" not in plan, plan
     assert ("never executed" in plan) == (mode is Mode.STOP), plan
+
+
+@pytest.mark.parametrize("mode", [Mode.ACT, Mode.STOP])
+async def test_asking_where_something_waits_reads_a_row_of_each_shard_at_most(
+    pg: PostgresStore[ToyAccount], mode: Mode
+) -> None:
+    await published(pg, [a_row(f"acct-{number}", "e") for number in range(20_000)])
+    await switched(pg, mode)
+    async with pg.connection() as connection:
+        await connection.execute("analyze outbox")
+        explain = f"explain (analyze, costs off, timing off) {QUERIES['shards_pending']}"
+        plan = "\n".join(row[0] for row in await connection.fetch(explain, list(range(4))))
+
+    assert "Seq Scan on outbox" not in plan, plan
+    assert "Sort" not in plan, plan
+    assert plan.count("never executed") == 1, plan
+    assert "rows=20000" not in plan, plan

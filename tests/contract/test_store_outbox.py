@@ -84,6 +84,16 @@ async def test_pending_passes_over_the_keys_that_wait_for_something_else(store: 
     assert [pending.row.value for pending in free] == [b"f", b"o"]
 
 
+async def test_one_question_tells_in_which_of_some_shards_something_waits(store: ToyStore) -> None:
+    assert [shard_of(key, 4) for key in ("acct-1", "acct-2", "acct-4")] == [1, 3, 2]
+    await published(store, [a_row("acct-1", "e1"), a_row("acct-1", "e2"), a_row("acct-2", "x1"), a_row("acct-4", "y1")])
+    await store.finish(await store.pending(2, 10))
+
+    assert await store.shards_pending(range(4)) == {1, 3}
+    assert await store.shards_pending([2, 3]) == {3}
+    assert await store.shards_pending([]) == set()
+
+
 async def test_rows_that_are_known_by_their_numbers_are_finished_too(store: ToyStore) -> None:
     await published(store, [a_row("acct-1", f"e{number}") for number in range(3)])
     known = [pending.id for pending in await all_pending(store)][:2]

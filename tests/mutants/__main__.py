@@ -19,7 +19,20 @@ from tests.mutants.trial import Trial, Verdict
 
 ROOT = Path(__file__).parents[2]
 _HASHED = "PYTHONHASHSEED"
-KERNEL = ("consumer", "fold", "lane", "read_through", "reading", "relay", "rounds", "shared", "sweep", "timers", "turn")
+KERNEL = (
+    "consumer",
+    "fold",
+    "lane",
+    "outbox_watch",
+    "read_through",
+    "reading",
+    "relay",
+    "rounds",
+    "shared",
+    "sweep",
+    "timers",
+    "turn",
+)
 TESTS = (
     "tests/unit/rules",
     "tests/unit/runtime",

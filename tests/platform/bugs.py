@@ -171,7 +171,7 @@ SEARCHED_FROM = {
     "no fence": 28,
     "no relay fence": 9,
     "no finishing first": 8,
-    "no lease check": 68,
+    "no lease check": 90,
     "offsets on their own": 15,
 }
 

@@ -38,6 +38,7 @@ _LOOKS = frozenset(
         "mode",
         "horizon",
         "pending",
+        "shards_pending",
         "holds",
         "group",
     }

@@ -23,6 +23,7 @@ from dunning.runtime.logs import log_for, told
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.mode import ModeWatch
 from dunning.runtime.outbox_bound import OutboxBound
+from dunning.runtime.outbox_watch import OutboxWatch
 from dunning.runtime.problem import PART_DIED, Problem
 from dunning.runtime.read_through import Horizon, ReadThrough
 from dunning.runtime.relay import Relay
@@ -119,6 +120,7 @@ class Instance(Generic[A]):
             Relay(shard, service.name, store, self._locks, topics[0], clients=clients, **common)
             for shard in range(store.shards)
         ]
+        self._watch = OutboxWatch(self.relays, store, settings.outbox_poll_seconds)
         self.health.starting("horizon")
 
     def stop(self) -> None:
@@ -149,6 +151,7 @@ class Instance(Generic[A]):
             "mode": self.mode.run,
             "forgetting": self.forgetting.run,
             "shard locks": self._locks.keep_alive,
+            "outbox watch": self._watch.run,
         }
         if self.errands is not None:
             parts["errands"] = self.errands.run
@@ -177,8 +180,7 @@ class Instance(Generic[A]):
         """A transaction of ours was committed: whoever goes on from there need not wait for the next look."""
         if outcome.rows:
             self._bound.written(len(outcome.rows))
-            for relay in self.relays:
-                relay.wake()
+            self._watch.written(outcome.rows)
         if outcome.errands and self.errands is not None:
             self.errands.wake()
         self.timers.due_by(outcome.earliest_due_at)

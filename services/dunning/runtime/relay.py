@@ -23,6 +23,7 @@ from dunning.runtime.shard_lock import LOCK_TROUBLES, ShardLocks
 from dunning.runtime.store import PendingRow, Store, StoreUnavailable, TopicKey
 
 _ACQUIRE_SECONDS = 1.0
+_ALONE_SECONDS = 5.0  # an idle relay asks the database itself, should whoever watches the outbox wait for an answer
 _PARKED_SECONDS = 60.0
 _BYTES_MAX = 8 * 1024 * 1024  # of one Kafka transaction: what rows weigh, not only how many they are, must stay bounded
 
@@ -51,7 +52,8 @@ class Relay:
         health: Health,
         clients: Clients = AIOKAFKA,
     ) -> None:
-        self._shard = shard
+        self.shard = shard
+        self.is_idle = False  # when it has published all that there was, and waits to be woken
         self._service = service
         self._part = f"outbox shard {shard}"
         self._store = store
@@ -68,7 +70,7 @@ class Relay:
         self._suspects: set[TopicKey] = set()  # was parked: its next row goes alone, so that it spoils no batch again
 
     def wake(self) -> None:
-        """Something was committed to the outbox."""
+        """Something may have been committed to the shard."""
         self._woken.set()
 
     def drain(self) -> None:
@@ -81,7 +83,7 @@ class Relay:
         pauses = Pauses()
         while True:
             try:
-                if await self._locks.acquire(self._shard):
+                if await self._locks.acquire(self.shard):
                     await self._own(pauses)
                 else:
                     self._is_anothers()
@@ -90,8 +92,8 @@ class Relay:
                 await self._pause(_ACQUIRE_SECONDS)
             except FENCED:
                 self._metrics.fenced.labels("shard").inc()
-                _log.warning("another instance publishes this shard now", shard=self._shard)
-                await self._locks.give_up(self._shard)
+                _log.warning("another instance publishes this shard now", shard=self.shard)
+                await self._locks.give_up(self.shard)
                 await self._pause(pauses.next_seconds())
             except (*KAFKA_TROUBLES, StoreUnavailable, *LOCK_TROUBLES) as error:
                 self._tell(error)
@@ -103,7 +105,7 @@ class Relay:
         """Another instance publishes the shard, so what was in our way is in its way now, if it still is."""
         if self._parked:
             self._parked.clear()
-            self._metrics.outbox_parked.labels(str(self._shard)).set(0)
+            self._metrics.outbox_parked.labels(str(self.shard)).set(0)
         self._health.well(self._part)
         self._health.well(f"{self._part} row")
 
@@ -111,7 +113,7 @@ class Relay:
         """Publish until something fails. A broken publisher is replaced as long as the lock is ours."""
         self._metrics.shards.inc()
         try:
-            while await self._locks.holds(self._shard):
+            while await self._locks.holds(self.shard):
                 async with self._publisher() as publisher:
                     known = await publisher.last_committed()
                     await self._finish_numbers(known.ids, known.recorded_until)
@@ -128,7 +130,7 @@ class Relay:
         return Publisher(
             self._settings,
             self._service,
-            self._shard,
+            self.shard,
             self._marker_topic,
             compressed=compressed,
             clients=self._clients,
@@ -140,14 +142,13 @@ class Relay:
             self._woken.clear()
             self._unpark()
             rows = await self._store.pending(
-                self._shard, self._settings.outbox_batch_rows, bytes_max=_BYTES_MAX, but_not=self._parked
+                self.shard, self._settings.outbox_batch_rows, bytes_max=_BYTES_MAX, but_not=self._parked
             )
             if not rows:
                 self._suspects.clear()
                 if self._draining:
                     return None
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self._settings.outbox_poll_seconds)
+                await self._idle()
                 continue
             rows = _as_many_as_a_note_holds(self._without_suspects(rows))
             try:
@@ -161,6 +162,15 @@ class Relay:
             if not self._parked and not self._suspects:
                 self._health.well(f"{self._part} row")
 
+    async def _idle(self) -> None:
+        """Until woken."""
+        self.is_idle = True
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), _ALONE_SECONDS)
+        finally:
+            self.is_idle = False
+
     async def _finish(self, rows: Sequence[PendingRow]) -> None:
         await self._finish_numbers([row.id for row in rows])
         self._suspects.difference_update(map(_topic_key, rows))
@@ -170,7 +180,7 @@ class Relay:
         pauses = Pauses()
         while True:
             try:
-                return await self._store.finish_numbers(self._shard, row_ids, recorded_until)
+                return await self._store.finish_numbers(self.shard, row_ids, recorded_until)
             except StoreUnavailable as error:
                 if pauses.tries >= 2:
                     self._tell(error)
@@ -207,7 +217,7 @@ class Relay:
         in case the topic was given more room."""
         self._parked[_topic_key(row)] = monotonic() + _PARKED_SECONDS
         self._suspects.discard(_topic_key(row))
-        self._metrics.outbox_parked.labels(str(self._shard)).set(len(self._parked))
+        self._metrics.outbox_parked.labels(str(self.shard)).set(len(self._parked))
         about = f"outbox row {row.id} for {row.row.topic} ({len(row.row.value)} bytes) is refused by Kafka"
         message = f"{about}: raise the topic's max.message.bytes; it and what follows it wait"
         self._health.trouble(f"{self._part} row", ROW_UNPUBLISHABLE, message)
@@ -220,7 +230,7 @@ class Relay:
             del self._parked[key]
         self._suspects |= over
         if over:
-            self._metrics.outbox_parked.labels(str(self._shard)).set(len(self._parked))
+            self._metrics.outbox_parked.labels(str(self.shard)).set(len(self._parked))
 
     def _without_suspects(self, rows: list[PendingRow]) -> list[PendingRow]:
         """The rows before the first that was refused once; that one alone."""

@@ -241,6 +241,10 @@ class Store(Protocol[A]):
         """The oldest outbox rows of a shard, in order, as many as fit into so many bytes (one always does); those of
         some topics and keys may be passed over. While the service does not act, dead letters only (rule 42)."""
 
+    async def shards_pending(self, shards: Collection[int]) -> set[int]:
+        """Those of some shards in which something waits that may leave: where `pending`, passing over nothing, would
+        find a row."""
+
     async def outbox_holds(self, rows: int) -> bool:
         """Whether at least so many rows wait for Kafka; not while the service does not act: then they are meant to."""
 

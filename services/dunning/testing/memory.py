@@ -5,7 +5,7 @@ nothing. Locks are held to the end of the transaction, like those of rows. State
 shared between transactions.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -268,13 +268,15 @@ class MemoryStore(Generic[A]):
     async def pending(
         self, shard: int, limit: int, *, bytes_max: int = BYTES_UNLIMITED, but_not: Collection[TopicKey] = ()
     ) -> list[PendingRow]:
-        acts = self._tables.mode == "act"
-        rows = [each for each in self._tables.outbox[shard].values() if acts or _is_letter(each.row)]
-        oldest = list(islice((each for each in rows if (each.row.topic, each.row.key) not in but_not), limit))
+        free = (each for each in self._may_leave(shard) if (each.row.topic, each.row.key) not in but_not)
+        oldest = list(islice(free, limit))
         sizes = accumulate(_size_of(each.row) for each in oldest)
         return [
             each for place, (each, size) in enumerate(zip(oldest, sizes, strict=True)) if not place or size <= bytes_max
         ]
+
+    async def shards_pending(self, shards: Collection[int]) -> set[int]:
+        return {shard for shard in shards if any(self._may_leave(shard))}
 
     async def outbox_holds(self, rows: int) -> bool:
         return self._tables.mode == "act" and sum(map(len, self._tables.outbox)) >= rows
@@ -366,6 +368,10 @@ class MemoryStore(Generic[A]):
             yield
         finally:
             self._locks.release(held, holder)
+
+    def _may_leave(self, shard: int) -> Iterator[PendingRow]:
+        acts = self._tables.mode == "act"
+        return (each for each in self._tables.outbox[shard].values() if acts or _is_letter(each.row))
 
     def _raise_epoch(self, partition: TopicPartition) -> Owned:
         row = self._tables.offsets.setdefault(partition, OffsetRow())

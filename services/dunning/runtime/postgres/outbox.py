@@ -53,6 +53,10 @@ async def pending_letters(
     return _pending_rows(await connection.fetch(QUERIES["pending_letters"], shard, passed_over, few))
 
 
+async def shards_pending(connection: Connection, shards: Collection[int]) -> set[int]:
+    return {shard for (shard,) in await connection.fetch(QUERIES["shards_pending"], shards)}
+
+
 async def holds(connection: Connection, rows: int) -> bool:
     return bool(await connection.fetchval(QUERIES["outbox_holds"], rows))
 

@@ -272,6 +272,25 @@ where shard = $1 and account_id is null and case_id is null and (topic || ' ' ||
 order by id
 limit $3;
 
+-- name: shards_pending
+-- The shards, of some, in which a row may leave: the first one of each is looked for along an index, as above. Asked all
+-- the time, and almost always in vain.
+select wanted.shard
+from unnest($1::smallint[]) as wanted (shard), lateral (
+    (
+        select from outbox
+        where shard = wanted.shard and (select coalesce(word, 'act') = 'act' from present_mode)
+        order by id limit 1
+    )
+    union all
+    (
+        select from outbox
+        where shard = wanted.shard and account_id is null and case_id is null
+            and (select coalesce(word, 'act') <> 'act' from present_mode)
+        order by id limit 1
+    )
+) first;
+
 -- name: outbox_holds
 -- Counts no further than asked, and nothing while the service does not act (rule 42).
 select coalesce(word, 'act') = 'act' and (select count(*) from (select from outbox limit $1) counted) >= $1

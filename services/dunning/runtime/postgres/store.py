@@ -144,6 +144,10 @@ class PostgresStore(Generic[A]):
                 rows = await outbox.pending_letters(connection, shard, limit, but_not)
             return rows
 
+    async def shards_pending(self, shards: Collection[int]) -> set[int]:
+        async with self.connection() as connection:
+            return await outbox.shards_pending(connection, shards)
+
     async def outbox_holds(self, rows: int) -> bool:
         async with self.connection() as connection:
             return await outbox.holds(connection, rows)
