@@ -1,4 +1,4 @@
-"""How often networks let a card be tried: Visa's cap and Stripe's rule for India (rule 18)."""
+"""How often networks let a card be tried: Visa's and Mastercard's caps and Stripe's rule for India (rule 18)."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -10,6 +10,7 @@ from tests.model.story import Story
 
 REATTEMPTS_MAX, WITHIN = 20, timedelta(days=30)
 BEFORE, REATTEMPTS_MAX_BEFORE = datetime.fromisoformat("2025-05-24T00:00:00Z"), 15
+DECLINES_MAX = ((timedelta(hours=24), 10), (timedelta(days=30), 35))  # Mastercard, since 2024-04-01
 
 
 class Tried(NamedTuple):
@@ -32,10 +33,21 @@ def wait_for(
     tried = on_card(story, case, key)
     if is_stripe_in_india(story, case, method) and any(not one.succeeded for one in tried):
         return None
-    if "visa" in {method.get("brand"), *(one.network for one in tried)}:
-        while is_full(tried, now):
-            now = open_from(min(one.at for one in tried if one.at > now - WITHIN) + WITHIN)
+    networks = {method.get("brand"), *(one.network for one in tried)}
+    while freed := freed_at(tried, networks, now):
+        now = open_from(freed)
     return now
+
+
+def freed_at(tried: list[Tried], networks: set[str | None], now: datetime) -> datetime | None:
+    """Where a charge now would be one too many, when the oldest that count with it count no more."""
+    if "visa" in networks and is_full(tried, now):
+        return min(one.at for one in tried if one.at > now - WITHIN) + WITHIN
+    for within, most in DECLINES_MAX if "mastercard" in networks else ():
+        declined = [one.at for one in tried if not one.succeeded and one.at > now - within]
+        if len(declined) >= most:
+            return min(one.at for one in tried if one.at > now - within) + within
+    return None
 
 
 def is_stripe_in_india(story: Story, case: Case, method: Data) -> bool:

@@ -236,6 +236,47 @@ def test_visas_limits_are_dated() -> None:
     assert {found.scope for found in visas} == {frozenset({Scope.MERCHANT, Scope.CARD})}
 
 
+def test_mastercards_limits_are_dated() -> None:
+    def limit(hours: int, at: datetime) -> list[int]:
+        return [found.most for found in limits if found.within == timedelta(hours=hours) and found.holds(at)]
+
+    limits = [found for found in shipped().limits if found.network == "mastercard"]
+
+    assert limit(24, datetime(2022, 9, 30, tzinfo=UTC)) == [20]
+    assert limit(24, datetime(2022, 10, 1, tzinfo=UTC)) == [10]
+    assert limit(30 * 24, datetime(2024, 3, 31, tzinfo=UTC)) == []
+    assert limit(30 * 24, datetime(2024, 4, 1, tzinfo=UTC)) == [35]
+    assert {found.counts for found in limits} == {Counts.DECLINES}
+    assert {found.scope for found in limits} == {frozenset({Scope.MERCHANT, Scope.CARD})}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "type_", "codes", "expected"),
+    [
+        ("ach", "us_bank_account", "R01 R09", SOFT),
+        ("ach", "ach_debit", "R02 R03 R04 R08", NEEDS_CUSTOMER),
+        ("ach", "ACH", "R05 R07 R10 R11 R14 R15 R16 R20 R29 R51", HARD),
+        ("SEPA", "sepa_debit", "AM04 MS03", SOFT),
+        ("sepa", "sepa_debit", "AC01 MD01 MD06 MS02", NEEDS_CUSTOMER),
+        ("sepa", "sepa_direct_debit", "AC04 AC06 AG01 MD07 SL01", HARD),
+        ("sepa", "sepa_debit", "TM01", TECHNICAL),
+        ("bacs", "bacs_debit", "0", SOFT),
+        ("Bacs", "bacs_debit", "1 2 3 4 5 6 7 8 9 A B", HARD),
+    ],
+)
+def test_a_bank_debits_codes_count_wherever_they_are_named(
+    scheme: str, type_: str, codes: str, expected: DeclineClass
+) -> None:
+    of_the_type = PaymentMethod(type=type_)
+
+    for code in codes.split():
+        assert classify(Failure(code), of_the_type, AT) == Decline(expected, "code", code)
+        named = Failure("debit_returned", network_decline_code=code)
+        assert classify(named, of_the_type, AT) == Decline(expected, "network_decline_code", code)
+        assert classify(Failure(code, network=scheme), None, AT).decline_class is expected
+        assert classify(Failure(code), PaymentMethod(type="card"), AT).decline_class is UNKNOWN
+
+
 def test_a_bank_scheme_is_a_file_and_no_code() -> None:
     ach = """
         network: ach
@@ -275,7 +316,13 @@ def test_a_row_without_date_source_or_trust_is_refused(row: str, message: str) -
 
 def test_no_shipped_code_has_two_rows_at_one_time_and_place() -> None:
     catalogue = shipped()
-    for network, kind in [("visa", DECLINE), ("mastercard", ADVICE), ("any", DECLINE), ("any", ADVICE)]:
+    for network, kind in [
+        ("visa", DECLINE),
+        ("mastercard", ADVICE),
+        ("any", DECLINE),
+        ("any", ADVICE),
+        *((scheme, DECLINE) for scheme in ("ach", "sepa", "bacs")),
+    ]:
         for code, rows in catalogue.table(network, kind).rows.items():
             assert len(rows) == 1, (network, code)
 

@@ -49,6 +49,27 @@ def test_after_twenty_reattempts_the_next_waits_until_the_first_of_them_is_thirt
     assert charges_of(story) == [*(f"03-{day:02} 10:00" for day in range(3, 23)), "04-02 10:00", "04-03 10:00"]
 
 
+def test_after_ten_declines_in_a_day_a_mastercard_waits_until_the_first_of_them_is_a_day_old() -> None:
+    story = Story(only_retries(after=["1h"], max_retries=99), charges="fail")
+
+    story.reads(failed("03-02 10:00", payment_method=MASTERCARD)).until("03-03 12:30")
+
+    assert charges_of(story) == [
+        *(f"03-02 {hour}:00" for hour in range(11, 20)),
+        "03-03 10:00",
+        "03-03 11:00",
+        "03-03 12:00",
+    ]
+
+
+def test_after_thirty_five_declines_in_thirty_days_a_mastercard_waits_until_the_first_is_thirty_days_old() -> None:
+    story = Story(only_retries(after=["6h"], max_retries=99), charges="fail")
+
+    story.reads(failed("03-02 10:00", payment_method=MASTERCARD)).until("04-01 17:00")
+
+    assert [len(charges_of(story)), *charges_of(story)[33:]] == [36, "03-10 22:00", "04-01 10:00", "04-01 16:00"]
+
+
 def test_a_charge_that_would_have_to_wait_beyond_the_window_is_not_made() -> None:
     story = Story(daily(window="28d"), charges="fail").reads(failed("03-02 10:00")).until("05-01 00:00")
 

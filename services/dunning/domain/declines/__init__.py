@@ -86,7 +86,9 @@ def _known(
         row = tables.table(network, DECLINE).find(normalised(declined), country, at)
         if row:
             found.append(("network_decline_code", declined, row))
-    row = tables.table(ANY_NETWORK, DECLINE).find(normalised(failure.code), country, at)
+    key = normalised(failure.code)
+    row = tables.table(network, DECLINE).find(key, country, at) if tables.comes_as_code(network) else None
+    row = row or tables.table(ANY_NETWORK, DECLINE).find(key, country, at)
     if row:
         found.append(("code", failure.code, row))
     return found

@@ -72,6 +72,7 @@ class Catalogue:
     def __init__(self) -> None:
         self._tables: dict[tuple[str, str], Codes] = {}
         self._networks: dict[str, str] = {}
+        self._also_as_code: set[str] = set()
         self.limits: list[Limit] = []
 
     @classmethod
@@ -91,10 +92,17 @@ class Catalogue:
         """A network's table, an empty one where there is none."""
         return self._tables.get((network, kind), _NOTHING)
 
+    def comes_as_code(self, network: str) -> bool:
+        """Whether platforms name a network's decline codes in `failure.code` as well: schemes of bank debits have no
+        processor's words between."""
+        return network in self._also_as_code
+
     def _add(self, data: Mapping[str, Any]) -> None:
         network = str(data["network"])
         for spelling in (network, *data.get("spellings", ())):
             self._networks[letters(spelling)] = network
+        if data.get("also_as_code", False):
+            self._also_as_code.add(network)
         for kind in (ADVICE, DECLINE):
             codes = self._tables.setdefault((network, kind), Codes())
             for raw in data.get(kind, ()):
