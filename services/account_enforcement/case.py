@@ -57,7 +57,8 @@ class AccountCase(Case):
     stage_since: datetime | None = None
     waited_for: int = 0  # index into the ladder: what comes behind need not wait for those before it any more (rule 23)
     held_since: datetime | None = None  # the next rung is due and waits for the brake (rule 45)
-    stage_left: str = ""  # where it stood when it closed, for the case that replaces it (rule 7)
+    stage_left: str = ""  # where it stood when it closed, and since when, for the case that replaces it (rule 7)
+    stage_left_since: datetime | None = None
     noted: dict[str, Noted] = field(default_factory=dict)  # by kind: promises and plans of the invoice
 
 

@@ -192,7 +192,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
 
     def closed(self, turn: AccountTurn, case: AccountCase, closing: Closing) -> None:
         """Back to active in the moment of payment; a termination keeps its stage."""
-        case.stage_left, case.held_since = case.stage, None
+        case.stage_left, case.stage_left_since, case.held_since = case.stage, case.stage_since, None
         if case.stage != AccountStage.ACTIVE and closing.reason != AccountStage.TERMINATED:
             self._enter(turn, case, AccountStage.ACTIVE, closing.reason, amount_minor=closing.amount_minor)
 
@@ -205,6 +205,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         if stood not in (AccountStage.ACTIVE, AccountStage.TERMINATED):
             rung = next((rung for rung in self.policy_of(new).ladder if rung.account is stood), None)
             self._enter(turn, new, stood, _reason_for(stood), rung)
+            new.stage_since = old.stage_left_since  # a reinstatement of since then takes it back, also one read later
 
     def reinstated(self, turn: AccountTurn, case: AccountCase, at: datetime) -> None:
         """The stage is active again; which rungs are passed is looked up when they come (rule 37)."""

@@ -233,7 +233,7 @@ def open_only(fact: Fact, request: Request | None) -> Request | None:
 
 def carry(case: Case, was: Case) -> None:
     case.answered_at, case.owed_since, case.given_up = was.answered_at, was.owed_since, was.given_up
-    case.zone, case.country = was.zone, was.country
+    case.zone, case.country, case.stage_since = was.zone, was.country, was.stage_since
     case.attempts, case.plan = was.attempts, was.plan
     case.used_after, case.used_technical = was.used_after, was.used_technical
     case.entered, case.sendings, case.rounds = was.entered, was.sendings, was.rounds

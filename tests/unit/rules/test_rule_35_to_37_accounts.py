@@ -188,6 +188,19 @@ def test_a_simulated_charge_fails_as_its_case_did_also_where_that_failure_was_re
     ]
 
 
+def test_a_reinstatement_takes_back_a_stage_of_before_also_where_a_case_of_another_number_stands_there_since() -> None:
+    """A payment of before the failure gives the case another number; its stage is as old as it was."""
+    story = accounts().reads(FIRST).at("03-03 00:00", paid("03-01 10:00"))
+
+    story.at("03-03 06:00", signal("account.reinstated", "03-02 12:00", reason="by hand")).until("03-03 08:00")
+
+    assert story.since("03-03", "account") == [
+        "03-03 00:00 account in_1 past_due>active",
+        "03-03 00:00 account in_1 active>past_due",
+        "03-03 06:00 account in_1 past_due>active",
+    ]
+
+
 def test_what_waits_for_the_end_of_a_termination_holds_nothing_of_the_customer_and_less_after_an_erasure() -> None:
     shelf = policies(a_policy(ladder=WARNED, retries=None, timezone="account"))
     track, account = AccountTrack(lambda: shelf), EnforcedAccount("acc_1")
