@@ -54,7 +54,8 @@ def parse_time(option: str, text: str | None, code: str) -> datetime | None:
     """An RFC 3339 time given as an option, or a distance from now such as `2h`."""
     from datetime import UTC
 
-    from dunning.domain.calendar import Duration, parse_rfc3339
+    from dunning.domain.calendar import Duration
+    from dunning.domain.rfc3339 import parse_rfc3339
     from dunning_cli.errors import CommandError
 
     if text is None:

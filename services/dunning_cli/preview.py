@@ -87,7 +87,7 @@ def _refuse_what_no_failure_holds(country: str, amount: int, currency: str) -> N
 
 
 def _time(option: str, text: str | None) -> datetime | None:
-    from dunning.domain.calendar import parse_rfc3339
+    from dunning.domain.rfc3339 import parse_rfc3339
 
     if text is None:
         return None

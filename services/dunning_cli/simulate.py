@@ -89,7 +89,7 @@ def simulate(
 
 
 def _time(option: str, text: str) -> "datetime":
-    from dunning.domain.calendar import parse_rfc3339
+    from dunning.domain.rfc3339 import parse_rfc3339
 
     time = parse_rfc3339(text)
     if time is None:

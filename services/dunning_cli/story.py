@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dunning.contracts.fields import instant
 from dunning.contracts.topics import (
     ACCOUNT_STATUS,
     NOTICE_RESULT,
@@ -19,6 +18,7 @@ from dunning.contracts.topics import (
     SIGNALS,
     STAGE_CHANGED,
 )
+from dunning.domain.rfc3339 import instant
 from dunning_cli.money import money
 from dunning_cli.story_words import because, consequence, notice_outcome, signal_text
 

@@ -7,15 +7,19 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 _PART = re.compile(r"(\d+)([wdhms])")
+_RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:)(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _UNIT_SECONDS = {"h": 3600, "m": 60, "s": 1}
 
 
 def instant(text: str) -> datetime:
-    """An RFC 3339 time in UTC. Raises ValueError without an offset."""
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        raise ValueError(f"{text!r} has no offset")
-    return found.astimezone(UTC)
+    """An RFC 3339 time in UTC, a leap second as the next minute. Raises ValueError for shorter and other forms."""
+    found = _RFC_3339.fullmatch(text.upper())
+    if found is None:
+        raise ValueError(f"{text!r} is no RFC 3339 time with an offset")
+    minute, second, fraction, offset = found.groups()
+    if second == "60":
+        return datetime.fromisoformat(f"{minute}59{offset}").astimezone(UTC) + timedelta(seconds=1)
+    return datetime.fromisoformat(f"{minute}{second}{fraction or ''}{offset}").astimezone(UTC)
 
 
 class Span(NamedTuple):

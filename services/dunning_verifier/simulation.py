@@ -91,6 +91,6 @@ def _event(place: str, text: str) -> Line:
         instant(line["at"])
         if isinstance(line["topic"], str) and isinstance(line["data"], dict):
             return dict(line)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadLines(f"{place}: not an event: {error!r}") from None
     raise BadLines(f"{place}: not an event: it needs at, topic and data")

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from dunning.contracts.fields import instant
 from dunning.contracts.topics import PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS
 from dunning.domain.calendar import rfc3339
+from dunning.domain.rfc3339 import instant
 from dunning.domain.words import DeclineClass
 from dunning_cli.demo.odds import Fate, verdict
 from dunning_cli.demo.traffic import Plan, Shares, schedule

@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 
 from dunning.contracts.topics import SERVICES
-from dunning.domain.calendar import parse_rfc3339, rfc3339
+from dunning.domain.calendar import rfc3339
+from dunning.domain.rfc3339 import parse_rfc3339
 from dunning.runtime.migrate import Migration, MigrationError, kernel_migrations, migrate, missing_migrations
 from dunning.runtime.postgres import PostgresSettings, PostgresStore, SchemaMissing
 from dunning.runtime.problem import Problem

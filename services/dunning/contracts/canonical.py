@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from dunning.contracts.decoded import Refused, UnreadableReason
-from dunning.contracts.fields import instant
 from dunning.domain.calendar import rfc3339
+from dunning.domain.rfc3339 import parse_rfc3339
 
 
 def normalised(value: Any) -> Any:
@@ -37,10 +37,8 @@ def canonical_text(value: Any) -> str:
 def _time_or_text(text: str) -> str:
     if len(text) < len("2026-03-02T10:00:00Z") or text[4] != "-":
         return text
-    try:
-        return rfc3339(instant(text))
-    except (ValueError, OverflowError):
-        return text
+    when = parse_rfc3339(text)
+    return text if when is None else rfc3339(when)
 
 
 def _storable(text: str) -> str:

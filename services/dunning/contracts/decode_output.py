@@ -1,16 +1,15 @@
 """Reads back what the services publish: for whoever acts on it (the demo's payment processor, tools, tests)."""
 
 from collections.abc import Callable
-from datetime import datetime
 
 from dunning.contracts import sightings, to_domain
 from dunning.contracts.decode import attributes_of, open_message, unreadable, validated
 from dunning.contracts.decoded import PassedOver, PassedOverReason, Refused, Unreadable, UnreadableReason
 from dunning.contracts.envelope import Envelope, Headers
-from dunning.contracts.fields import instant
 from dunning.contracts.published import AccountStatusData, NoticeResultData, RetryRequestedData, StageChangedData
 from dunning.contracts.topics import ACCOUNT_STATUS, NOTICE_RESULT, RETRY_REQUESTED, STAGE_CHANGED, registry_name
 from dunning.domain.events import Output
+from dunning.domain.rfc3339 import parse_rfc3339
 
 
 def decode_output(
@@ -48,14 +47,8 @@ def _retry_requested(envelope: Envelope) -> Output:
 def _account_status(envelope: Envelope) -> Output:
     data = validated(AccountStatusData, envelope)
     key = f"{ACCOUNT_STATUS}\x1f{data.account_id}\x1f{data.status}\x1f{data.since.isoformat()}"
-    return to_domain.account_status(data, attributes_of(envelope, key), _time_of(envelope) or data.since)
-
-
-def _time_of(envelope: Envelope) -> datetime | None:
-    try:
-        return instant(envelope.attributes.get("time", ""))
-    except (ValueError, OverflowError):
-        return None
+    at = parse_rfc3339(envelope.attributes.get("time", "")) or data.since
+    return to_domain.account_status(data, attributes_of(envelope, key), at)
 
 
 _READERS: dict[str, Callable[[Envelope], Output]] = {

@@ -5,9 +5,8 @@ guessed. Everything is bounded, so that whatever was accepted fits a column, a h
 """
 
 import json
-import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import iso4217
@@ -23,6 +22,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from dunning.domain.rfc3339 import parse_rfc3339
+
 OTHER = "other"
 ID_LENGTH_MAX = 200
 TEXT_LENGTH_MAX = 4096
@@ -35,11 +36,6 @@ LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _NO_CONTROLS_BUT_LINES = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
-_RFC3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ]([01]\d|2[0-3])(:[0-5]\d:)([0-5]\d|60)(\.\d{1,30})?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
-    re.ASCII,
-)
-_FASTEST = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(?:\.\d{1,9})?Z", re.ASCII)  # what almost everybody writes
 
 ACTIVE_CURRENCIES = frozenset(
     code for code, row in iso4217.raw_table.items() if code and str(row["CcyMnrUnts"]).isdigit()
@@ -53,29 +49,12 @@ class Wire(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", validate_default=False)
 
 
-def instant(text: str) -> datetime:
-    """The UTC instant of an RFC 3339 time with an offset. Raises ValueError otherwise.
-
-    A leap second is the first instant of the next minute; digits below a microsecond are dropped.
-    """
-    if _FASTEST.fullmatch(text):
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
-    parts = _RFC3339.fullmatch(text)
-    if not parts:
-        raise ValueError("not an RFC 3339 time with an offset, such as 2026-03-02T10:00:00Z")
-    day, hour, minute, second, fraction, offset = parts.groups()
-    leap = second == "60"
-    usual = f"{day}T{hour}{minute}{'59' if leap else second}{'' if leap else fraction or ''}{offset.upper()}"
-    return datetime.fromisoformat(usual).astimezone(UTC) + timedelta(seconds=leap)
-
-
 def _instant_on_the_wire(value: object) -> datetime:
     if not isinstance(value, str):
         raise PydanticCustomError("time_type", "Input should be a string with an RFC 3339 time")
-    try:
-        when = instant(value)
-    except (ValueError, OverflowError):
-        raise PydanticCustomError("bad_time", "Input should be an RFC 3339 time with an offset") from None
+    when = parse_rfc3339(value)
+    if when is None:
+        raise PydanticCustomError("bad_time", "Input should be an RFC 3339 time with an offset")
     if not EARLIEST <= when < LATEST:
         raise PydanticCustomError("bad_time", "Input should be a time from 1970 to 2199")
     return when
@@ -91,6 +70,19 @@ def _small(value: dict[str, Any]) -> dict[str, Any]:
     if len(json.dumps(value)) > TEXT_LENGTH_MAX:
         raise PydanticCustomError("too_big", "Input should be at most 4096 characters of JSON")
     return value
+
+
+class NullIsAbsent:
+    """Marks an optional flag: null says as little as leaving it out, as it does in every other optional field."""
+
+    def __init__(self, absent: bool) -> None:
+        self._absent = absent
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._read, core_schema.nullable_schema(handler(source)))
+
+    def _read(self, said: bool | None) -> bool:
+        return self._absent if said is None else said
 
 
 class Known:
@@ -125,5 +117,7 @@ Currency = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"}),
 ]
 Instant = Annotated[datetime, BeforeValidator(_instant_on_the_wire)]
+Live = Annotated[bool, NullIsAbsent(True)]
+Permanent = Annotated[bool, NullIsAbsent(False)]
 SmallObject = Annotated[dict[str, Any], AfterValidator(_small)]
 Metadata = Annotated[dict[str, Any], Field(max_length=METADATA_ENTRIES_MAX)]

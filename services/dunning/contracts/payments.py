@@ -10,6 +10,7 @@ from dunning.contracts.fields import (
     Instant,
     Known,
     Line,
+    Live,
     Metadata,
     Minor,
     Number,
@@ -124,7 +125,7 @@ class _Payment(Wire):
     update_payment_url: Url | None = Field(None, description="Where the customer can enter a new payment method.")
     segment: Line | None = Field(None, description="Kind of customer: `self_serve`, … Policies match on it.")
     value_minor: Minor | None = Field(None, description="What the account is worth a year, in minor units.")
-    livemode: bool = Field(True, description="False for test data: acts only where DUNNING_TEST_MODE is set.")
+    livemode: Live = Field(True, description="False for test data: acts only where DUNNING_TEST_MODE is set.")
     metadata: Metadata | None = Field(None, description="The sender's own notes; read by nobody here.")
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from dunning.contracts.fields import Id, Instant, Known, Line, Metadata, Minor, Text, Wire
+from dunning.contracts.fields import Id, Instant, Known, Line, Live, Metadata, Minor, Permanent, Text, Wire
 from dunning.contracts.payments import Customer, PaymentMethod
 from dunning.domain.calendar import DURATION_DAYS_MAX, Duration
 from dunning.domain.words import Channel
@@ -34,7 +34,7 @@ class _Signal(Wire):
 
     account_id: Id = Field(description="The account that it is about. Also the message key.")
     at: Instant = Field(description="When it became true or was ordered, by the sender's clock.")
-    livemode: bool = Field(True, description="False for test data: acts only where DUNNING_TEST_MODE is set.")
+    livemode: Live = Field(True, description="False for test data: acts only where DUNNING_TEST_MODE is set.")
     metadata: Metadata | None = Field(None, description="The sender's own notes; read by nobody here.")
 
 
@@ -50,7 +50,7 @@ class PaymentMethodUpdated(_Signal):
 
 
 class PaymentMethodExpiring(_Signal):
-    """The account's payment method expires soon."""
+    """The account's payment method expires soon. Kept and shown with its cases, and without effect so far."""
 
     kind: Literal["payment_method.expiring"]
     payment_method: PaymentMethod = Field(description="The method that expires.")
@@ -98,7 +98,7 @@ class NoticeBounced(_NoticeSignal):
     """A notice did not reach its receiver, perhaps after it had seemed to."""
 
     kind: Literal["notice.bounced"]
-    permanent: bool = Field(False, description="True marks the address as dead until it changes.")
+    permanent: Permanent = Field(False, description="True marks the address as dead until it changes.")
 
 
 class AdjustedInvoice(Wire):
@@ -170,7 +170,9 @@ class RetryNow(_InvoiceSignal):
 
 
 class PromiseMade(_InvoiceSignal):
-    """The customer promised to pay."""
+    """The customer promised to pay. Kept and shown with the case, and without effect so far: retries, notices and rungs
+    go on. `case.paused` with `until`, or `case.extended`, gives the time that was asked for.
+    """
 
     kind: Literal["promise.made"]
     pay_by: Instant = Field(description="By when.")
@@ -184,7 +186,9 @@ class Installment(Wire):
 
 
 class PlanAgreed(_InvoiceSignal):
-    """The invoice is paid in installments."""
+    """The invoice is paid in installments. Kept and shown with the case, and without effect so far, as `promise.made`:
+    what is due is still all that remains, until a payment or `invoice.adjusted` says otherwise.
+    """
 
     kind: Literal["plan.agreed"]
     installments: list[Installment] = Field(min_length=1, max_length=INSTALLMENTS_MAX, description="The parts.")

@@ -176,17 +176,6 @@ def rfc3339(instant: datetime) -> str:
     return instant.isoformat()[: -len("+00:00")] + "Z"
 
 
-def parse_rfc3339(text: str) -> datetime | None:
-    """An RFC 3339 time with its offset, in UTC; None for anything else."""
-    if len(text) < len("2026-01-01T00:00Z") or text[10] not in "Tt ":
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-        return time.astimezone(UTC) if time.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
-
-
 def local_days_between(earlier: datetime, later: datetime, zone: ZoneInfo) -> int:
     """Midnights between two instants in a zone, never below zero: `days_overdue` counts these (rule 35)."""
     return max(0, (later.astimezone(zone).date() - earlier.astimezone(zone).date()).days)

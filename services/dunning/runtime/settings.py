@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from dunning.domain.calendar import parse_rfc3339
+from dunning.domain.rfc3339 import parse_rfc3339
 from dunning.runtime.problem import SETTING_WRONG, Problem
 
 S = TypeVar("S", bound=BaseSettings)

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from dunning.domain.calendar import parse_rfc3339, rfc3339
+from dunning.domain.calendar import rfc3339
+from dunning.domain.rfc3339 import parse_rfc3339
 from dunning.runtime.problem import SCHEMA_MISSING, START_DIFFERS, Problem
 from dunning.runtime.service import Connect
 

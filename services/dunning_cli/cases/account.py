@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from account_enforcement.case import EnforcedAccount
-from dunning.contracts.fields import instant
+from dunning.domain.rfc3339 import instant
 from dunning_cli.cases.expected import Expected
 from dunning_cli.cases.gather import CaseStory, account_keys, gather_case
 from dunning_cli.cases.read import Key, Published, Reading, TrackRow

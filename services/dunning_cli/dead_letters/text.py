@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC
 from typing import Any
 
-from dunning.domain.calendar import parse_rfc3339
+from dunning.domain.rfc3339 import parse_rfc3339
 from dunning.runtime.letter_orders import OrderOnFile
 from dunning_cli.dead_letters.letters import DeadLetter
 from dunning_cli.dead_letters.orders import Standing, story_of

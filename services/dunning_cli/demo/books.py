@@ -10,8 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from dunning.contracts.fields import instant
 from dunning.contracts.topics import PAYMENT_FAILED, PAYMENT_SUCCEEDED
+from dunning.domain.rfc3339 import instant
 
 
 class NeedKind(StrEnum):

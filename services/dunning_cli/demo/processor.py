@@ -17,9 +17,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from dunning.contracts.fields import instant
 from dunning.contracts.topics import PAYMENT_FAILED, PAYMENT_SUCCEEDED, RETRY_REQUESTED, kafka_name
 from dunning.domain.calendar import rfc3339
+from dunning.domain.rfc3339 import instant
 from dunning_cli.demo.books import Books
 from dunning_cli.demo.events import Form, wrap
 from dunning_cli.demo.ledger import Charge, Ledger

@@ -11,9 +11,12 @@ import orjson
 from dunning.contracts.decode import decode
 from dunning.contracts.decoded import Decoded
 from dunning.contracts.encode import encode_data, topic_of
+from dunning.contracts.fields import EARLIEST, LATEST
 from dunning.contracts.topics import PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS
-from dunning.domain.calendar import parse_rfc3339, rfc3339
+from dunning.domain.calendar import rfc3339
 from dunning.domain.events import AccountStatus, Failure, NoticeResult, Output, RetryRequested, StageChanged
+from dunning.domain.rfc3339 import parse_rfc3339
+from dunning_cli.simulation.deep import cut_deep_data
 from dunning_cli.simulation.processor import Told
 from dunning_cli.simulation.world import Published
 
@@ -47,35 +50,40 @@ class InputLine:
 
 def read_inputs(file: str, content: bytes) -> list[InputLine]:
     """The lines in the order in which they take effect. Raises BadLine."""
-    lines = [_input_line(file, number, row) for number, row in _rows(file, content)]
+    lines = [_input_line(file, number, text) for number, text in _texts(content)]
     return sorted(lines, key=lambda line: line.at)
 
 
-def _rows(file: str, content: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, text in enumerate(content.split(b"\n"), 1):
-        if not text.strip():
-            continue
-        try:
-            row = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            raise BadLine(file, number, f"not a line of JSON: {error.msg}") from None
-        if not isinstance(row, dict):
-            raise BadLine(file, number, "not a JSON object")
-        yield number, row
+def _texts(content: bytes) -> Iterator[tuple[int, bytes]]:
+    return ((number, text) for number, text in enumerate(content.split(b"\n"), 1) if text.strip())
 
 
-def _input_line(file: str, number: int, row: dict[str, Any]) -> InputLine:
+def _row(file: str, number: int, text: bytes) -> dict[str, Any]:
+    try:
+        row = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise BadLine(file, number, f"not a line of JSON: {error.msg}") from None
+    if not isinstance(row, dict):
+        raise BadLine(file, number, "not a JSON object")
+    return row
+
+
+def _input_line(file: str, number: int, text: bytes) -> InputLine:
+    text, deep_data = cut_deep_data(text)
+    row = _row(file, number, text)
     said = row.get("at")
     at = parse_rfc3339(said) if isinstance(said, str) else None
     if at is None:
         raise BadLine(file, number, '"at" is not an RFC 3339 time with an offset, such as "2026-03-02T10:00:00Z"')
+    if not EARLIEST <= at < LATEST:
+        raise BadLine(file, number, '"at" is not a time from 1970 to 2199')
     topic = row.get("topic")
     if topic not in INPUT_TOPICS:
         raise BadLine(file, number, f'"topic" is not one of {", ".join(INPUT_TOPICS)}')
     data = row.get("data")
     if not isinstance(data, dict):
         raise BadLine(file, number, '"data" is not an object')
-    value = _of_its_length(orjson.dumps(data))
+    value = _of_its_length(orjson.dumps(data)) if deep_data is None else deep_data
     account_id = data.get("account_id")
     if not isinstance(account_id, str) or "specversion" in data:
         return InputLine(number, at, topic, value)
@@ -92,7 +100,7 @@ def _method_key(method: object) -> str:
 
 def read_charges(file: str, content: bytes) -> dict[tuple[str, int], Told]:
     """What a charges file says, by invoice and attempt number. Raises BadLine."""
-    return dict(_told(file, number, row) for number, row in _rows(file, content))
+    return dict(_told(file, number, _row(file, number, text)) for number, text in _texts(content))
 
 
 def _told(file: str, number: int, row: dict[str, Any]) -> tuple[tuple[str, int], Told]:

@@ -150,6 +150,7 @@ def test_the_detail_never_repeats_what_was_found() -> None:
         {"payment_id": "p" * 200},
         {"payment_id": "payment é 1"},
         {"customer": None},
+        {"livemode": None},
         {"customer": {"email": "", "postal_address": "Hauptstraße 1\n10115 Berlin"}},
         {"failure": {"code": "x", "class": "brand_new"}},
         {"initiated_by": "a_robot"},

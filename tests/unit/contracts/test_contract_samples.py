@@ -12,12 +12,15 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from dunning.contracts.decode import decode
 from dunning.contracts.decode_output import decode_output
 from dunning.contracts.decoded import Readable
-from dunning.contracts.signals import KINDS
-from dunning.contracts.topics import EVENT_TOPICS, TOPICS
+from dunning.contracts.payments import PaymentFailedData, PaymentSucceededData
+from dunning.contracts.signals import KINDS, model_of
+from dunning.contracts.topics import EVENT_TOPICS, PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS, TOPICS
 
 EVENTS = Path(__file__).parents[3] / "schemas" / "events"
 SAMPLES = sorted(EVENTS.glob("*/samples/v1-*.json"))
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+MODELS = {PAYMENT_FAILED: PaymentFailedData, PAYMENT_SUCCEEDED: PaymentSucceededData, SIGNALS: None}
+NAMES_OF_A_NOTICE = ("notice_id", "invoice_id", "rung")  # optional, but some of them have to be there
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -60,6 +63,24 @@ def test_a_sample_is_valid_by_the_generated_schema(path: Path) -> None:
     Draft202012Validator.check_schema(schema)
     errors = [error.message for error in Draft202012Validator(schema).iter_errors(data)]
     assert errors == []
+
+
+INPUTS = [path for path in SAMPLES if path.parts[-3] in MODELS and "structured" not in path.name]
+
+
+@pytest.mark.parametrize("path", INPUTS, ids=name_of)
+def test_an_optional_field_that_is_null_reads_as_one_that_is_left_out(path: Path) -> None:
+    sample = load(path)
+    fields = (MODELS[sample["topic"]] or model_of(sample["value"]["kind"])).model_fields
+    optional = {name for name, field in fields.items() if not field.is_required() and name not in NAMES_OF_A_NOTICE}
+    left_out = {name: value for name, value in sample["value"].items() if name not in optional}
+    null = {**left_out, **dict.fromkeys(optional)}
+
+    one, other = (decode(sample["topic"], *message({**sample, "value": value}), NOW) for value in (left_out, null))
+    assert isinstance(one, Readable)
+    assert one == other
+    schema = json.loads((EVENTS / sample["topic"] / "v1.json").read_text(encoding="utf-8"))
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(null)] == []
 
 
 @pytest.mark.parametrize("topic", [topic.name for topic in EVENT_TOPICS])

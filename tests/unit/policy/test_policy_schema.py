@@ -181,6 +181,8 @@ def test_a_policy_with_every_key_satisfies_it() -> None:
         ("{7d: 7}", "{7d: many}"),
         ("valid_from: 2026-05-01T00:00:00Z", "valid_from: 2026-05-01"),
         ("valid_from: 2026-05-01T00:00:00Z", "valid_from: tomorrow"),
+        ("valid_from: 2026-05-01T00:00:00Z", "valid_from: 2026-05-01T00:00:00,5Z"),
+        ("valid_from: 2026-05-01T00:00:00Z", "valid_from: 2026-05-01T00Z"),
     ],
 )
 def test_a_slip_is_underlined_where_the_parser_would_refuse_it(right: str, slip: str) -> None:

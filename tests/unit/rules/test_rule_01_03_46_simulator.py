@@ -160,6 +160,65 @@ def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(files: Files,
     assert "4242 4242" not in result.stderr
 
 
+def nested(levels: int) -> str:
+    """A failure whose data nests so deep, written by hand: a library that writes JSON gives up earlier."""
+    deep = '{"a":' * (levels - 1) + "1" + "}" * (levels - 1)
+    text = json.dumps({**FAILURE, "payment_id": "pay_deep"})[:-1]
+    return f'{{"at": "2026-03-02T09:30:00Z", "data": {text}, "metadata": {deep}}}, "topic": "payment.failed"}}'
+
+
+@pytest.mark.parametrize("levels", [201, 254, 255, 300, 990, 1023, 1024, 5_000, 100_000])
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_data_that_nests_too_deep_is_the_same_dead_letter_at_any_depth(
+    files: Files, levels: int, processes: str
+) -> None:
+    result = files.simulate(nested(levels), FIRST, options=("--processes", processes))
+
+    too_deep = "dead letter: too_deep: objects and lists are nested deeper than 200 levels"
+    assert (result.exit_code, result.stderr) == (0, f"{files.events}:1: {too_deep}\n")
+    assert result.stdout == files.simulate(FIRST).stdout
+
+
+def test_data_of_200_levels_is_read(files: Files) -> None:
+    result = files.simulate(nested(200).replace("09:30", "10:00"))
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert stages(result, "retry")[0] == "scheduled"
+
+
+def test_a_card_number_in_data_that_nests_deep_is_what_the_services_say(files: Files) -> None:
+    result = files.simulate(nested(300).replace("pay_deep", "pay").replace(":1}", ':"4242 4242 4242 4242"}'))
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f"{files.events}:1: dead letter: card_number: the body holds a card number\n"
+
+
+DEEP = '{"a":' * 5_000 + "1" + "}" * 5_000
+HEAD = '{"at": "2026-03-02T10:00:00Z", "topic": "payment.failed", '
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (HEAD + f'"note": {DEEP}, "data": {{}}}}', "not a line of JSON: "),
+        (HEAD + f'"data": {DEEP}', "not a line of JSON: "),  # it never ends
+        (HEAD + '"data": ' + '{"a":' * 5_000, "not a line of JSON: "),
+        (HEAD + f'"data": [{DEEP}]}}', "not a line of JSON: "),
+        (HEAD + '"data": ' + "[" * 500 + "]" * 500 + "}", '"data" is not an object'),
+        (HEAD + f'"data": {DEEP}, "data": 7}}', '"data" is not an object'),
+        (f'{{"at": {DEEP}, "topic": "payment.failed", "data": {{}}}}', "not a line of JSON: "),
+        (DEEP, "not a line of JSON: "),
+        ("[" * 5_000 + "]" * 5_000, "not a line of JSON: "),
+        (HEAD + f'"text": "\\"data\\": {{}} [", "data": {{"a": {DEEP}}}, "at": 5}}', '"at" is not an RFC 3339 time'),
+    ],
+)
+def test_a_line_that_nests_too_deep_to_be_one_ends_with_2_and_its_place(files: Files, text: str, what: str) -> None:
+    result = files.simulate(FIRST, text)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"{files.events}:2: {what}")
+
+
 def test_without_a_matching_policy_a_line_says_so(files: Files) -> None:
     files.policy.write_text(POLICY + "match: {currencies: [USD]}\n")
 
@@ -201,6 +260,8 @@ def test_test_data_is_passed_over(files: Files) -> None:
         ('{"at": "2026-03-02", "topic": "payment.failed", "data": {}}', '"at" is not an RFC 3339 time'),
         ('{"at": "2026-03-02T10:00:00", "topic": "payment.failed", "data": {}}', '"at" is not an RFC 3339 time'),
         ('{"at": 7, "topic": "payment.failed", "data": {}}', '"at" is not an RFC 3339 time'),
+        ('{"at": "1969-12-31T23:59:59Z", "topic": "payment.failed", "data": {}}', '"at" is not a time from 1970 to'),
+        ('{"at": "2200-01-01T00:00:00Z", "topic": "payment.failed", "data": {}}', '"at" is not a time from 1970 to'),
         ('{"at": "2026-03-02T10:00:00Z", "topic": "payments", "data": {}}', '"topic" is not one of'),
         ('{"at": "2026-03-02T10:00:00Z", "topic": "payment.failed"}', '"data" is not an object'),
     ],

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from dunning.domain.calendar import parse_rfc3339
+from dunning.domain.rfc3339 import parse_rfc3339
 from dunning_cli.errors import CommandError
 from dunning_cli.main import app
 from dunning_cli.simulation import whole, workers

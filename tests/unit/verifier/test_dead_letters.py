@@ -46,6 +46,8 @@ def test_a_swallowed_poison_message_is_rejected() -> None:
         (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "nested too deep"),
         (json.dumps(a_body(failed_at=None)).encode(), "failed_at is missing"),
         (json.dumps(a_body(failed_at="yesterday")).encode(), "failed_at is not a time"),
+        (json.dumps(a_body(failed_at="2026-03-03T12:00Z")).encode(), "failed_at is not a time"),
+        (json.dumps(a_body(failed_at="2026-03-03T12:00:00+0000")).encode(), "failed_at is not a time"),
         (json.dumps(a_body(account_id=7)).encode(), "account_id is not text"),
         (json.dumps(a_body(attempt_number="two")).encode(), "attempt_number is not a number"),
         (json.dumps(a_body(amount_minor=-1)).encode(), "amount_minor is negative"),
@@ -113,6 +115,13 @@ def test_a_readable_message_among_the_dead_letters_is_rejected() -> None:
 
     found = assert_broken(story, 9, "readable, but set aside by account_enforcement", "payment.failed/0@0")
     assert found.account_id == "acc_1"
+
+
+@pytest.mark.parametrize("failed_at", ["2026-03-03T12:00:00z", "2026-03-03T11:59:60Z"])
+def test_a_time_that_is_seldom_written_so_is_readable_all_the_same(failed_at: str) -> None:
+    story = with_poison(json.dumps(a_body(failed_at=failed_at)).encode(), *ALL)
+
+    assert_broken(story, 9, "readable, but set aside by account_enforcement", "payment.failed/0@2")
 
 
 def test_a_failure_that_no_policy_takes_belongs_there() -> None:

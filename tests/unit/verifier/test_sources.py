@@ -109,10 +109,11 @@ def test_a_source_that_cannot_be_read_is_neither_green_nor_red(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = _simulation(tmp_path, a_recovered_case())
-    (tmp_path / "out.ndjson").write_text("{}\n")
+    for text in ("{}", '{"data": ' + "[" * 10_000 + "]" * 10_000 + "}"):
+        (tmp_path / "out.ndjson").write_text(text + "\n")
 
-    assert main(arguments) == 2
-    assert "out.ndjson:1: not an event" in capsys.readouterr().err
+        assert main(arguments) == 2
+        assert "out.ndjson:1: not an event" in capsys.readouterr().err
 
 
 def test_the_simulated_processor_s_answers_are_inferred(tmp_path: Path) -> None:

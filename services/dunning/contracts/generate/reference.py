@@ -19,8 +19,9 @@ mode, in structured mode (`content-type: application/cloudevents+json`) and as p
 samples beside the schemas in `schemas/events/` show each. The message key is the account's id.
 
 Money is an integer in the currency's minor unit (cents for EUR, whole yen for JPY) beside an ISO 4217 code. Times are
-RFC 3339 with an offset. Ids have 1 to 200 characters. Fields that are not listed are ignored; an enum value that is not
-listed reads as `other`. No field may hold a card number.
+RFC 3339 with seconds and an offset. Ids have 1 to 200 characters. Fields that are not listed are ignored; an optional
+field that is null reads as one that is left out; an enum value that is not listed reads as `other`. No field may hold a
+card number.
 """
 
 

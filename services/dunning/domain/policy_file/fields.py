@@ -18,6 +18,7 @@ from dunning.domain.calendar import DailyHours, Duration, zone_named
 from dunning.domain.policy_file.pending import NOT_IN_FORCE
 from dunning.domain.policy_file.problems import Code, Place, Report, closest, quoted, suggestion
 from dunning.domain.policy_file.tree import Items, Kind, Node, Scalar, Table
+from dunning.domain.rfc3339 import parse_rfc3339
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{NAME_LENGTH_MAX - 1}}}\Z")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})\Z")
 _INDEX = re.compile(r"\[\d+\]")
+_SHORTER_TIME = re.compile(r"(.{10}[Tt ]\d\d:\d\d)(:.*?)?([Zz]|[+-]\d\d)(?::?(\d\d))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,17 +246,24 @@ def country(field: Field) -> str | None:
 
 
 def moment(field: Field) -> datetime | None:
-    """An instant with its offset; here an unquoted YAML date is what is meant."""
+    """An instant with its offset; here an unquoted YAML date is what is meant.
+
+    Whoever writes a policy may leave out the seconds, and the colon of the offset, as its JSON Schema always allowed:
+    versions that are on file stay readable.
+    """
     node = field.node
     if isinstance(node, Scalar) and node.kind in (Kind.TEXT, Kind.DATE):
-        try:
-            value = datetime.fromisoformat(node.text)
-        except ValueError:
-            value = None
-        if value is not None and value.tzinfo is not None:
+        shorter = _SHORTER_TIME.fullmatch(node.text)
+        value = parse_rfc3339(_written_out(*shorter.groups())) if shorter else None
+        if value is not None:
             return value
     field.refuse(Code.NOT_A_TIME, f"found {described(node)}; write a time with offset such as 2026-05-01T00:00:00Z")
     return None
+
+
+def _written_out(until_minute: str, seconds: str | None, offset: str, offset_minutes: str | None) -> str:
+    """A time with all that RFC 3339 asks for, of one that may be shorter."""
+    return f"{until_minute}{seconds or ':00'}{offset}{f':{offset_minutes}' if offset_minutes else ''}"
 
 
 def elements(field: Field, length_max: int = LIST_LENGTH_MAX) -> list[Field]:

@@ -23,7 +23,10 @@ CHANNELS = tuple(channel.value for channel in Channel)
 STAGES = tuple(stage.value for stage in AccountStage if stage is not AccountStage.ACTIVE)
 MUST_WARN = (AccountStage.SUSPENDED.value, AccountStage.TERMINATED.value)
 
-_RFC_3339 = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}.*([Zz]|[+-][0-9]{2}:?[0-9]{2})$"
+_TIME = (  # RFC 3339, and shorter: without seconds, or without the colon of the offset (`fields.moment`)
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]([01][0-9]|2[0-3]):[0-5][0-9](:([0-5][0-9]|60)([.][0-9]{1,30})?)?"
+    "([Zz]|[+-]([01][0-9]|2[0-3]):?[0-5][0-9])$"
+)
 
 Schema = Mapping[str, Any]
 
@@ -270,7 +273,7 @@ POLICY = Section(
         ),
         "contact": Key(_see("contact"), "When and how often people are written to; each key has a default."),
         "valid_from": Key(
-            {"type": "string", "pattern": _RFC_3339},
+            {"type": "string", "pattern": _TIME},
             "Failures from then on take this version: a time with its offset, such as 2026-05-01T00:00:00Z.",
         ),
     },
