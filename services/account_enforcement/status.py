@@ -6,7 +6,7 @@ from datetime import datetime
 from account_enforcement.case import OPEN_CASES_LISTED_MAX, AccountCase, AccountTurn, Published
 from dunning.domain import ids
 from dunning.domain.calendar import local_days_between
-from dunning.domain.events import AccountStatus, OpenCase, Owed, Signal, StageChanged
+from dunning.domain.events import AccountStatus, OpenCase, Owed, PolicyRef, Signal, StageChanged
 from dunning.domain.policy import Policy
 from dunning.domain.words import AccountStage, Reason
 
@@ -45,7 +45,7 @@ def publish_status(turn: AccountTurn, policy_of: Callable[[AccountCase], Policy]
             open_cases=tuple(open_cases),
             open_cases_total=total,
             to_reinstate=tuple(to_reinstate),
-            policy=worst.policy if worst else None,
+            policy=worst.policy if worst else _policy_of_what_changed(turn),
             traceparent=turn.traceparent,
         )
     )
@@ -58,6 +58,15 @@ def _reason(turn: AccountTurn) -> str:
         return moved[-1].reason
     reinstated = isinstance(turn.cause, Signal) and turn.cause.kind == "account.reinstated"
     return Reason.REINSTATED.value if reinstated else "open_cases_changed"
+
+
+def _policy_of_what_changed(turn: AccountTurn) -> PolicyRef | None:
+    """Without an open case: the policy of the case that this input closed, terminated or reinstated."""
+    moved = [event.policy for event in turn.decision.events if isinstance(event, StageChanged)]
+    if moved:
+        return moved[-1]
+    touched = (turn.account.cases[invoice_id].policy for invoice_id in sorted(turn.touched))
+    return next((policy for policy in touched if policy is not None), None)
 
 
 def _line(case: AccountCase, policy: Policy, now: datetime) -> OpenCase:

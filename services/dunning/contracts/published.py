@@ -110,7 +110,11 @@ class AccountStatusData(Wire):
     )
     open_cases_total: Count | None = Field(None, description="How many there are, where not all are listed.")
     to_reinstate: list[Owed] = Field(max_length=200, description="What must be paid to be `active` again.")
-    policy: Policy | None = Field(None, description="The policy of the case that decides the status.")
+    policy: Policy | None = Field(
+        None,
+        description="The policy of the case that decides the status; where none is open any more, of the one that was"
+        " closed, terminated or reinstated.",
+    )
 
 
 class NoticeResultData(Wire):

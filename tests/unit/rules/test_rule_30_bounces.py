@@ -152,3 +152,33 @@ def test_a_receipt_of_a_notice_that_did_not_go_out_changes_nothing(ending: list[
     story.reads(failed("03-02 22:00"), *ending, arrived("03-02 23:30"), failed_to_arrive("03-02 23:40"))
 
     assert story.until("04-01 00:00").lines() == [line]
+
+
+@pytest.mark.parametrize("delivered_at", ["03-02 10:02", "03-02 10:04"], ids=["before the bounce", "after it"])
+def test_a_receipt_of_a_notice_that_bounced_has_no_effect_for_the_bounce_is_the_last_word(delivered_at: str) -> None:
+    ladder = [a_notice("hello", "0d", "sms", fallback=["email"])]
+    desk = Desk(a_policy(ladder=ladder, retries=None), receipts=[Channel.SMS])
+    desk.reads(failed("03-02 10:00"), "03-02 10:00")
+    desk.until("03-02 10:00").hears(0, "accepted", "03-02 10:01")
+    desk.reads(failed_to_arrive("03-02 10:03"), "03-02 10:03")
+
+    decision = desk.reads(arrived(delivered_at), "03-02 10:05")
+
+    assert (decision.events, decision.counted) == ([], ["receipt_without_effect"])
+    assert desk.results == ["03-02 10:01 hello sms sent", "03-02 10:03 hello sms bounced"]
+    assert desk.told() == ["03-02 10:00 in_1 hello sms", "03-02 10:03 in_1 hello email"]  # the fallback goes on
+
+
+def test_a_warning_that_bounced_warns_by_its_new_address_and_not_by_a_late_receipt() -> None:
+    suspended = {"rung": "suspended", "at": "3d", "account": "suspended", "warned_by": "hello", "lead": "2d"}
+    story = Story(a_policy(ladder=[a_notice("hello", "0d"), suspended], retries=None))
+    story.reads(failed("03-02 10:00"), came_back("03-02 11:00"))
+    story.reads(signal("notice.delivered", "03-02 12:00", notice_id=HELLO))
+    story.reads(moved("03-06 10:00", email="new@example.com"))
+
+    assert story.until("04-01 00:00").lines("hello", "account") == [
+        "03-02 10:00 notice hello email sent",
+        "03-02 11:00 notice hello email bounced",
+        "03-06 10:00 notice hello email sent",
+        "03-08 10:00 account in_1 active>suspended",
+    ]

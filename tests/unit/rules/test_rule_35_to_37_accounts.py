@@ -12,7 +12,17 @@ from dunning.contracts.encode import encode
 from dunning.contracts.topics import MESSAGE_BYTES_MAX
 from dunning.domain import ids
 from dunning.domain.book import Book
-from dunning.domain.events import AccountStatus, Customer, Input, NextStep, NoticeResult, Owed, StageChanged, TimerDue
+from dunning.domain.events import (
+    AccountStatus,
+    Customer,
+    Input,
+    NextStep,
+    NoticeResult,
+    Owed,
+    PolicyRef,
+    StageChanged,
+    TimerDue,
+)
 from tests.builders import (
     ADA,
     HARD,
@@ -106,6 +116,32 @@ def test_reasons() -> None:
     moves = [(each.to_stage, each.reason) for each in story.outputs(StageChanged) if each.track == "account"]
     assert moves == [("past_due", "payment_failed"), ("suspended", "grace_period_expired"), ("active", "voided")]
     assert [each.reason for each in statuses(story)][1:] == ["payment_failed", "grace_period_expired", "voided"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "when"),
+    [
+        (paid("03-02 12:00"), "03-02 12:00"),  # no account rung had happened: no transition names the policy
+        (signal("invoice.voided", "03-05 10:00"), "03-05 10:00"),
+        (signal("case.closed", "03-05 10:00", reason="written_off"), "03-05 10:00"),
+        (signal("invoice.adjusted", "03-05 10:00", amount_remaining_minor=0), "03-05 10:00"),
+        (None, "03-10 10:00"),  # terminated
+        (signal("account.reinstated", "03-12 10:00"), "03-12 10:00"),
+    ],
+)
+def test_a_status_without_an_open_case_names_the_policy_of_the_case_that_it_was_about(ending: Any, when: str) -> None:
+    """The contract lets `next` alone be null; the invoice before it, of another policy, has nothing to do with it."""
+    other = a_policy(id="other", match={"currencies": ["USD"]}, priority=1, ladder=[PAST_DUE], retries=None)
+    ladder = [{**PAST_DUE, "at": "2d"}] if when == "03-02 12:00" else WARNED
+    story = Story(other, a_policy(version=3, ladder=ladder, retries=None))
+    story.reads(
+        second("03-01 10:00", invoice_id="in_0", currency="USD"), paid("03-01 12:00", invoice_id="in_0", currency="USD")
+    )
+    story.reads(FIRST, *([ending] if ending else [])).until(when)
+
+    last = statuses(story)[-1]
+    assert (last.effective_at, last.open_cases, last.policy) == (instant(when), (), PolicyRef("standard", 3))
+    assert all(each.policy is not None for each in statuses(story))
 
 
 def test_termination_closes_its_case_and_is_the_status_until_reinstatement() -> None:
