@@ -52,8 +52,8 @@ class Speaking(Sending):
         if any(notice.state in ON_ITS_WAY or notice.state is NoticeState.SUPERSEDED for notice in known):
             return False
         policy = self.policy_of(case)
-        if not case.open:
-            return rung.account is AccountStage.TERMINATED and case.closed_reason == AccountStage.TERMINATED
+        if not case.open:  # only what terminates goes on behind that, and not when it was lifted
+            return rung.account is AccountStage.TERMINATED and case.book.terminated_at is not None
         if policy.is_warning(rung):
             return self._still_needed(turn, case, policy, rung)
         later = {name.name for name in policy.ladder[policy.ladder.index(rung) + 1 :]}

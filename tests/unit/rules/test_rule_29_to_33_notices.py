@@ -366,6 +366,10 @@ def test_the_terminating_rungs_own_notice_falls_back_and_those_of_cases_that_clo
         "03-07 12:00 notice gone sms sent",
     ]
 
+    story = notices(*ladder).reads(failed("03-02 10:00"), signal("account.reinstated", "03-08 10:00"))
+    story.reads(bounced("03-08 12:00", "gone")).until("04-01 00:00")
+    assert story.since("03-08", "gone") == ["03-08 12:00 notice gone email bounced"]  # nothing is terminated any more
+
     story = notices(a_notice("hello", "0d", fallback=["sms"])).reads(failed("03-02 10:00"), paid("03-02 11:00"))
     story.reads(bounced("03-02 12:00", "hello")).until("04-01 00:00")
     assert story.since("03-02 12") == ["03-02 12:00 notice hello email bounced"]
