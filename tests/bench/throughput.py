@@ -14,7 +14,7 @@ from dunning.contracts.topics import ACCOUNT_ENFORCEMENT, NOTIFICATION_DISPATCHE
 from tests.bench.figures import Figure, Goal, Part, ratio
 from tests.bench.load import write
 from tests.bench.measure import Measured, Wrong, measure
-from tests.bench.peers import FAUST, QUIX, Peer, measure_peer
+from tests.bench.peers import FAUST, QUIX, Peer, measure_peer, require_installed
 from tests.bench.place import Place, own_place
 
 ALL = (RETRY_SCHEDULER, NOTIFICATION_DISPATCHER, ACCOUNT_ENFORCEMENT)
@@ -48,7 +48,8 @@ def trials(events: int) -> list[Trial]:
 
 
 def measure_services(events: int, runs: int) -> Part:
-    """The part of `make bench`: each measurement with servers of its own."""
+    """The part of `make bench`: each measurement with servers of its own. Raises Wrong."""
+    require_installed()
     results: dict[str, list[Measured]] = {}
     for run in range(runs):
         ways: list[Trial | Peer] = [*trials(events), FAUST, QUIX]

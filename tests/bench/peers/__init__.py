@@ -36,6 +36,12 @@ FAUST = Peer("a Faust agent with a table", ("faust_agent.py", "worker", "--logle
 QUIX = Peer("Quix Streams, exactly once, no timers, no SQL", ("quix_streams.py",))
 
 
+def require_installed() -> None:
+    """Raises Wrong where the peers have no environment: said before all else was measured for nothing."""
+    if not PYTHON.exists():
+        raise Wrong(f"{PYTHON} is missing; `make bench` installs it")
+
+
 async def measure_peer(
     peer: Peer, bootstrap: str, prefix: str, expected: int, servers: Mapping[str, int], folder: Path
 ) -> Measured:
@@ -85,8 +91,6 @@ async def _read(
 
 @contextmanager
 def _running(peer: Peer, bootstrap: str, prefix: str, target: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    if not PYTHON.exists():
-        raise Wrong(f"{PYTHON} is missing; `make bench` installs it")
     environment = {
         "BOOTSTRAP": bootstrap,
         "SOURCE": f"{prefix}{PAYMENT_FAILED}",

@@ -1,11 +1,14 @@
 """What `make bench` makes of measurements: medians, ratios of the same run, goals that are said to be missed."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.bench import peers, throughput
 from tests.bench.__main__ import parsed
 from tests.bench.figures import Figure, Goal, Part, counters, course, growth, number, percentile, ratio, table
 from tests.bench.growth import figures_of
-from tests.bench.measure import Measured
+from tests.bench.measure import Measured, Wrong
 
 RATE = Goal(20_000)
 DELAY = Goal(60, at_most=True)
@@ -122,3 +125,11 @@ def test_what_an_event_costs_more_among_many_cases_is_said_in_cpu_and_in_time() 
     assert cpu.median == pytest.approx(1.2)
     assert time.name == "time an event at 3 000 000 open cases to 100 000"
     assert time.median == 2.0
+
+
+def test_without_the_peers_nothing_is_measured_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "PYTHON", Path("/nowhere/python"))
+    monkeypatch.setattr(throughput, "own_place", lambda: pytest.fail("something was started"))
+
+    with pytest.raises(Wrong, match="/nowhere/python is missing; `make bench` installs it"):
+        throughput.measure_services(events=3_000, runs=1)
