@@ -12,7 +12,6 @@ from msgspec import Struct
 from account_enforcement.case import HEARD, EnforcedAccount
 from account_enforcement.decide import AccountTrack
 from dunning.domain.account import SharedState
-from dunning.domain.book import ATTEMPTS_MAX
 from dunning.domain.case import Account, Case
 from dunning.domain.decision import Decision, Errand
 from dunning.domain.events import (
@@ -126,9 +125,7 @@ class World:
         return iter(published)
 
     def _remember(self, event: PaymentFailed) -> None:
-        failures = self._failures.setdefault((event.account_id, event.invoice_id), [])
-        failures.append(event)
-        del failures[:-ATTEMPTS_MAX]
+        self._failures.setdefault((event.account_id, event.invoice_id), []).append(event)
 
     def _last_failure(self, case: Case, account_id: str) -> PaymentFailed:
         """What `--charges fail` repeats: of all that the invoice's failures said, the case's last one."""

@@ -224,6 +224,15 @@ def test_a_simulated_charge_fails_as_its_case_did_also_where_that_failure_was_re
     ]
 
 
+def test_a_simulated_charge_fails_as_its_case_did_however_many_failures_of_before_are_read_meanwhile() -> None:
+    story = Story(a_policy(retries={"after": ["1d"]}), charges="fail").reads(paid("03-01 10:00"), FIRST)
+
+    of_before = (failed("02-28 10:00", attempt_number=number, payment_method=None) for number in range(10, 80))
+    story.at("03-02 12:00", *of_before)
+
+    assert story.until("03-04 00:00").lines("charge") == ["03-03 10:00 charge in_1 #80 4900 EUR"]
+
+
 def test_a_reinstatement_takes_back_a_stage_of_before_also_where_a_case_of_another_number_stands_there_since() -> None:
     """A payment of before the failure gives the case another number; its stage is as old as it was."""
     story = accounts().reads(FIRST).at("03-03 00:00", paid("03-01 10:00"))
