@@ -12,11 +12,12 @@ from datetime import datetime
 from account_enforcement.case import AccountCase, Addressed, Delivery, EnforcedAccount
 from dunning.domain import ids
 from dunning.domain.events import Customer
-from dunning.domain.facts import ADDRESS_FIELD
+from dunning.domain.facts import ADDRESS_FIELD, CUSTOMER_FIELDS
 from dunning.domain.policy import Policy, Rung
 from dunning.domain.words import Channel
 
 ADDRESS_FIELDS = tuple(dict.fromkeys(ADDRESS_FIELD.values()))
+ACCOUNT_ITSELF = ""  # stands where channels that need no address have no field
 ROUNDS = (1, 2)  # a warning that has grown too old is sent once more (rule 25)
 
 
@@ -32,8 +33,8 @@ def newest_addresses(account: EnforcedAccount, customer: Customer, at: datetime)
     Only the times are kept: a case that opens later has to know that what it reads of an address is older (rule 12).
     """
     found = {}
-    for name in ADDRESS_FIELDS:
-        address, known_at = getattr(customer, name), account.addresses_at.get(name)
+    for name, address in _addresses(account, customer):
+        known_at = account.addresses_at.get(name)
         if address is None or (known_at is not None and known_at > at):
             continue
         found[name] = address
@@ -47,7 +48,7 @@ def note_addresses(case: AccountCase, policy: Policy, addresses: Mapping[str, st
     changed = False
     for warning in warnings_of(policy):
         for channel in _channels(warning):
-            address = addresses.get(ADDRESS_FIELD.get(channel, ""))
+            address = addresses.get(ADDRESS_FIELD.get(channel, ACCOUNT_ITSELF))
             key, known = _key(warning, channel), case.addressed.get(_key(warning, channel))
             if address is None or (known is not None and known.at > at):
                 continue
@@ -80,6 +81,13 @@ def unreachable_at(
             return None
         start = max(start, latest)
     return case.moved(rung.unreachable.after(start, case.pinned_zone), start, now)
+
+
+def _addresses(account: EnforcedAccount, customer: Customer) -> Iterator[tuple[str, str | None]]:
+    """By field. Who is named after an erasure is somebody whom the account reaches, which nobody was before."""
+    yield from ((name, getattr(customer, name)) for name in ADDRESS_FIELDS)
+    if account.facts.erased_at is not None and any(getattr(customer, name) is not None for name in CUSTOMER_FIELDS):
+        yield ACCOUNT_ITSELF, account.account_id
 
 
 def _channels(warning: Rung) -> tuple[Channel, ...]:

@@ -168,8 +168,8 @@ def test_the_end_of_another_rung_s_notices_is_not_kept() -> None:
     assert account.cases["in_1"].deliveries == []
 
 
-def to(address: str, round_number: int = 1) -> str:
-    return ids.notice_id(CASE, "warning", Channel.EMAIL, address, round_number)
+def to(address: str, round_number: int = 1, channel: Channel = Channel.EMAIL) -> str:
+    return ids.notice_id(CASE, "warning", channel, address, round_number)
 
 
 def test_a_new_address_stops_the_time_until_the_result_of_its_own_notice_is_heard() -> None:
@@ -209,6 +209,18 @@ def test_an_address_of_before_an_erasure_is_not_waited_for_whenever_it_is_read()
     assert due_after(erased, first, nobody, channels=("email",)) == instant("03-26 10:00")
     assert due_after(first, erased, older, nobody, channels=("email",)) == instant("03-26 10:00")
     assert due_after(first, erased, newer, nobody, channels=("email",)) is None
+
+
+def test_who_is_named_after_an_erasure_is_waited_for_on_channels_that_need_no_address() -> None:
+    erased, first = signal("account.erased", "03-01 10:00"), failed("03-02 10:00", customer=None)
+    nobody = result("suppressed", "03-13 11:00", "push")
+    an_id, named = moved("03-13 12:00", id="cus_1"), moved("03-13 12:00", name="Ada Example")
+    ended = result("failed", "03-20 11:00", "push", to("acc_1", channel=Channel.PUSH))
+
+    assert due_after(erased, first, nobody, an_id, channels=("push",)) == instant("03-26 10:00")
+    assert due_after(first, nobody, named, channels=("push",)) == instant("03-26 10:00")
+    assert due_after(erased, first, nobody, named, channels=("push",)) is None
+    assert due_after(erased, first, nobody, named, ended, channels=("push",)) == instant("03-30 11:00")
 
 
 def test_an_address_that_was_older_than_the_present_one_is_not_waited_for_in_a_case_that_opened_in_between() -> None:
