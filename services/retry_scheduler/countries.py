@@ -29,7 +29,9 @@ def note_country(account: RetryAccount, method: PaymentMethod | None, at: dateti
 
 def is_news(account: RetryAccount, event: Input) -> bool:
     """Whether an event that was worked in is the one to say where its card was issued, as of its own time."""
-    if not isinstance(event, PaymentFailed | PaymentSucceeded | Signal) or event.payment_method is None:
+    if not isinstance(event, PaymentFailed | PaymentSucceeded | Signal):
+        return False
+    if event.payment_method is None or not event.payment_method.country:
         return False
     at = event.at if isinstance(event, Signal) else instant_of(event)
     said = account.countries.get(event.payment_method.key, [])

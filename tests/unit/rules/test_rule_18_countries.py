@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dunning.domain.events import PaymentFailed, PaymentMethod, PaymentSucceeded, Signal
+from dunning.domain.events import Failure, PaymentFailed, PaymentMethod, PaymentSucceeded, Signal
 from retry_scheduler.case import RetryAccount
 from retry_scheduler.countries import country_of
-from tests.builders import NEEDS_CUSTOMER, Story, failed, new_card, only_retries, paid
+from tests.builders import NEEDS_CUSTOMER, Story, failed, new_card, only_retries, paid, signal
 
 CARD = PaymentMethod(id="pm_5", type="card", brand="rupay", fingerprint="fp_5")
 OF_INDIA = replace(CARD, id="pm_6", country="IN")
@@ -55,6 +55,22 @@ def test_the_newest_word_on_a_country_counts_in_whatever_order_the_words_are_rea
     ]
 
     assert {retry_ends(FIRST, *order) for order in permutations(words)} == {"exhausted"}
+
+
+def test_who_uses_a_card_at_the_instant_at_which_its_country_was_said_says_nothing_new() -> None:
+    """Another case, which rests with an empty plan, is not looked at again for it."""
+    in_six_days = Failure("card_declined", network="mastercard", network_advice_code="28")
+    story = Story(only_retries(after=["3d"], window="4d"))
+    story.reads(
+        failed("03-02 10:00", payment_method=OF_INDIA),
+        signal("dispute.opened", "03-02 11:00", invoice_id="in_2"),
+        failed("03-03 10:00", failure=in_six_days, payment_method=PaymentMethod(id="pm_3"), **ELSEWHERE),
+    )
+
+    story.at("03-05 12:00", failed("03-02 10:00", payment_method=CARD, invoice_id="in_3", payment_id="pay_3"))
+
+    in_2 = [line for line in story.until("03-05 13:00").lines("retry") if " in_2 " in line]
+    assert in_2 == ["03-03 10:00 retry in_2 none>exhausted"]
 
 
 def test_a_country_that_is_said_after_the_answer_does_not_finish_the_plan_as_of_it() -> None:
