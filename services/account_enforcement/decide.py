@@ -141,13 +141,14 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
     def _happen(self, turn: AccountTurn, case: AccountCase, rung: Rung) -> None:
         policy = self.policy_of(case)
         turn.touch(case)
-        case.waited_for = policy.ladder.index(rung) + 1
-        if rung.account is None and rung.name not in policy.conditions:
+        behind = policy.ladder.index(rung) + 1
+        case.waited_for = max(case.waited_for, behind)
+        if not policy.concerns_account(rung):
             return
         reached = rung.warned_by is None or warned_at(case, policy, rung, turn.now) is not None
         if rung.restricts and turn.now - case.date_of(rung, policy) > LATE:
             case.shift = Shift(turn.now, rung.at)
-        case.next_rung = case.waited_for
+        case.next_rung = behind
         if rung.account is None or (case.stage == rung.account and not rung.restricts):
             return  # to restrict once more is a step all the same: its notice and the rungs behind it wait for that
         following = self._next_account_rung(turn.account, case, policy)
@@ -294,8 +295,11 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
 
 
 def rungs_ahead(account: EnforcedAccount, case: AccountCase, policy: Policy) -> tuple[Rung, ...]:
-    """The rungs that the account's walk did not come to yet."""
-    return policy.ladder[max(first_ahead(account, case, policy), case.waited_for) :]
+    """The rungs that the account's walk did not come to yet. One of its own that a reinstatement passed is ahead again
+    where what is read later moves it behind that, whatever reminders came behind it meanwhile (rule 37)."""
+    first = first_ahead(account, case, policy)
+    between = policy.ladder[first : max(first, case.waited_for)]
+    return (*filter(policy.concerns_account, between), *policy.ladder[max(first, case.waited_for) :])
 
 
 def _makes_worse(account: EnforcedAccount, rung: Rung) -> bool:

@@ -255,7 +255,7 @@ class NoticeTrack(Withholding):
             return
         if news.at - case.date_of(rung, policy) > LATE:
             passed = first_ahead(turn.account, case, policy)  # what was passed stays so: the shift is behind it
-            case.next_rung = min(passed, policy.ladder.index(rung))
+            case.next_rung = max(case.next_rung, min(passed, policy.ladder.index(rung)))
             case.shift = Shift(news.at, rung.at)
         case.happened[rung.name] = news.at
         self._touch(turn, case)
@@ -263,8 +263,9 @@ class NoticeTrack(Withholding):
 
     @staticmethod
     def _rung_meant(account: NoticeAccount, case: NoticeCase, policy: Policy, news: Happened) -> Rung | None:
-        """The one that is named happened, also where its date would have let a reinstatement pass it."""
-        meant = [rung for rung in policy.ladder[case.next_rung :] if rung.account == news.to_stage]
+        """The one that is named happened, also where a reinstatement passed it here: only its notice is not said then,
+        where a later one was."""
+        meant = [rung for rung in policy.ladder if rung.account == news.to_stage and rung.name not in case.happened]
         named = next((rung for rung in meant if rung.name == news.rung), None)
         ahead = policy.ladder[first_ahead(account, case, policy) :]
         return named or next((rung for rung in meant if rung in ahead), None)

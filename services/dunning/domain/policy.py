@@ -176,7 +176,7 @@ class Policy:
         """Look-ups that every decision makes several times."""
         object.__setattr__(self, "_rungs", {rung.name: rung for rung in reversed(self.ladder)})
         object.__setattr__(self, "_warnings", frozenset(rung.warned_by for rung in self.ladder if rung.warned_by))
-        stops = (rung.name for rung in self.ladder if rung.account or rung.name in self.conditions or self._may_reorder)
+        stops = (rung.name for rung in self.ladder if self.concerns_account(rung) or self._may_reorder)
         object.__setattr__(self, "_stops", frozenset(stops))
         warned = ((place, rung, self.rung(rung.warned_by or "")) for place, rung in enumerate(self.ladder))
         object.__setattr__(self, "warned", tuple((place, rung, by) for place, rung, by in warned if by is not None))
@@ -199,9 +199,13 @@ class Policy:
         """Whether another rung names this one in `warned_by`."""
         return rung.name in self._warnings
 
+    def concerns_account(self, rung: Rung) -> bool:
+        """Whether a rung is the account's own: it changes the stage, or has conditions that hold up what comes behind
+        (rule 38)."""
+        return rung.account is not None or rung.name in self.conditions
+
     def stops_account(self, rung: Rung) -> bool:
-        """Whether the account's walk stops at this rung: it changes the stage, or what comes behind may have to wait
-        for it, for its conditions (rule 38) or because `roll` can put it last (rule 23)."""
+        """Whether the account's walk stops at this rung: it is its own, or `roll` can put it behind the next (23)."""
         return rung.name in self._stops
 
     @property

@@ -531,9 +531,30 @@ def test_a_rung_that_was_passed_does_not_come_behind_a_later_one_when_the_ladder
     ]
 
 
-def test_a_rung_that_was_passed_comes_where_only_the_other_track_is_behind_it() -> None:
-    """The account track passed `past_due` and did nothing since; that a notice went out is no step of it."""
-    ladder = [PAST_DUE, a_notice("two", "2d"), {"rung": "restricted", "at": "6d", "account": "restricted"}]
+@pytest.mark.parametrize(("two", "roll"), [("2d", None), ("2d6h", {"business_days": "next"})])
+def test_a_rung_that_was_passed_comes_where_only_the_other_track_is_behind_it(
+    two: str, roll: dict[str, Any] | None
+) -> None:
+    """The account track passed `past_due` and did nothing since; that a notice went out is no step of it, though the
+    account looks at it where `roll` may put it last."""
+    ladder = [PAST_DUE, a_notice("two", two), {"rung": "restricted", "at": "6d", "account": "restricted"}]
+    story = Story(a_policy(ladder=ladder, retries=None, anchor="due_date", roll=roll))
+    story.reads(signal("account.reinstated", "03-03 00:00")).at("03-03 12:00", FIRST)
+
+    story.reads(failed("03-05 10:00", attempt_number=2, due_at=instant("03-04 00:00"))).until("04-01 00:00")
+
+    assert [line[12:] for line in story.lines("notice")] == ["notice two email sent"]
+    assert story.lines("account") == [
+        "03-05 10:00 account in_1 active>past_due",
+        "03-10 00:00 account in_1 past_due>restricted",
+    ]
+
+
+def test_a_step_that_the_notices_had_passed_moves_those_that_are_still_to_come() -> None:
+    """It is late where news dates it behind the reinstatement that had passed it; its own notice is not said any more,
+    for a later one was."""
+    restricted = a_notice("restricted", "12h", "in_app", account="restricted")
+    ladder = [restricted, a_notice("two", "2d"), a_notice("three", "4d")]
     story = Story(a_policy(ladder=ladder, retries=None, anchor="due_date"))
     story.reads(signal("account.reinstated", "03-03 00:00")).at("03-03 12:00", FIRST)
 
@@ -541,8 +562,8 @@ def test_a_rung_that_was_passed_comes_where_only_the_other_track_is_behind_it() 
 
     assert story.lines("notice", "account") == [
         "03-04 10:00 notice two email sent",
-        "03-05 10:00 account in_1 active>past_due",
-        "03-10 00:00 account in_1 past_due>restricted",
+        "03-05 10:00 account in_1 active>restricted",
+        "03-08 22:00 notice three email sent",
     ]
 
 
