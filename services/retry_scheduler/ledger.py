@@ -14,6 +14,7 @@ from hashlib import blake2b
 import msgspec
 
 from dunning.domain.declines.catalogue import shipped
+from dunning.domain.declines.limits import ANY_NETWORK
 
 KEPT_MAX = 200  # attempts of one card at one merchant, the newest; every limit is reached long before
 
@@ -47,6 +48,14 @@ class CountedAttempt:
             other.outcome,
         )
 
+    def learn(self, other: "CountedAttempt") -> bool:
+        """Take over what only the other word on this attempt says of merchant and network; says whether that is news."""
+        before = self.merchant, self.network
+        self.merchant = self.merchant or other.merchant
+        if self.network not in _NETWORKS:
+            self.network = other.network or self.network
+        return (self.merchant, self.network) != before
+
 
 @dataclass(slots=True)
 class CardLedger:
@@ -59,10 +68,10 @@ class CardLedger:
         """Count an attempt, unless it is counted already or too old to matter."""
         known = next((each for each in self.attempts if each.name == attempt.name), None)
         if known is not None and not known.gives_way_to(attempt):
+            self.changed |= known.learn(attempt)
             return
         if known is not None:
-            attempt.merchant = attempt.merchant or known.merchant
-            attempt.network = attempt.network or known.network
+            attempt.learn(known)
             self.attempts.remove(known)
         insort(self.attempts, attempt, key=lambda each: (each.at, each.name))
         self._forget(attempt.merchant, now)
@@ -98,6 +107,9 @@ def name_of(account_id: str, *parts: object) -> int:
 
 _MATTERS_FOR = 2 * max((limit.within for limit in shipped().limits if limit.within), default=timedelta())
 """Twice the widest limit: whether the oldest attempt within it follows another one is told by those before it."""
+
+_NETWORKS = frozenset(limit.network for limit in shipped().limits) - {ANY_NETWORK}
+"""Those that count attempts. Another word is none on what counts: `card`, or a brand without limits."""
 
 _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(list[CountedAttempt])

@@ -114,11 +114,13 @@ def on_card(story: Story, case: Case, key: str) -> list[Tried]:
         if fact.topic in (FAILED, SUCCEEDED) and key in charged(fact) and not is_overdue(fact):
             name, told = name_of(fact), reported(story, fact)
             known = found.get(name)
-            if known is None or known.open or (known.at, known.succeeded) <= (told.at, told.succeeded):
-                found[name] = told._replace(
-                    merchant=told.merchant or (known.merchant if known else None),
-                    network=told.network or (known.network if known else None),
-                )
+            later, former = told, known
+            if known is not None and not known.open and (known.at, known.succeeded) > (told.at, told.succeeded):
+                later, former = known, told
+            found[name] = later._replace(
+                merchant=later.merchant or (former.merchant if former else None),
+                network=later.network or (former.network if former else None),
+            )
     own = newest(story, case.invoice, "merchant_id")
     return [one for one in found.values() if own is None or one.merchant in (None, own)]
 

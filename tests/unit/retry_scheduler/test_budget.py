@@ -185,6 +185,17 @@ def test_an_answer_takes_over_what_only_the_request_said() -> None:
     assert (answered.merchant, answered.network, answered.category) == ("mer_1", "visa", "2")
 
 
+@pytest.mark.parametrize("unsaid", ["", "any", "card"])
+def test_a_word_that_leaves_merchant_and_network_out_takes_nothing_back_whichever_is_read_first(unsaid: str) -> None:
+    """Two answers to one request, of which the later one counts."""
+    first = tried("2026-03-03 10:00", 7, merchant="mer_1", network="visa")
+    later = tried("2026-03-03 11:00", 7, network=unsaid)
+
+    for order in permutations([first, later]):
+        (known,) = entered(*order).attempts
+        assert (known.at, known.merchant, known.network) == (later.at, "mer_1", "visa")
+
+
 def test_a_repeated_word_changes_nothing_and_need_not_be_written() -> None:
     ledger = entered(ANSWER)
     ledger.changed = False
