@@ -99,6 +99,7 @@ class RetryCase(Case):
     answered_at: datetime | None = None  # when the last request ended: answered, in part too, or timed out; none open
     given_up: bool = False  # a charge that was due found no time or no budget left; finished until urged on
     ordered_at: datetime | None = None  # the newest `retry.now`, also where its failure was not read yet
+    orders: list[datetime] = field(default_factory=list)  # those before it, oldest first: what was known as of a time
     order_spent: datetime | None = None  # orders up to here were carried out
     update_spent: datetime | None = None  # new methods up to here were charged
     owed_since: datetime | None = None  # when a charge at once was asked for that a pause revoked

@@ -324,6 +324,8 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
             new.tried = tried_since(old.tried, new)
             for attempt in new.book.attempts:
                 attempt.late = False
+                if not attempt.overdue:  # nor are its answers: an order of before them is carried out
+                    new.others_tried_at = later_of(new.others_tried_at, attempt.failed_at)
         if new.open_request is not None and not inherits:
             new.planned_used = int(new.open_request.kind is RetryKind.PLANNED)
             new.technical_used = int(new.open_request.kind is RetryKind.TECHNICAL)

@@ -15,7 +15,7 @@ from retry_scheduler.case import Mark, RetryAccount, RetryCase
 from retry_scheduler.counting import processor_as_of
 from retry_scheduler.methods import tried_as_of
 from retry_scheduler.next_step import GiveUp, NextStep, charges_at_once, last_attempt, next_step
-from retry_scheduler.urging import newest_update
+from retry_scheduler.urging import newest_update, order_as_of
 
 
 def step_now(account: RetryAccount, case: RetryCase, policy: Policy, now: datetime) -> NextStep | None:
@@ -78,8 +78,7 @@ def _case_as_of(case: RetryCase, at: datetime) -> RetryCase:
     book = replace(case.book, attempts=attempts, marks=[mark for mark in case.book.marks if mark.at <= at])
     tried = tried_as_of(case.tried, at, named)
     mark = case.mark if case.mark is not None and case.mark.at <= at else None
-    ordered_at = case.ordered_at if case.ordered_at is not None and case.ordered_at <= at else None
-    processor = processor_as_of(case, at)
+    ordered_at, processor = order_as_of(case, at), processor_as_of(case, at)
     return replace(case, book=book, tried=tried, mark=mark, ordered_at=ordered_at, processor=processor)
 
 

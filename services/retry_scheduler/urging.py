@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from dunning.domain.events import PaymentMethod
 from retry_scheduler.case import RetryAccount, RetryCase, Tried
 
+ORDERS_MAX = 8  # of one invoice, beside the newest
 UPDATES_MAX = 16  # of one account; of the older ones none can be the newest that counts, but for a run of refusals
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -48,12 +49,21 @@ def spend(account: RetryAccount, case: RetryCase) -> None:
 
 def order(case: RetryCase, at: datetime) -> None:
     """Somebody orders a charge of this invoice."""
-    case.ordered_at = later_of(case.ordered_at, at)
+    *case.orders, case.ordered_at = _orders(case, at)[-ORDERS_MAX - 1 :]
+
+
+def order_as_of(case: RetryCase, at: datetime) -> datetime | None:
+    """The newest order up to an instant."""
+    return max((ordered_at for ordered_at in _orders(case) if ordered_at <= at), default=None)
+
+
+def _orders(case: RetryCase, *more: datetime) -> list[datetime]:
+    return sorted({*case.orders, *([case.ordered_at] if case.ordered_at else []), *more})
 
 
 def inherit_urging(former: RetryCase, case: RetryCase) -> None:
     """What was ordered and done for an invoice goes on to its next case."""
-    case.others_tried_at = former.others_tried_at
+    case.others_tried_at, case.orders = former.others_tried_at, former.orders
     case.ordered_at, case.order_spent, case.update_spent = former.ordered_at, former.order_spent, former.update_spent
 
 

@@ -1,7 +1,7 @@
 """A plan that was full when its last request was answered is finished, whatever is read later (rules 8 and 17)."""
 
 from dunning.domain.events import Failure, PaymentMethod
-from tests.builders import Story, failed, only_retries, signal
+from tests.builders import OTHER_VISA, Story, failed, new_card, only_retries, paid, signal
 
 MASTERCARD = PaymentMethod(id="pm_5", type="card", brand="mastercard", fingerprint="fp_5")
 
@@ -18,3 +18,29 @@ def test_a_dispute_of_before_the_answer_that_is_read_late_moves_the_window_up_to
         "03-07 19:00 retry in_1 scheduled>requested",
         "03-07 19:00 retry in_1 requested>exhausted",
     ]
+
+
+def test_an_order_of_before_the_answer_keeps_the_plan_open_also_behind_a_newer_one() -> None:
+    """The only method left is refused for another invoice while the case rests: it waits for the customer, paused."""
+    story = Story(only_retries(after=["1d"]), charges="fail").reads(
+        failed("03-02 10:00"), signal("case.paused", "03-04 10:00")
+    )
+    story.at("03-05 10:00", signal("retry.now", "03-03 03:00")).reads(signal("retry.now", "03-06 10:00"))
+
+    refused = Failure("lost_card")
+    elsewhere = {"invoice_id": "in_2", "payment_id": "pay_2", "payment_method": OTHER_VISA, "failure": refused}
+    story.reads(new_card("03-08 10:00"), failed("03-08 12:00", **elsewhere)).until("03-20 00:00")
+
+    assert [line for line in story.since("03-04", "retry") if " in_1 " in line] == [
+        "03-05 10:00 retry in_1 exhausted>paused"
+    ]
+
+
+def test_an_order_is_carried_out_where_the_former_case_was_charged_since() -> None:
+    """The money closes the former case before that charge, whose answer is a failure of the next one then."""
+    story = Story(only_retries(after=["1d", "5d"]), charges="fail").reads(failed("03-02 10:00"))
+    story.at("03-09 12:00", paid("03-02 18:00"))
+
+    story.at("03-10 10:00", signal("retry.now", "03-05 10:00")).until("04-01 00:00")
+
+    assert [line[:11] for line in story.lines("charge")] == ["03-03 10:00", "03-08 10:00", "03-09 12:00", "03-14 12:00"]
