@@ -271,7 +271,7 @@ def undone(story: Story, fact: Fact, now: datetime) -> bool:
     later = [one for one in case.failures if one.own_at > max(closings(story, case.invoice))]
     was = replace(case)
     close(story, case, paid_reason(fact), now)
-    if later:
+    if later and story.history.ending(case.invoice) is None:
         open_next(story, case, was, 1 + len(closings(story, case.invoice)), later, fact, now, carried=False)
     return True
 

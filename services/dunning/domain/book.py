@@ -127,7 +127,8 @@ class Book:
             self.remaining = Remaining(at, amount_minor)
 
     def settle(self, at: datetime) -> list[Attempt]:
-        """A closing at an instant: takes the settled attempts off and returns the later ones, which stay unpaid.
+        """A closing at an instant: takes the settled attempts off and returns the later ones, which stay unpaid, unless
+        the invoice was voided or written off (rule 10).
 
         While the account is terminated a payment moves nothing, so what the case owed is kept: an earlier closing
         that is read later undoes the termination and says it.
@@ -137,7 +138,7 @@ class Book:
         self.closings += 1
         self.closed_until = max(self.closed_until or at, at)
         until = self.closed_until
-        self.attempts = [attempt for attempt in self.attempts if attempt.failed_at > until]
+        self.attempts = [] if self.ended else [each for each in self.attempts if each.failed_at > until]
         return self.attempts
 
     def all_technical(self) -> bool:

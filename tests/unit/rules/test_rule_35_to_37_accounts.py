@@ -509,6 +509,20 @@ def test_a_void_dated_before_the_termination_undoes_it_and_the_notice_track_stay
     ]
 
 
+def test_a_payment_that_undoes_the_termination_of_a_voided_invoice_opens_no_next_case() -> None:
+    """What failed after the money would be the next case's, had the invoice not been voided while terminated (10)."""
+    story = accounts().reads(
+        FIRST, failed("03-03 10:00", attempt_number=2), signal("invoice.voided", "03-12 10:00", invoice_id="in_1")
+    )
+
+    story.at("03-13 10:00", paid("03-02 12:00")).until("04-01 00:00")
+
+    assert story.since("03-12") == [
+        "03-13 10:00 account in_1 terminated>active",
+        "03-13 10:00 status acc_1 terminated>active",
+    ]
+
+
 def test_a_late_restriction_does_not_bring_back_the_rungs_that_a_reinstatement_passed() -> None:
     restricted = {"rung": "restricted", "at": "4d", "account": "restricted"}
     story = accounts(a_notice("first", "0d"), restricted).reads(signal("account.reinstated", "03-02 11:00"))
