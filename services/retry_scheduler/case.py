@@ -98,6 +98,7 @@ class RetryCase(Case):
     others_tried_at: datetime | None = None  # when somebody else tried to charge last: no answer to a request of ours
     answered_at: datetime | None = None  # when the last request ended: answered, in part too, or timed out; none open
     given_up: bool = False  # a charge that was due found no time or no budget left; finished until urged on
+    given_up_for: str = ""  # the reason of that
     ordered_at: datetime | None = None  # the newest `retry.now`, also where its failure was not read yet
     orders: list[datetime] = field(default_factory=list)  # those before it, oldest first: what was known as of a time
     order_spent: datetime | None = None  # orders up to here were carried out

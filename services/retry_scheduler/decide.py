@@ -149,8 +149,6 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         if policy.retries is None or case.open_request is not None or last_attempt(case) is None:
             return
         step = step_now(turn.account, case, policy, turn.now)
-        if step is None:
-            return
         turn.touch(case)
         pause = None if isinstance(step, GiveUp) else pause_of(case, turn.now)
         if isinstance(step, RetryAt) and pause is None:
@@ -221,7 +219,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
 
     def _give_up(self, turn: RetryTurn, case: RetryCase, reason: Reason) -> None:
         """A charge that was due cannot be made any more: the plan is finished (rule 17) until somebody urges it on."""
-        case.plan, case.given_up = None, True
+        case.plan, case.given_up, case.given_up_for = None, True, reason
         self._enter(turn, case, RetryStage.EXHAUSTED, reason)
 
     def _waits_for_limit(self, turn: RetryTurn, case: RetryCase, plan: Plan, method: PaymentMethod | None) -> bool:
@@ -318,7 +316,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         if inherits:
             new.mark = old.mark
             new.planned_used, new.technical_used = old.planned_used, old.technical_used
-            new.answered_at, new.given_up = old.answered_at, old.given_up
+            new.answered_at, new.given_up, new.given_up_for = old.answered_at, old.given_up, old.given_up_for
         else:  # what was asked for in the old case and ended there is no part of this one
             new.requested = [asked for asked in old.requested if new.request and asked.retry_id == new.request.retry_id]
             new.tried = tried_since(old.tried, new)

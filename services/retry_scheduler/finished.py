@@ -10,6 +10,7 @@ from datetime import datetime
 
 from dunning.domain.holds import pause_of
 from dunning.domain.policy import Policy
+from dunning.domain.words import Reason
 from retry_scheduler import countries
 from retry_scheduler.case import Mark, RetryAccount, RetryCase
 from retry_scheduler.counting import processor_as_of
@@ -18,8 +19,8 @@ from retry_scheduler.next_step import GiveUp, NextStep, charges_at_once, last_at
 from retry_scheduler.urging import newest_update, order_as_of
 
 
-def step_now(account: RetryAccount, case: RetryCase, policy: Policy, now: datetime) -> NextStep | None:
-    """What to do about a case with no open request; None where it stays finished.
+def step_now(account: RetryAccount, case: RetryCase, policy: Policy, now: datetime) -> NextStep:
+    """What to do about a case with no open request.
 
     Until something was asked for, all failures decide (rule 8).
     """
@@ -27,7 +28,7 @@ def step_now(account: RetryAccount, case: RetryCase, policy: Policy, now: dateti
         case.given_up = False
         return next_step(account, case, policy, now)
     if case.given_up:
-        return None
+        return GiveUp(case.given_up_for or Reason.RETRIES_EXHAUSTED)
     step, at = next_step(account, case, policy, now), case.answered_at
     if isinstance(step, GiveUp) or at is None or not _knows_later(account, case, at):
         return step

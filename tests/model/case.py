@@ -75,7 +75,7 @@ class Case:
     answered_at: datetime | None = None  # when the last request ended; none while one is open
     owed_since: datetime | None = None  # a charge at once that a pause revoked was asked for then
     rest_seen: datetime | None = None  # when a timer last looked at a rest that begins
-    given_up: bool = False  # a charge that was due cannot be made any more
+    given_up: str | None = None  # why a charge that was due cannot be made any more
     spent_order: datetime | None = None  # orders up to here were carried out
     spent_update: datetime | None = None  # new methods up to here were charged
     used_after: int = 0

@@ -347,11 +347,11 @@ def go_on(story: Story, case: Case, now: datetime) -> None:
 def what_follows(story: Story, case: Case, now: datetime) -> tuple[str, str | None, Plan | None]:
     """Stage, reason and plan, whatever rests."""
     urged = is_urged(story, case) and not all_barred(story, case)
-    case.given_up = case.given_up and not urged
+    case.given_up = None if urged else case.given_up
     if urged and not limits.india_forbids(story, case, present_method(story, case)):  # rule 18: charged at once
         return "scheduled", None, Plan(now, "extra")
-    if case.given_up:
-        return "exhausted", "retries_exhausted", None
+    if case.given_up is not None:
+        return "exhausted", case.given_up, None
     finished = None if urged else finished_why(story, case)
     waits = not urged and must_wait(story, case)
     if finished is None and waits:
@@ -465,7 +465,7 @@ def within_limits(story: Story, case: Case, plan: Plan, now: datetime) -> bool:
         return True
     end = window_end(story, case, now)
     if allowed_at is None or (end is not None and allowed_at > end):
-        case.plan, case.given_up = None, True
+        case.plan, case.given_up = None, "budget_exhausted"
         spend(story, case)
         story.transition(now, case, "retry", "exhausted", "budget_exhausted")
     else:

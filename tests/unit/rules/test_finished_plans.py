@@ -1,6 +1,6 @@
 """A plan that was full when its last request was answered is finished, whatever is read later (rules 8 and 17)."""
 
-from dunning.domain.events import Failure, PaymentMethod
+from dunning.domain.events import Failure, PaymentMethod, StageChanged
 from tests.builders import OTHER_VISA, Story, failed, new_card, only_retries, paid, signal
 
 MASTERCARD = PaymentMethod(id="pm_5", type="card", brand="mastercard", fingerprint="fp_5")
@@ -44,3 +44,20 @@ def test_an_order_is_carried_out_where_the_former_case_was_charged_since() -> No
     story.at("03-10 10:00", signal("retry.now", "03-05 10:00")).until("04-01 00:00")
 
     assert [line[:11] for line in story.lines("charge")] == ["03-03 10:00", "03-08 10:00", "03-09 12:00", "03-14 12:00"]
+
+
+def test_a_plan_without_budget_stays_finished_under_the_number_that_a_late_payment_gives_its_case() -> None:
+    """Stripe retries no card of India, and this one was tried for another invoice before the customer entered it."""
+    of_india = PaymentMethod(id="pm_6", type="card", fingerprint="fp_6", country="IN")
+    story = Story(only_retries(after=[]))
+    story.reads(failed("03-01 10:00", invoice_id="in_2", payment_id="pay_2", payment_method=of_india))
+    story.reads(failed("03-02 10:00", processor="stripe"), new_card("03-03 10:00", of_india)).until("03-03 12:00")
+
+    story.at("03-04 10:00", paid("03-01 12:00")).until("03-04 10:00")
+
+    changes = [each for each in story.outputs(StageChanged) if (each.track, each.invoice_id) == ("retry", "in_1")]
+    assert [(each.to_stage, each.reason) for each in changes[-3:]] == [
+        ("exhausted", "budget_exhausted"),
+        ("recovered", "paid_elsewhere"),
+        ("exhausted", "budget_exhausted"),
+    ]
