@@ -79,10 +79,13 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
 
     def _note_charge(self, case: RetryCase, event: PaymentFailed) -> None:
         note_origin(case, event)
-        if asked_of(case, event) is None and not is_overdue(event.failure):
+        asked, method = asked_of(case, event), event.payment_method
+        if asked is None and not is_overdue(event.failure):
             case.others_tried_at = later_of(case.others_tried_at, event.failed_at)
-        if event.payment_method:
-            note_tried(case, event.payment_method, charged_at(case, event, event.failed_at))
+        if method and (
+            asked is None or asked.method_key != method.key
+        ):  # else it is what we asked for, by its own name
+            note_tried(case, method, event.failed_at)
 
     # --- failures ---------------------------------------------------------------------------------------------------
 

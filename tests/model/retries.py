@@ -25,7 +25,7 @@ def attempt_of(failure: Fact, request: Request | None) -> Attempt:
     if method is None and failure.request is not None:
         method = failure.request.method
     if request is not None and method_key(method) == method_key(request.method):
-        method_at = min(method_at, request.method_at or request.asked_at)
+        method, method_at = request.method, min(method_at, request.method_at or request.asked_at)
     named = data.get("payment_method") is not None or (request is None and failure.request is not None)
     order = (failure.own_at, 0, data["attempt_number"], data["payment_id"])
     found = Attempt(order, failure.decline_class, method, method_at if named else None, data["failure"])

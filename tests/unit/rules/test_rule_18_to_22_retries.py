@@ -3,7 +3,15 @@
 import pytest
 
 from dunning.domain import ids
-from dunning.domain.events import Failure, PaymentFailed, PaymentSucceeded, RetryRequested, Signal, StageChanged
+from dunning.domain.events import (
+    Failure,
+    PaymentFailed,
+    PaymentMethod,
+    PaymentSucceeded,
+    RetryRequested,
+    Signal,
+    StageChanged,
+)
 from tests.builders import (
     HARD,
     NEEDS_CUSTOMER,
@@ -188,6 +196,19 @@ def test_the_customers_act_after_a_refusal_that_needs_it_is_a_new_method_or_a_tr
         "03-03 10:00 retry in_1 waiting_for_customer>scheduled",
         "03-04 10:00 retry in_1 scheduled>requested",
     ]
+
+
+def test_an_answer_that_calls_our_card_by_another_id_does_not_rename_it() -> None:
+    """A tokeniser gives one card several ids; what else was said of it, such as its type, goes by the id that we know."""
+    by_another_id = PaymentMethod(id="pm_9", fingerprint=VISA.fingerprint)
+    story = Story(only_retries(after=["1d"])).reads(failed("03-02 10:00"))
+
+    story.reads(
+        failed("03-03 11:00", attempt_number=2, payment_method=by_another_id), signal("retry.now", "03-04 10:00")
+    )
+
+    requests = story.until("03-04 10:00").outputs(RetryRequested)
+    assert [each.payment_method_id for each in requests] == [VISA.id, VISA.id]
 
 
 def test_an_order_to_retry_now_charges_the_present_method_unless_it_is_barred() -> None:
