@@ -323,9 +323,12 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         else:  # what was asked for in the old case and ended there is no part of this one
             new.requested = [asked for asked in old.requested if new.request and asked.retry_id == new.request.retry_id]
             new.tried = tried_since(old.tried, new)
+            ours = {(asked.payment_id, asked.attempt_number) for asked in new.requested}
             for attempt in new.book.attempts:
                 attempt.late = False
-                if not attempt.overdue:  # nor are its answers: an order of before them is carried out
+                if (
+                    not attempt.overdue and (attempt.payment_id, attempt.number) not in ours
+                ):  # nor are its answers: an order of before them is carried out
                     new.others_tried_at = later_of(new.others_tried_at, attempt.failed_at)
         if new.open_request is not None and not inherits:
             new.planned_used = int(new.open_request.kind is RetryKind.PLANNED)

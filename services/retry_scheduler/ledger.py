@@ -49,7 +49,7 @@ class CountedAttempt:
         )
 
     def learn(self, other: "CountedAttempt") -> bool:
-        """Take over what only the other word on this attempt says of merchant and network; says whether that is news."""
+        """Take over what only the other word on this attempt says of merchant and network; says whether it is news."""
         before = self.merchant, self.network
         self.merchant = self.merchant or other.merchant
         if self.network not in _NETWORKS:

@@ -184,10 +184,11 @@ def new_case(story: Story, invoice: str, number: int, live: list[Fact], policy: 
 
 
 def hand_over(story: Story, old: Case, number: int, live: list[Fact], fact: Fact, now: datetime) -> None:
-    """Rule 7: what failed after S goes to the next case, together with the open request. Where the old one held no
-    failure at or before S, its notices and rungs count as done in the next."""
+    """Rule 7: what failed after S goes to the next case, together with the open request, and with one that a pause
+    revoked, as where the pause is read afterwards. Where the old one held no failure at or before S, its notices and
+    rungs count as done in the next."""
     carried = len(live) == len(old.failures)
-    request = old.open_request
+    request = old.requests[-1] if old.requests and old.requests[-1].state in ("open", "rested") else None
     if request is fact.request:  # the money answers it: it is not open any more
         request = None
     was = replace(old)
@@ -221,8 +222,10 @@ def open_next(
         read = [one for one in live if one.data["failure"]["code"] != retries.OVERDUE and case.policy.has_retries]
         kept = sorted(read, key=story.history.facts.index)
         case.attempts = [retries.attempt_of(one, open_only(one, request)) for one in kept]
-        case.used_after = 1 if request is not None and request.kind == "after" else 0
-        case.used_technical = 1 if request is not None and request.kind == "technical" else 0
+        going = case.open_request
+        case.used_after = 1 if going is not None and going.kind == "after" else 0
+        case.used_technical = 1 if going is not None and going.kind == "technical" else 0
+        case.owed_since = was.owed_since
     publish_stages(story, case, was, carried, now)
 
 

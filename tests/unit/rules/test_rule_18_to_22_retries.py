@@ -199,7 +199,7 @@ def test_the_customers_act_after_a_refusal_that_needs_it_is_a_new_method_or_a_tr
 
 
 def test_an_answer_that_calls_our_card_by_another_id_does_not_rename_it() -> None:
-    """A tokeniser gives one card several ids; what else was said of it, such as its type, goes by the id that we know."""
+    """A tokeniser gives one card several ids; what else was said of it, such as its type, goes by the one we know."""
     by_another_id = PaymentMethod(id="pm_9", fingerprint=VISA.fingerprint)
     story = Story(only_retries(after=["1d"])).reads(failed("03-02 10:00"))
 
