@@ -221,7 +221,7 @@ def open_next(
     else:
         read = [one for one in live if one.data["failure"]["code"] != retries.OVERDUE and case.policy.has_retries]
         kept = sorted(read, key=story.history.facts.index)
-        case.attempts = [retries.attempt_of(one, open_only(one, request)) for one in kept]
+        case.attempts = [retries.attempt_of(story, one, open_only(one, request)) for one in kept]
         going = case.open_request
         case.used_after = 1 if going is not None and going.kind == "after" else 0
         case.used_technical = 1 if going is not None and going.kind == "technical" else 0

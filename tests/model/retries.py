@@ -16,14 +16,14 @@ UNFINISHED = ("scheduled", "requested", "waiting_for_customer", "paused")
 NO_CURE = ("hard", "needs_customer")
 
 
-def attempt_of(failure: Fact, request: Request | None) -> Attempt:
+def attempt_of(story: Story, failure: Fact, request: Request | None) -> Attempt:
     """`request` is what it answers in its case. 0003, rule 18: a decline that does not say what was charged is of the
     method of the request that it answers. Where that was a former case's its own case knows the method from it alone.
     An answer with our request's own method is no newer word on the method than the request."""
     data = failure.data
     method, method_at = data.get("payment_method"), failure.own_at
     if method is None and failure.request is not None:
-        method = failure.request.method
+        method = failure.request.method if request is not None else newest_form(story, failure.request)
     if request is not None and method_key(method) == method_key(request.method):
         method, method_at = request.method, min(method_at, request.method_at or request.asked_at)
     named = data.get("payment_method") is not None or (request is None and failure.request is not None)
@@ -33,6 +33,15 @@ def attempt_of(failure: Fact, request: Request | None) -> Attempt:
     return found
 
 
+def newest_form(story: Story, request: Request) -> Data | None:
+    """One card may go by several ids: what was asked for, by the newest that its case knew."""
+    case = next(one for one in story.cases if any(own is request for own in one.requests))
+    said = [(one.method_at, one.method) for one in case.attempts]
+    said += [(one.method_at, one.method) for one in case.requests]
+    own = [(at, one) for at, one in said if at is not None and method_key(one) == method_key(request.method)]
+    return max(own, key=lambda one: (one[0], (one[1] or {}).get("id") or ""))[1] if own else request.method
+
+
 def failure_read(story: Story, case: Case, fact: Fact, answered: Request | None, now: datetime) -> None:
     """A failure of the open case, and which of its requests it answers."""
     if fact.data["failure"]["code"] == OVERDUE or not case.policy.has_retries:  # rule 21
@@ -40,7 +49,7 @@ def failure_read(story: Story, case: Case, fact: Fact, answered: Request | None,
     request = case.open_request
     if request is not None and fact.own_at >= request.not_after and fact.own_at > request.asked_at:
         time_out(case, request)
-    attempt = attempt_of(fact, answered)
+    attempt = attempt_of(story, fact, answered)
     if answered is not None and answered.state == "rested":
         attempt.late = fact.own_at >= answered.not_after
         if not attempt.late:  # rule 15: else it changes class and method only
