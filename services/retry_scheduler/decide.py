@@ -82,9 +82,8 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         asked, method = asked_of(case, event), event.payment_method
         if asked is None and not is_overdue(event.failure):
             case.others_tried_at = later_of(case.others_tried_at, event.failed_at)
-        if method and (
-            asked is None or asked.method_key != method.key
-        ):  # else it is what we asked for, by its own name
+        is_echo = asked is not None and method is not None and asked.method_key == method.key
+        if method is not None and not is_echo:  # by whatever id an answer calls what we asked for, we know it already
             note_tried(case, method, event.failed_at)
 
     # --- failures ---------------------------------------------------------------------------------------------------
@@ -323,12 +322,11 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         else:  # what was asked for in the old case and ended there is no part of this one
             new.requested = [asked for asked in old.requested if new.request and asked.retry_id == new.request.retry_id]
             new.tried = tried_since(old.tried, new)
-            ours = {(asked.payment_id, asked.attempt_number) for asked in new.requested}
+            kept = {(asked.payment_id, asked.attempt_number) for asked in new.requested}
             for attempt in new.book.attempts:
                 attempt.late = False
-                if (
-                    not attempt.overdue and (attempt.payment_id, attempt.number) not in ours
-                ):  # nor are its answers: an order of before them is carried out
+                is_kept = (attempt.payment_id, attempt.number) in kept
+                if not (is_kept or attempt.overdue):  # nor are its answers: an order of before them is carried out
                     new.others_tried_at = later_of(new.others_tried_at, attempt.failed_at)
         if new.open_request is not None and not inherits:
             new.planned_used = int(new.open_request.kind is RetryKind.PLANNED)
