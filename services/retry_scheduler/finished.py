@@ -10,7 +10,7 @@ from datetime import datetime
 
 from dunning.domain.holds import pause_of
 from dunning.domain.policy import Policy
-from dunning.domain.words import Reason
+from dunning.domain.words import DeclineClass, Reason
 from retry_scheduler import countries
 from retry_scheduler.case import Mark, RetryAccount, RetryCase
 from retry_scheduler.counting import processor_as_of
@@ -33,9 +33,12 @@ def step_now(account: RetryAccount, case: RetryCase, policy: Policy, now: dateti
     if isinstance(step, GiveUp) or at is None or not _knows_later(account, case, at):
         return step
     case_then = _case_as_of(case, at)
-    if last_attempt(case_then) is None:
+    last = last_attempt(case_then)
+    if last is None:
         return step
-    then = next_step(_account_as_of(account, at), case_then, policy, at)
+    # An answer after its time is what its time-out counts as, so what it says was refused was refused by then (15).
+    refused = last.method_key if last.decline_class is DeclineClass.HARD else None
+    then = next_step(_account_as_of(account, at, refused), case_then, policy, at)
     return then if isinstance(then, GiveUp) else step
 
 
@@ -55,8 +58,9 @@ def _knows_later(account: RetryAccount, case: RetryCase, at: datetime) -> bool:
     )
 
 
-def _account_as_of(account: RetryAccount, at: datetime) -> RetryAccount:
-    barred = [key for key in account.barred if key not in account.barred_at or account.barred_at[key] <= at]
+def _account_as_of(account: RetryAccount, at: datetime, refused: str | None) -> RetryAccount:
+    since = account.barred_at
+    barred = [key for key in account.barred if key not in since or since[key] <= at or key == refused]
     updates = [each for each in account.updates if each.at <= at]
     then = replace(account, barred=barred, updates=updates, new_method=None, new_method_at=None)
     newest = newest_update(then)

@@ -195,18 +195,18 @@ def candidates(story: Story, case: Case) -> list[tuple[datetime, Data]]:
     return found
 
 
-def present(story: Story, case: Case) -> tuple[datetime, Data] | None:
+def present(story: Story, case: Case, refused: str | None = None) -> tuple[datetime, Data] | None:
     """The newest that was not declined hard; where neither the case nor a signal names one, the account's newest."""
     known = candidates(story, case)
     if not known:
         newest = account_method(story)
         known = [newest] if newest else []
-    barred_now = barred(story)
+    barred_now = barred(story) | {refused}
     return next((one for one in known if method_key(one[1]) not in barred_now), None)
 
 
-def present_method(story: Story, case: Case) -> Data | None:
-    found = present(story, case)
+def present_method(story: Story, case: Case, refused: str | None = None) -> Data | None:
+    found = present(story, case, refused)
     return found[1] if found else None
 
 
@@ -230,22 +230,22 @@ def account_method(story: Story) -> tuple[datetime, Data] | None:
     return at, newest
 
 
-def all_barred(story: Story, case: Case) -> bool:
+def all_barred(story: Story, case: Case, refused: str | None = None) -> bool:
     """No charge can succeed until a new method arrives (rule 18)."""
     last, update = latest(case), effective_update(story)
-    known, barred_now = candidates(story, case), barred(story)
+    known, barred_now = candidates(story, case), barred(story) | {refused}
     unnamed = last.decline_class == "hard" and (last.method is None or not known)
     if unnamed and (update is None or update.own_at < last.at):
         return True
     return bool(known) and all(method_key(one) in barred_now for _, one in known)
 
 
-def must_wait(story: Story, case: Case) -> bool:
+def must_wait(story: Story, case: Case, refused: str | None = None) -> bool:
     """No charge can cure it. What needs the customer does so for its own method (19)."""
-    if all_barred(story, case):
+    if all_barred(story, case, refused):
         return True
     last = latest(case)
-    present = method_key(present_method(story, case))
+    present = method_key(present_method(story, case, refused))
     return last.decline_class == "needs_customer" and (last.method is None or method_key(last.method) == present)
 
 
@@ -411,10 +411,11 @@ def finished_why(story: Story, case: Case) -> str | None:
     then.attempts = [  # 0003, rule 15: what a late answer told of an earlier one is news
         replace(one, method=None, method_at=None) if one.timed_out and one is not last else one for one in then.attempts
     ]
+    refused = method_key(last.method) if last.decline_class == "hard" else None  # rule 15: also where that came late
     ordered = order_stands(known, then) and order_stands(story, case)  # one that is void by now finishes nothing anew
-    urged_then = (ordered or pending_update(known, then)) and not all_barred(known, then)
-    forbidden = limits.india_forbids(known, then, present_method(known, then))
-    if urged_then or must_wait(known, then):
+    urged_then = (ordered or pending_update(known, then)) and not all_barred(known, then, refused)
+    forbidden = limits.india_forbids(known, then, present_method(known, then, refused))
+    if urged_then or must_wait(known, then, refused):
         return "budget_exhausted" if urged_then and forbidden else None
     if forbidden:
         return "budget_exhausted"

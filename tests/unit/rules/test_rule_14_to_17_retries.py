@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 
+import pytest
+
 from dunning.domain import ids
-from dunning.domain.events import PaymentMethod, RetryRequested, StageChanged
+from dunning.domain.events import Failure, PaymentMethod, RetryRequested, StageChanged
 from tests.builders import (
     BANK_DEBIT,
     HARD,
@@ -84,6 +86,29 @@ def test_a_late_answer_that_needs_the_customer_or_is_hard_stops_what_was_planned
 
     assert after(HARD) == ["03-04 10:05 retry in_1 scheduled>waiting_for_customer"]
     assert after(NEEDS_CUSTOMER) == ["03-04 10:05 retry in_1 scheduled>waiting_for_customer"]
+
+
+@pytest.mark.parametrize("failure", [HARD, NEEDS_CUSTOMER])
+@pytest.mark.parametrize(("technical_after", "stage"), [(["10m"], "scheduled"), ([], "exhausted")])
+def test_a_late_answer_that_no_charge_can_cure_waits_for_the_customer_where_the_plan_was_full_as_well(
+    failure: Failure, technical_after: list[str], stage: str
+) -> None:
+    """As an answer in time does: how the charge was declined, and what it was, count as of its time-out."""
+    story = Story(only_retries(after=["1d"], technical_after=technical_after)).reads(failed("03-02 10:00"))
+
+    answer = failed("03-04 10:05", attempt_number=2, retry_id=FIRST_RETRY, failure=failure)
+    story.reads(answer).until("04-01 00:00")
+
+    assert story.since("03-04 10:01") == [f"03-04 10:05 retry in_1 {stage}>waiting_for_customer"]
+
+
+def test_a_late_hard_answer_for_another_card_leaves_a_full_plan_exhausted() -> None:
+    story = Story(only_retries(after=["1d"], technical_after=[])).reads(failed("03-02 10:00"))
+
+    answer = failed("03-04 10:05", attempt_number=2, failure=HARD, payment_method=OTHER_VISA)
+    story.reads(answer).until("04-01 00:00")
+
+    assert story.since("03-04") == ["03-04 10:00 retry in_1 requested>exhausted"]
 
 
 def test_a_late_answer_while_the_next_request_is_out_leaves_that_alone() -> None:
