@@ -124,4 +124,5 @@ def moved(
 
 @remembered
 def extensions(story: Story, invoice: str) -> list[tuple[datetime, Span]]:
-    return [(one.own_at, span(one.data["by"])) for one in story.history.of(invoice, "case.extended")]
+    """Those of one instant by their length: across a clock change their order counts, but not that of reading (8)."""
+    return sorted((one.own_at, span(one.data["by"])) for one in story.history.of(invoice, "case.extended"))

@@ -34,6 +34,7 @@ class Mark:
     until: datetime | None = None  # of a pause that ends by itself
     by: Duration | None = None  # of an extension
     reason: str = ""  # an operator's words, for the story of the case
+    event_id: str = ""  # of an extension: two orders of one instant and length add up, unlike two pauses (rule 1)
 
     @classmethod
     def of(cls, event: Signal) -> "Mark":
@@ -45,6 +46,7 @@ class Mark:
             until=event.until,
             by=Duration.parse(event.by) if event.by else None,
             reason=(event.reason or "")[:REASON_LENGTH_MAX],
+            event_id=event.event_id if event.kind == EXTENDED else "",
         )
 
 
@@ -53,9 +55,14 @@ def note(marks: list[Mark], mark: Mark) -> bool:
     if mark in marks:
         return False
     marks.append(mark)
-    marks.sort(key=lambda known: (known.at, known.kind, known.until or _NEVER, known.by or Duration(), known.reason))
+    marks.sort(key=_place)
     del marks[:-MARKS_MAX]
     return mark in marks
+
+
+def _place(mark: Mark) -> tuple[datetime, str, datetime, Duration, str, str]:
+    """Any one order that does not depend on that of reading."""
+    return mark.at, mark.kind, mark.until or _NEVER, mark.by or Duration(), mark.reason, mark.event_id
 
 
 @dataclass(frozen=True, slots=True)
