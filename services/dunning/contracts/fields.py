@@ -30,6 +30,7 @@ TEXT_LENGTH_MAX = 4096
 MINOR_MAX = 2**63 - 1  # a signed 64-bit integer, which is what PostgreSQL, Java and Parquet hold
 COUNT_MAX = 2**31 - 1
 METADATA_ENTRIES_MAX = 100
+ADDRESS_LINES_MAX = 20
 OPEN_CASES_MAX = 10_000
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -107,6 +108,7 @@ class Known:
 Id = Annotated[str, Field(min_length=1, max_length=ID_LENGTH_MAX, pattern=_NO_CONTROLS)]
 Line = Annotated[str, Field(max_length=500, pattern=_NO_CONTROLS)]
 Text = Annotated[str, Field(max_length=TEXT_LENGTH_MAX, pattern=_NO_CONTROLS_BUT_LINES)]
+Lines = Annotated[list[Line], Field(max_length=ADDRESS_LINES_MAX)]
 Url = Annotated[str, Field(max_length=TEXT_LENGTH_MAX, pattern=_NO_CONTROLS)]
 Minor = Annotated[int, Field(ge=0, le=MINOR_MAX)]
 Count = Annotated[int, Field(ge=0, le=COUNT_MAX)]

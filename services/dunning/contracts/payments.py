@@ -10,6 +10,7 @@ from dunning.contracts.fields import (
     Instant,
     Known,
     Line,
+    Lines,
     Live,
     Metadata,
     Minor,
@@ -23,8 +24,8 @@ from dunning.domain.words import DeclineClass
 
 FailureClass = Annotated[str, Known(word.value for word in DeclineClass)]
 PostalAddress = Annotated[
-    Annotated[Text, Tag("text")] | Annotated[SmallObject, Tag("object")],
-    Discriminator(lambda value: "object" if isinstance(value, dict) else "text"),
+    Annotated[Text, Tag("text")] | Annotated[Lines, Tag("lines")] | Annotated[SmallObject, Tag("object")],
+    Discriminator(lambda value: {dict: "object", list: "lines"}.get(type(value), "text")),
 ]
 InitiatedBy = Annotated[str, Known(("customer", "merchant", "platform"))]
 
@@ -35,12 +36,16 @@ class Customer(Wire):
     id: Id | None = Field(None, description="The customer's id on the payment platform.")
     name: Line | None = Field(None, description="Name as it should be addressed.")
     email: Line | None = Field(None, description="Email address; an empty one says that there is none.")
-    phone: Line | None = Field(None, description="Phone number, best in E.164: `+4915112345678`.")
+    phone: Line | None = Field(
+        None, description="Phone number, best in E.164: `+4915112345678`; an empty one says that there is none."
+    )
     locale: Line | None = Field(None, description="BCP 47 language tag: `de`, `de-AT`, `en-GB`.")
     timezone: Line | None = Field(None, description="IANA zone: `Europe/Berlin`. Quiet hours and dates follow it.")
     country: Line | None = Field(None, description="ISO 3166-1 alpha-2 code: `DE`.")
     postal_address: PostalAddress | None = Field(
-        None, description="Postal address as lines of text, or as an object of the platform's own shape."
+        None,
+        description="Postal address: a text, a list of lines, or an object of the platform's own shape; an empty one "
+        "says that there is none.",
     )
 
 

@@ -214,9 +214,33 @@ def _customer(data: payments.Customer | None) -> events.Customer | None:
     if data is None:
         return None
     members = data.__dict__  # the same names on both sides
-    if isinstance(data.postal_address, dict):
-        members = {**members, "postal_address": canonical_text(normalised(data.postal_address))}
-    return events.Customer(**members)
+    email, phone, postal_address = map(_address, (data.email, data.phone, data.postal_address))
+    return events.Customer(**{**members, "email": email, "phone": phone, "postal_address": postal_address})
+
+
+def _address(said: str | list[str] | dict[str, Any] | None) -> str | None:
+    """An address as one text. Where nothing is said in it there is none: nobody is reached there."""
+    if said is None:
+        return None
+    if _is_blank(said):
+        return ""
+    match said:
+        case dict():
+            return canonical_text(normalised(said))
+        case list():
+            return "\n".join(said)
+    return said
+
+
+def _is_blank(said: Any) -> bool:
+    match said:
+        case dict():
+            return all(_is_blank(part) for part in said.values())
+        case list():
+            return all(_is_blank(part) for part in said)
+        case str():
+            return not said.strip()
+    return said is None
 
 
 def _payment_method(data: payments.PaymentMethod | None) -> events.PaymentMethod | None:

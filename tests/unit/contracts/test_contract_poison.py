@@ -107,6 +107,7 @@ WRONG_FIELDS: list[tuple[str, dict[str, Any], str]] = [
     ("month 13", {"payment_method": {"exp_month": 13}}, "out_of_range"),
     ("metadata that is a list", {"metadata": [1]}, "wrong_type"),
     ("metadata of 101 entries", {"metadata": {str(n): n for n in range(101)}}, "out_of_range"),
+    ("an address of numbers", {"customer": {"postal_address": [1, 2]}}, "wrong_type"),
     ("an address of 5 000 characters", {"customer": {"postal_address": {"a": "b" * 5000}}}, "out_of_range"),
 ]
 
@@ -160,6 +161,22 @@ def test_the_detail_never_repeats_what_was_found() -> None:
 )
 def test_what_is_odd_but_allowed_is_read(changes: dict[str, Any]) -> None:
     read("payment.failed", failed(**changes))
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "\n", {}, {"line1": "", "city": None}, {"lines": ["", " "]}, [], [" "]])
+def test_an_address_in_which_nothing_is_said_is_none(nothing: Any) -> None:
+    """Else a letter to nobody would count as delivered, and as a warning."""
+    event: Any = read("payment.failed", failed(customer={"email": " ", "phone": "", "postal_address": nothing})).input
+    customer = event.customer
+
+    assert (customer.email, customer.phone, customer.postal_address) == ("", "", "")
+
+
+def test_an_address_as_a_list_of_lines_is_the_same_as_one_text() -> None:
+    in_lines = {"customer": {"postal_address": ["Hauptstraße 1", "10115 Berlin"]}}
+    in_a_text = {"customer": {"postal_address": "Hauptstraße 1\n10115 Berlin"}}
+
+    assert read("payment.failed", failed(**in_lines)).input == read("payment.failed", failed(**in_a_text)).input
 
 
 def test_an_unknown_enum_value_reads_as_other() -> None:
