@@ -359,7 +359,6 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         if not enter_method(turn.account, method, at):
             turn.count("method_without_effect")
             return
-        turn.account.facts.learn_method(method, at)
         self._plan_all(turn, "payment_method_updated")
 
     def _ordered(self, turn: RetryTurn, invoice_id: str, at: datetime) -> None:

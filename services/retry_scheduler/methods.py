@@ -15,7 +15,7 @@ TRIED_MAX = 8  # methods of one case; the oldest are forgotten
 def present(account: RetryAccount, case: RetryCase) -> Tried | None:
     """The newest method that was not declined hard, as known; None while none is known, or none is left.
 
-    Where neither the case nor a signal names one, the account's newest is the best that is known.
+    Where neither the case nor a signal names one, what the account's payments named last is the best that is known.
     """
     candidates = _candidates(account, case)
     if not candidates and account.facts.method and account.facts.method_at:
@@ -33,6 +33,14 @@ def present_key(account: RetryAccount, case: RetryCase) -> str:
     """Identity of the present method; empty while none is known."""
     method = present_method(account, case)
     return method.key if method else ""
+
+
+def newest_known(account: RetryAccount) -> PaymentMethod | None:
+    """What the account pays with by the newest word, a customer's or a payment's."""
+    facts = account.facts
+    said = (facts.method, facts.method_at), (account.new_method, account.new_method_at)
+    known = [Tried(method, at) for method, at in said if method is not None and at is not None]
+    return max(known, key=_age).method if known else None
 
 
 def knows_method(account: RetryAccount, case: RetryCase) -> bool:

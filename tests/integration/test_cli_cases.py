@@ -26,6 +26,7 @@ from dunning_cli.asking import ask, looking_into
 from dunning_cli.errors import CommandError
 from notification_dispatcher.service import notification_dispatcher
 from retry_scheduler.service import retry_scheduler
+from tests.builders import signal
 from tests.cli import Said, dunning
 
 FAILED_AT = datetime(2040, 3, 1, 10, tzinfo=UTC)  # a Thursday that is still to come: nothing is overdue
@@ -280,6 +281,11 @@ def test_an_account_shows_its_status_without_naming_its_person(installation: Ins
         "  past_due since 2040-03-01 10:00:02Z, because a payment failed; open cases: 1, 49.00 EUR to be active again"
     )
     assert "anna" not in said.text.lower()
+
+    entered = PaymentMethod(id="pm-2", type="card", brand="mastercard", last4="4444")
+    card = signal("payment_method.updated", "2040-03-02 10:00", payment_method=entered, account_id="acct-1")
+    installation.reads((card, card.at))
+    assert "pays with: mastercard ending in 4444" in installation.asked("account", "show", "acct-1").lines
     assert "anna" not in installation.asked("account", "show", "acct-1", "--format", "json").text.lower()
 
 

@@ -16,6 +16,7 @@ from dunning_cli.money import money
 from dunning_cli.story_words import because
 from notification_dispatcher.case import NoticeAccount
 from retry_scheduler.case import RetryAccount
+from retry_scheduler.methods import newest_known
 
 HISTORY_MAX = 20
 _ADDRESSES = ("email", "phone", "postal_address")
@@ -108,7 +109,7 @@ def _reachable(view: AccountView) -> Iterator[str]:
 def _charged(view: AccountView) -> Iterator[str]:
     if view.retried is None:
         return
-    method = view.retried.facts.method
+    method = newest_known(view.retried)
     if method is None:
         return
     name = " ".join(

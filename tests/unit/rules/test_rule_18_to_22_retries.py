@@ -584,6 +584,19 @@ def test_what_was_asked_for_and_ended_in_the_case_before_says_nothing_of_the_nex
     ]
 
 
+def test_a_card_that_was_refused_before_it_was_entered_is_not_the_account_s_newest_whichever_is_read_first() -> None:
+    """A failure that names none is charged with what the account's payments named last."""
+    refusal = failed("03-01 10:00", failure=HARD, payment_method=OTHER_VISA, invoice_id="in_3")
+    story = Story(only_retries(after=["1d"])).reads(failed("03-01 12:00", payment_method=VISA, invoice_id="in_2"))
+
+    story.at("03-02 12:00", new_card("03-02 10:00"), refusal).reads(failed("03-03 10:00", payment_method=None)).until(
+        "03-04 10:00"
+    )
+
+    charged = [each for each in story.outputs(RetryRequested) if each.invoice_id == "in_1"]
+    assert [each.payment_method_id for each in charged] == [VISA.id]
+
+
 def test_a_second_answer_does_not_make_the_first_one_news_of_what_was_asked_for() -> None:
     """As of the first one a card that the customer had entered meanwhile asked for a charge: nothing was final."""
     story = Story(only_retries(after=["1d"], technical_after=[])).reads(failed("03-02 10:00"))
