@@ -55,7 +55,7 @@ def preview(
     _refuse_what_no_failure_holds(country, amount, currency)
     loaded = _policy(policy)
     now = datetime.now(UTC).replace(microsecond=0)
-    began = _time("--start", start) or max(now, loaded.valid_from or now)
+    began = _time("--start", start) or _possible("valid_from", max(now, loaded.valid_from or now))
     first = Start(began, zone, country, payment_type, code, amount, currency, _time("--due", due), segment)
     try:
         entries = timeline(loaded, first)
@@ -98,6 +98,16 @@ def _time(option: str, text: str | None) -> datetime | None:
             f'{option}: "{text}" is not an RFC 3339 time with an offset, such as 2026-03-02T10:00:00Z',
             exit_code=2,
         )
+    return _possible(option, time)
+
+
+def _possible(name: str, time: datetime) -> datetime:
+    """Services set aside what is dated otherwise; and near the ends of the calendar no rung has a date."""
+    from dunning.contracts.fields import EARLIEST, LATEST
+    from dunning.domain.calendar import rfc3339
+
+    if not EARLIEST <= time < LATEST:
+        raise CommandError(UNUSABLE, f'{name}: "{rfc3339(time)}" is no time from 1970 to 2199', exit_code=2)
     return time
 
 

@@ -86,7 +86,7 @@ class Entry:
 
 
 def timeline(policy: Policy, start: Start) -> list[Entry]:
-    """What happens when every charge fails as the first one did and nobody pays. Raises ValueError without a match."""
+    """What happens when every charge fails as the first one did and nobody pays. Raises ValueError if no case opens."""
     if policy.valid_from is not None and start.at < policy.valid_from:
         takes = f"policy {policy.id} version {policy.version} takes failures from {rfc3339(policy.valid_from)} on"
         raise ValueError(f"{takes}, and this one is of {rfc3339(start.at)}")
@@ -94,6 +94,8 @@ def timeline(policy: Policy, start: Start) -> list[Entry]:
     refused = world.read(start.failure(), start.at)
     if refused:
         raise ValueError(f"policy {policy.id} does not match this failure: it is for {_wanted(policy.match)}")
+    if policy.ignore:
+        raise ValueError(f"policy {policy.id} ignores what it matches: no case opens, and nothing happens")
     world.run_timers(start.at + HORIZON, inclusive=True)
     entries = [entry for published in world.take_published() if (entry := _entry(published.at, published.output))]
     return sorted([*entries, *_waiting(world, policy)], key=lambda entry: entry.at)

@@ -1,4 +1,4 @@
-"""`dunning policy preview` with business days and with a version that is valid from some day on."""
+"""`dunning policy preview` with business days, with a version that is valid from some day on, and without a case."""
 
 import json
 from pathlib import Path
@@ -43,3 +43,20 @@ def test_a_start_before_the_version_is_valid_is_refused(tmp_path: Path) -> None:
         "[DUN-S002]"
     )
     assert dates(file) == ["2040-01-02T00:00:00+00:00", "2040-01-05T00:00:00+00:00"]
+
+
+def test_a_version_that_is_valid_when_no_failure_can_be_dated_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text(f"{POLICY}valid_from: 9999-12-31T00:00:00Z\n")
+
+    assert dates(file) == 'valid_from: "9999-12-31T00:00:00Z" is no time from 1970 to 2199 [DUN-S002]'
+
+
+def test_a_policy_that_ignores_what_it_matches_has_no_timeline(tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text("id: p\nversion: 2\nignore: true\nmatch: {currencies: [EUR]}\n")
+
+    assert dates(file) == "policy p ignores what it matches: no case opens, and nothing happens [DUN-S002]"
+    assert dates(file, "--currency", "USD") == (
+        "policy p does not match this failure: it is for --currency EUR [DUN-S002]"
+    )

@@ -26,6 +26,15 @@ def refused(*arguments: str) -> tuple[int, str]:
         (["--country", "de"], '--country: "de" is not two capitals of ISO 3166, such as DE [DUN-S002]'),
         (["--currency", "EURO"], '--currency: "EURO" is not a currency of ISO 4217 in use, such as EUR [DUN-S002]'),
         (["--amount", "-5"], "--amount: -5 is less than 0 [DUN-S002]"),
+        (
+            ["--start", "9999-12-30T00:00:00Z"],
+            '--start: "9999-12-30T00:00:00Z" is no time from 1970 to 2199 [DUN-S002]',
+        ),
+        (
+            ["--start", "0001-01-01T00:00:00Z"],
+            '--start: "0001-01-01T00:00:00Z" is no time from 1970 to 2199 [DUN-S002]',
+        ),
+        (["--due", "2200-01-01T00:00:00Z"], '--due: "2200-01-01T00:00:00Z" is no time from 1970 to 2199 [DUN-S002]'),
     ],
 )
 def test_a_preview_of_what_no_failure_can_hold_is_refused(option: list[str], said: str) -> None:
