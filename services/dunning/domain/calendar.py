@@ -57,7 +57,10 @@ class Duration:
         return self.days * 86400 + self.seconds
 
     def __str__(self) -> str:
-        """The shortest way to write it in a policy file; a zero is `0d`."""
+        """The shortest way to write it in a policy file; a zero is `0d`. A difference may be `3d less 10m`."""
+        if min(self.days, self.seconds) < 0:
+            less = Duration(max(0, -self.days), max(0, -self.seconds))
+            return f"{self + less} less {less}"
         rest = self.seconds
         text = f"{self.days}d" if self.days else ""
         for unit, size in _SECONDS.items():

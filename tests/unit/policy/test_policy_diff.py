@@ -53,6 +53,18 @@ def policy(text: str) -> Policy:
             "the suspension comes 6h later: day 14 and 6h instead of day 14",
             "the suspension comes at least 3 days and 6h after its warning instead of 3 days",
         ]),
+        ("at: 14d, account", "at: 13d23h50m, account", [
+            "the suspension comes 10m earlier: day 13 and 23h50m instead of day 14",
+            "the suspension comes at least 2 days and 23h50m after its warning instead of 3 days",
+        ]),
+        ("at: 11d, notice", "at: 11d10m, notice", [
+            'the warning "warn" comes 10m later: day 11 and 10m instead of day 11',
+            "the suspension comes at least 3 days less 10m after its warning instead of 3 days",
+        ]),
+        ("at: 14d, account", "at: 335h, account", [
+            "the suspension comes 1h earlier: after 335h instead of day 14",
+            "the suspension comes at least 335h less 11 days after its warning instead of 3 days",
+        ]),
         ("channels: [email, sms]", "channels: [email]", ['the warning "warn" no longer goes out by SMS']),
         ("channels: [email, sms]", "channels: [email, sms, push]", [
             'the warning "warn" also goes out by push message'

@@ -125,3 +125,19 @@ def test_a_retry_on_the_leap_day() -> None:
 )
 def test_a_duration_is_told_in_the_shortest_way_that_a_policy_file_takes(written: str, shortest: str) -> None:
     assert str(Duration.parse(written)) == shortest
+
+
+@pytest.mark.parametrize(
+    ("later", "earlier", "said"),
+    [
+        ("14d", "11d10m", "3d less 10m"),
+        ("14d", "264h", "14d less 264h"),
+        ("335h", "11d", "335h less 11d"),
+        ("0d", "10m", "0d less 10m"),
+        ("14d", "14d", "0d"),
+    ],
+)
+def test_the_time_between_two_distances_is_said_where_days_and_hours_point_in_different_ways(
+    later: str, earlier: str, said: str
+) -> None:
+    assert str(Duration.parse(later) - Duration.parse(earlier)) == said
