@@ -59,17 +59,22 @@ def _hours(quarters: int) -> str:
 
 
 def _foresee_age(warned: Warned) -> None:
-    """A warning that is too old on the day of its rung is sent once more, and the rung waits for that one."""
+    """A warning that is too old on the day of its rung is sent once more, and the rung waits for that one. A rung that
+    comes in the very moment goes by the first one: it is not older yet.
+    """
     oldest = warned.lead + STALE_AFTER
     if warned.between.nominal_seconds >= oldest.nominal_seconds > 0:
         again = warned.warning.at + oldest
         comes_at = max(again + warned.lead, warned.rung.at, key=lambda at: at.nominal_seconds)
         late = f", so this rung comes at {comes_at} instead of {warned.rung.at}" if comes_at != warned.rung.at else ""
+        age, then = f"grows older than `lead` and {STALE_AFTER} before this rung", f" and counts anew{late}"
+        if warned.between.nominal_seconds == oldest.nominal_seconds:
+            age = f"is as old as `lead` and {STALE_AFTER} when this rung comes"
+            then = ", although this rung goes by the first one"
         warned.field.warn(
             Code.WARNING_GROWS_OLD,
-            f'"{warned.warning.name}" ({warned.warning.at}) grows older than `lead` and {STALE_AFTER} before this '
-            f"rung: at {again} it is sent a second time and counts anew{late}; warn later, or give `lead` more than "
-            f"{warned.between - STALE_AFTER}",
+            f'"{warned.warning.name}" ({warned.warning.at}) {age}: at {again} it is sent a second time{then}; '
+            f"warn later, or give `lead` more than {warned.between - STALE_AFTER}",
         )
 
 
