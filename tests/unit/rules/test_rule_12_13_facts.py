@@ -34,6 +34,19 @@ def test_facts_are_kept_also_where_there_is_no_case() -> None:
     assert story.lines("notice") == ["03-02 10:00 notice payment_failed email sent"]
 
 
+def test_a_policy_for_payment_types_is_chosen_by_what_the_failure_itself_names() -> None:
+    """A card that is known of the account says nothing of a transfer that did not come."""
+    cards = a_policy(id="cards", match={"payment_types": ["card"]}, ladder=[PAST_DUE], retries=None)
+    others = a_policy(id="others", ladder=[PAST_DUE], retries=None)
+
+    def chosen(*inputs: Input) -> str:
+        story = Story(cards, others).at("03-02 10:00", *inputs).until("03-02 10:00")
+        return story.outputs(StageChanged)[0].policy.id
+
+    assert chosen(failed("03-02 10:00")) == "cards"
+    assert chosen(new_card("03-01 10:00"), failed("03-02 10:00", payment_method=None)) == "others"
+
+
 def test_the_newest_fact_wins_and_facts_in_payment_events_count_as_of_their_time() -> None:
     quiet = {"quiet_hours": ["16:00", "18:00"]}
     story = Story(a_policy(timezone="account", ladder=[a_notice("hello", "1d", "sms")], contact=quiet))

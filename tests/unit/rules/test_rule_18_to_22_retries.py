@@ -16,10 +16,12 @@ from tests.builders import (
     HARD,
     NEEDS_CUSTOMER,
     OTHER_VISA,
+    PAST_DUE,
     SOFT,
     TECHNICAL,
     VISA,
     Story,
+    a_policy,
     failed,
     instant,
     new_card,
@@ -595,6 +597,22 @@ def test_a_card_that_was_refused_before_it_was_entered_is_not_the_account_s_newe
 
     charged = [each for each in story.outputs(RetryRequested) if each.invoice_id == "in_1"]
     assert [each.payment_method_id for each in charged] == [VISA.id]
+
+
+def test_a_method_without_fingerprint_is_another_than_one_of_the_same_id_with_it() -> None:
+    """`fingerprint, else id` is what a method is known by; a platform that knows the card's says it each time."""
+    story = Story(only_retries()).reads(failed("03-02 10:00", failure=HARD))
+
+    story.reads(new_card("03-03 10:00", PaymentMethod(id=VISA.id))).until("03-03 10:00")
+
+    assert [each.payment_method_id for each in story.outputs(RetryRequested)] == [VISA.id]
+
+
+def test_without_retries_of_ours_technical_failures_hold_no_rung() -> None:
+    """Nothing is tried again by us that could cure it, and there is no `technical_after` that would end the hold."""
+    story = Story(a_policy(ladder=[PAST_DUE], retries=None)).reads(failed("03-02 10:00", failure=TECHNICAL))
+
+    assert story.until("03-02 10:00").lines("account") == ["03-02 10:00 account in_1 active>past_due"]
 
 
 def test_a_second_answer_does_not_make_the_first_one_news_of_what_was_asked_for() -> None:

@@ -65,6 +65,18 @@ def test_it_takes_back_the_delivery_of_a_closed_case_and_marks_the_address_for_t
     ]
 
 
+def test_a_permanent_bounce_of_a_channel_without_addresses_shuts_it_for_good() -> None:
+    """It reaches the account, which does not change: who takes its app off says nothing when it comes back."""
+    ladder = [a_notice("hello", "0d", "push", fallback=["in_app"]), a_notice("later", "5d", "push")]
+    story = Story(a_policy(ladder=ladder, retries=None)).reads(failed("03-02 10:00"))
+
+    story.reads(
+        signal("notice.bounced", "03-02 12:00", invoice_id="in_1", rung="hello", channel=Channel.PUSH, permanent=True)
+    )
+
+    assert reason_of_later(story) == "address_bounced"
+
+
 def test_an_address_that_changed_since_is_not_marked() -> None:
     story = a_story().reads(failed("03-02 10:00"), moved("03-03 10:00", email="new@example.com"))
     story.reads(came_back("03-03 12:00", STRANGER, invoice_id="in_9"), came_back("03-03 13:00"))
