@@ -94,6 +94,7 @@ class Case:
     terminated_at: datetime | None = None
 
     sequences: dict[str, int] = field(default_factory=dict)
+    owed: int | None = None  # when it was paid while it was terminated, which an earlier closing undoes (0003, rule 37)
     ordered: tuple[list[Fact], list[Fact]] | None = None  # the failures, and they by their times
 
     @property

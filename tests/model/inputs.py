@@ -68,6 +68,8 @@ def settle(story: Story, invoice: str, fact: Fact, now: datetime) -> None:
     """Which case of the invoice is open after this fact (rules 7, 8 and 10)."""
     if story.terminated is not None and story.terminated.invoice == invoice and not undone(story, fact, now):
         fact.waits = fact.kind == FAILED
+        if fact in story.history.full_payments(invoice) and fact.own_at >= story.terminated.first.own_at:
+            story.terminated.owed = story.amount(story.terminated)
         story.history.changed()
         return
     case = story.open_case(invoice)

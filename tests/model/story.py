@@ -43,7 +43,7 @@ class Story:
         return next((case for case in self.open_cases() if case.invoice == invoice), None)
 
     def amount(self, case: Case) -> int:
-        return self.history.amount(case.invoice, case.failures)
+        return self.history.amount(case.invoice, case.failures) if case.owed is None else case.owed
 
     def reinstatements(self) -> list[Fact]:
         return self.history.of_kind("account.reinstated")
