@@ -41,7 +41,8 @@ def test_a_policy_for_payment_types_is_chosen_by_what_the_failure_itself_names()
 
     def chosen(*inputs: Input) -> str:
         story = Story(cards, others).at("03-02 10:00", *inputs).until("03-02 10:00")
-        return story.outputs(StageChanged)[0].policy.id
+        first: StageChanged = story.outputs(StageChanged)[0]
+        return first.policy.id
 
     assert chosen(failed("03-02 10:00")) == "cards"
     assert chosen(new_card("03-01 10:00"), failed("03-02 10:00", payment_method=None)) == "others"
