@@ -1,6 +1,6 @@
 """What an account's status says, and when it is published (rules 35 and 36)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from account_enforcement.case import OPEN_CASES_LISTED_MAX, AccountCase, AccountTurn, Published
@@ -46,6 +46,7 @@ def publish_status(turn: AccountTurn, policy_of: Callable[[AccountCase], Policy]
             open_cases_total=total,
             to_reinstate=tuple(to_reinstate),
             policy=worst.policy if worst else _policy_of_what_changed(turn),
+            case_id=_case_that_changed(turn, last.open_cases, open_cases),
             traceparent=turn.traceparent,
         )
     )
@@ -65,8 +66,22 @@ def _policy_of_what_changed(turn: AccountTurn) -> PolicyRef | None:
     moved = [event.policy for event in turn.decision.events if isinstance(event, StageChanged)]
     if moved:
         return moved[-1]
-    touched = (turn.account.cases[invoice_id].policy for invoice_id in sorted(turn.touched))
-    return next((policy for policy in touched if policy is not None), None)
+    return next((case.policy for case in _touched(turn)), None)
+
+
+def _case_that_changed(turn: AccountTurn, before: list[OpenCase], now: list[OpenCase]) -> str | None:
+    """The case that this input moved, opened, closed or gave another amount, for who follows it by `correlationid`."""
+    moved = [event.case_id for event in turn.decision.events if isinstance(event, StageChanged)]
+    if moved:
+        return moved[-1]
+    changed = {_said(line) for line in before} ^ {_said(line) for line in now}
+    return min((case_id for case_id, *_ in changed), default=next((case.case_id for case in _touched(turn)), None))
+
+
+def _touched(turn: AccountTurn) -> Iterator[AccountCase]:
+    """The cases that this input changed, in the invoices' order: what never had a case has no policy."""
+    cases = (turn.account.cases[invoice_id] for invoice_id in sorted(turn.touched))
+    return (case for case in cases if case.policy is not None)
 
 
 def _line(case: AccountCase, policy: Policy, now: datetime) -> OpenCase:
@@ -96,5 +111,10 @@ def _listed(cases: list[AccountCase]) -> list[AccountCase]:
 
 def _says(lines: list[OpenCase], cases: list[AccountCase]) -> bool:
     """Whether the lines say of just these cases what is so, but for the days: they alone write nothing (rule 35)."""
-    said = [(line.case_id, line.invoice_id, line.amount_minor, line.currency) for line in lines]
-    return said == [(case.case_id, case.invoice_id, case.book.amount_minor, case.book.currency) for case in cases]
+    return [_said(line) for line in lines] == [
+        (case.case_id, case.invoice_id, case.book.amount_minor, case.book.currency) for case in cases
+    ]
+
+
+def _said(line: OpenCase) -> tuple[str, str, int, str]:
+    return line.case_id, line.invoice_id, line.amount_minor, line.currency

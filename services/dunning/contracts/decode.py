@@ -188,6 +188,7 @@ def attributes_of(envelope: Envelope, key: str) -> Attributes:
         subject=given.get("subject", ""),
         sequence=int(sequence) if _SEQUENCE.fullmatch(sequence) else 0,
         causation_id=given.get("causationid", ""),
+        correlation_id=given.get("correlationid"),
         traceparent=envelope.traceparent,
     )
 

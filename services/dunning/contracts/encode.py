@@ -218,12 +218,10 @@ def _subject_of(output: Output) -> str:
 
 def _case_of(output: Output) -> str | None:
     match output:
-        case StageChanged() | RetryRequested():
+        case StageChanged() | RetryRequested() | AccountStatus():
             return output.case_id
         case NoticeResult():
             return output.case_ids[0] if output.case_ids else None
-        case AccountStatus():
-            return output.open_cases[0].case_id if len(output.open_cases) == 1 else None
     assert_never(output)
 
 

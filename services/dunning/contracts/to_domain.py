@@ -20,6 +20,7 @@ class Attributes:
     subject: str
     sequence: int
     causation_id: str
+    correlation_id: str | None
     traceparent: str | None
 
 
@@ -206,6 +207,7 @@ def account_status(
         open_cases_total=data.open_cases_total,
         to_reinstate=tuple(events.Owed(owed.currency, owed.amount_minor) for owed in data.to_reinstate),
         policy=events.PolicyRef(data.policy.id, data.policy.version) if data.policy else None,
+        case_id=attributes.correlation_id,
         traceparent=attributes.traceparent,
     )
 

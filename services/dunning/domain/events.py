@@ -245,6 +245,7 @@ class AccountStatus(Struct, frozen=True):
     to_reinstate: tuple[Owed, ...]
     policy: PolicyRef | None
     open_cases_total: int | None = None  # where there are more open cases than an event may list
+    case_id: str | None = None  # the case that changed
     traceparent: str | None = None
 
 

@@ -105,6 +105,7 @@ STATUS = AccountStatus(
     open_cases=(OpenCase("case_1", "in_1", 4900, "EUR", 14),),
     to_reinstate=(Owed("EUR", 4900),),
     policy=PolicyRef("standard", 3),
+    case_id="case_1",
 )
 
 

@@ -142,6 +142,16 @@ def test_a_status_without_an_open_case_names_the_policy_of_the_case_that_it_was_
     last = statuses(story)[-1]
     assert (last.effective_at, last.open_cases, last.policy) == (instant(when), (), PolicyRef("standard", 3))
     assert all(each.policy is not None for each in statuses(story))
+    assert dict(encode(last).headers)["ce_correlationid"].decode() == ids.case_id("acc_1", "in_1", 1)
+
+
+def test_a_status_tells_of_the_case_that_changed_not_of_the_one_that_is_left() -> None:
+    """Whoever follows a case by `correlationid` finds the status that its payment brought."""
+    story = accounts().reads(FIRST, second("03-02 12:00"), paid("03-03 10:00")).until("03-03 10:00")
+
+    told = [dict(encode(each).headers)["ce_correlationid"].decode() for each in statuses(story)]
+    in_1, in_2 = (ids.case_id("acc_1", invoice_id, 1) for invoice_id in ("in_1", "in_2"))
+    assert told == [in_1, in_1, in_2, in_2, in_1]
 
 
 def test_termination_closes_its_case_and_is_the_status_until_reinstatement() -> None:

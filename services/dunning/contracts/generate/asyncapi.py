@@ -30,7 +30,7 @@ _ATTRIBUTES = {
     "ce_subject": "The invoice; of an account's status, the account.",
     "ce_time": "When it took effect.",
     "ce_dataschema": "Name of the data's schema.",
-    "ce_correlationid": "The case.",
+    "ce_correlationid": "The case; of an account's status, the one that changed.",
     "ce_causationid": "Id of the event that caused it.",
     "ce_sequence": "Place among the events of this case and track, from 1 without gaps.",
     "ce_traceparent": "W3C trace context, where one came in.",
