@@ -64,11 +64,15 @@ def decode(
     if reader is None:
         return PassedOver(PassedOverReason.TOPIC_NOT_OURS)
     if value is None:
+        if _is_foreign(headers):
+            return PassedOver(PassedOverReason.TYPE_NOT_OURS)
         return Unreadable(UnreadableReason.NULL_VALUE, "the message has no value")
     try:
         envelope = open_message(name, value, headers)
         return reader(envelope, key, now) if isinstance(envelope, Envelope) else envelope
     except Refused as refused:
+        if refused.reason is UnreadableReason.UNSUPPORTED_CONTENT_TYPE and _is_foreign(headers):
+            return PassedOver(PassedOverReason.TYPE_NOT_OURS)
         return unreadable(value, refused)
 
 
@@ -88,6 +92,13 @@ def unreadable(value: bytes, refused: Refused) -> Unreadable:
     """The dead letter, with its body masked where that holds a card number, however broken it is."""
     masked = refused.masked_body or mask(value, card_numbers(value))
     return Unreadable(refused.reason, mask_text(refused.detail), masked)
+
+
+def _is_foreign(headers: Headers) -> bool:
+    """Whether a header names a type that is none of ours: its body may have any form, or be missing (rule 4)."""
+    types = [content or b"" for name, content in headers if name.lower() == "ce_type"]
+    match = _TYPE.fullmatch(types[-1].decode("latin-1")) if types else None
+    return match is not None and not is_event_topic(match[1])
 
 
 def _is_ours(event_type: str, name: str) -> bool:

@@ -289,6 +289,15 @@ def test_a_message_key_that_is_missing_or_not_the_account_is_noted() -> None:
     assert plain("payment.failed", FAILED, key=b"\xff").noted == ("key_mismatch",)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body"), [(b"application/protobuf", b"\x08\x01"), (b"application/json", None)]
+)
+def test_a_type_that_is_not_ours_is_passed_over_whatever_its_form(content_type: bytes, body: bytes | None) -> None:
+    headers = [*attributes("com.example.order")[1:], ("content-type", content_type)]
+
+    assert decode("payment.failed", b"k", body, headers, NOW) == PassedOver("type_not_ours")  # type: ignore[arg-type]
+
+
 def test_a_topic_that_no_service_reads_is_passed_over() -> None:
     assert plain("dunning.account.status", b"{}") == PassedOver("topic_not_ours")  # type: ignore[arg-type]
     assert plain("orders", None) == PassedOver("topic_not_ours")  # type: ignore[arg-type]
