@@ -19,8 +19,11 @@ from dunning.contracts.encode_inputs import payment_failed_data, payment_succeed
 from dunning.contracts.topics import PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS
 from dunning.domain.decision import Decision
 from dunning.domain.events import (
+    AccountStatus,
     Customer,
     Input,
+    NoticeResult,
+    Output,
     PaymentFailed,
     PaymentMethod,
     PaymentSucceeded,
@@ -288,13 +291,22 @@ def test_states_survive_their_rows_after_every_step(scene: Scene) -> None:
     assert [each.output for each in reread.published] == [each.output for each in kept.published]
 
 
+def _counted_for(output: Output) -> str:
+    """Whose sequence it is: a case's, of an account's status the account's (rule 2)."""
+    match output:
+        case AccountStatus():
+            return output.account_id
+        case NoticeResult():
+            return output.case_ids[0]
+    return output.case_id
+
+
 def check_chains(world: World) -> None:
     sequences: dict[tuple[str, ...], list[int]] = defaultdict(list)
     chains: dict[tuple[str, str], list[StageChanged]] = defaultdict(list)
     outputs = [each.output for each in world.published]
     for output in outputs:
-        case = getattr(output, "case_id", None) or getattr(output, "case_ids", ("",))[0]
-        sequences[type(output).__name__, case, getattr(output, "track", "")].append(output.sequence)
+        sequences[type(output).__name__, _counted_for(output), getattr(output, "track", "")].append(output.sequence)
         if isinstance(output, StageChanged):
             chains[output.case_id, output.track].append(output)
 
