@@ -54,28 +54,33 @@ def publish_status(turn: AccountTurn, policy_of: Callable[[AccountCase], Policy]
 
 def _reason(turn: AccountTurn) -> str:
     """The reason of the last transition that this input caused; otherwise what changed without one."""
-    moved = [event for event in turn.decision.events if isinstance(event, StageChanged)]
+    moved = _last_move(turn)
     if moved:
-        return moved[-1].reason
+        return moved.reason
     reinstated = isinstance(turn.cause, Signal) and turn.cause.kind == "account.reinstated"
     return Reason.REINSTATED.value if reinstated else "open_cases_changed"
 
 
 def _policy_of_what_changed(turn: AccountTurn) -> PolicyRef | None:
     """Without an open case: the policy of the case that this input closed, terminated or reinstated."""
-    moved = [event.policy for event in turn.decision.events if isinstance(event, StageChanged)]
+    moved = _last_move(turn)
     if moved:
-        return moved[-1]
+        return moved.policy
     return next((case.policy for case in _touched(turn)), None)
 
 
 def _case_that_changed(turn: AccountTurn, before: list[OpenCase], now: list[OpenCase]) -> str | None:
     """The case that this input moved, opened, closed or gave another amount, for who follows it by `correlationid`."""
-    moved = [event.case_id for event in turn.decision.events if isinstance(event, StageChanged)]
+    moved = _last_move(turn)
     if moved:
-        return moved[-1]
+        return moved.case_id
     changed = {_said(line) for line in before} ^ {_said(line) for line in now}
     return min((case_id for case_id, *_ in changed), default=next((case.case_id for case in _touched(turn)), None))
+
+
+def _last_move(turn: AccountTurn) -> StageChanged | None:
+    """The last transition that this input caused."""
+    return next((event for event in reversed(turn.decision.events) if isinstance(event, StageChanged)), None)
 
 
 def _touched(turn: AccountTurn) -> Iterator[AccountCase]:

@@ -28,7 +28,7 @@ from retry_scheduler.counting import count_payment, count_request, note_origin
 from retry_scheduler.countries import is_news, note_country
 from retry_scheduler.finished import step_now
 from retry_scheduler.limits import over_limit
-from retry_scheduler.methods import asked_of, charged_at, note_tried, present, tried_since
+from retry_scheduler.methods import asked_of, charged_at, is_echo, note_tried, present, tried_since
 from retry_scheduler.next_step import (
     GiveUp,
     RetryAt,
@@ -82,8 +82,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         asked, method = asked_of(case, event), event.payment_method
         if asked is None and not is_overdue(event.failure):
             case.others_tried_at = later_of(case.others_tried_at, event.failed_at)
-        is_echo = asked is not None and method is not None and asked.method_key == method.key
-        if method is not None and not is_echo:  # by whatever id an answer calls what we asked for, we know it already
+        if method is not None and not is_echo(asked, method):  # what we asked for we know already
             note_tried(case, method, event.failed_at)
 
     # --- failures ---------------------------------------------------------------------------------------------------

@@ -105,9 +105,12 @@ def charged_at(case: RetryCase, event: PaymentFailed | PaymentSucceeded, at: dat
     """As of when a payment says what was charged. An echo of what we asked for is no news: it is as old as what we knew
     when we asked, so a method that the customer entered meanwhile is newer, whenever that is read."""
     asked = asked_of(case, event)
-    if asked is None or event.payment_method is None or event.payment_method.key != asked.method_key:
-        return at
-    return min(at, asked.method_at or asked.at)
+    return min(at, asked.method_at or asked.at) if asked and is_echo(asked, event.payment_method) else at
+
+
+def is_echo(asked: Asked | None, method: PaymentMethod | None) -> bool:
+    """Whether an answer names just the method that we asked to charge, by whatever id it calls it."""
+    return asked is not None and method is not None and method.key == asked.method_key
 
 
 def asked_of(case: RetryCase, event: PaymentFailed | PaymentSucceeded) -> Asked | None:

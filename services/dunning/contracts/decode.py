@@ -97,16 +97,21 @@ def unreadable(value: bytes, refused: Refused) -> Unreadable:
 def _is_foreign(headers: Headers) -> bool:
     """Whether a header names a type that is none of ours: its body may have any form, or be missing (rule 4)."""
     types = [content or b"" for name, content in headers if name.lower() == "ce_type"]
-    match = _TYPE.fullmatch(types[-1].decode("latin-1")) if types else None
-    return match is not None and not is_event_topic(match[1])
+    base, _ = _base_and_version(types[-1].decode("latin-1")) if types else ("", None)
+    return bool(base) and not is_event_topic(base)
+
+
+def _base_and_version(event_type: str) -> tuple[str, str | None]:
+    """The topic that a type names, empty where it names none, and its version where it says one."""
+    match = _TYPE.fullmatch(event_type)
+    return (match[1], match[2]) if match else ("", None)
 
 
 def _is_ours(event_type: str, name: str) -> bool:
     """Whether an event of this type is to be read from this topic; a type without a version is a first version."""
     if event_type == f"{name}.v1":
         return True
-    match = _TYPE.fullmatch(event_type)
-    base, version = (match[1], match[2]) if match else ("", None)
+    base, version = _base_and_version(event_type)
     if not is_event_topic(base):
         return False
     if version not in (None, "1"):

@@ -56,10 +56,17 @@ class Duration:
         """Length with every day taken as 24 hours: for comparing durations, never for dates."""
         return self.days * 86400 + self.seconds
 
+    @property
+    def less(self) -> "Duration | None":
+        """Of a difference whose days or seconds are negative, these: what is to be taken off the rest."""
+        if min(self.days, self.seconds) >= 0:
+            return None
+        return Duration(max(0, -self.days), max(0, -self.seconds))
+
     def __str__(self) -> str:
         """The shortest way to write it in a policy file; a zero is `0d`. A difference may be `3d less 10m`."""
-        if min(self.days, self.seconds) < 0:
-            less = Duration(max(0, -self.days), max(0, -self.seconds))
+        less = self.less
+        if less:
             return f"{self + less} less {less}"
         rest = self.seconds
         text = f"{self.days}d" if self.days else ""

@@ -42,8 +42,8 @@ def day(at: Duration) -> str:
 
 def long(time: Duration) -> str:
     """A length of time as people say it: `2 days`, `1 day and 6h`, `90m`; a difference may be `3 days less 10m`."""
-    if min(time.days, time.seconds) < 0:
-        less = Duration(max(0, -time.days), max(0, -time.seconds))
+    less = time.less
+    if less:
         return f"{long(time + less)} less {long(less)}"
     if not time.days:
         return str(time)
