@@ -146,10 +146,10 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
 
     def _plan(self, turn: RetryTurn, case: RetryCase, reason: str) -> None:
         """Bring the stage in line with what follows now, from all that is known, in whatever order it was read (8)."""
-        policy = self.policy_of(case)
-        if policy.retries is None or case.open_request is not None or last_attempt(case) is None:
+        policy, last = self.policy_of(case), last_attempt(case)
+        if policy.retries is None or case.open_request is not None or last is None:
             return
-        step = step_now(turn.account, case, policy, turn.now)
+        step = step_now(turn.account, case, last, policy, turn.now)
         turn.touch(case)
         pause = None if isinstance(step, GiveUp) else pause_of(case, turn.now)
         if isinstance(step, RetryAt) and pause is None:

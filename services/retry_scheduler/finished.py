@@ -15,39 +15,38 @@ from retry_scheduler import countries
 from retry_scheduler.case import Mark, RetryAccount, RetryCase
 from retry_scheduler.counting import processor_as_of
 from retry_scheduler.methods import tried_as_of
-from retry_scheduler.next_step import GiveUp, NextStep, charges_at_once, last_attempt, next_step
+from retry_scheduler.next_step import GiveUp, Last, NextStep, charges_at_once, last_attempt, next_step
 from retry_scheduler.urging import newest_update, order_as_of
 
 
-def step_now(account: RetryAccount, case: RetryCase, policy: Policy, now: datetime) -> NextStep:
-    """What to do about a case with no open request.
+def step_now(account: RetryAccount, case: RetryCase, last: Last, policy: Policy, now: datetime) -> NextStep:
+    """What to do about a case with no open request after its last attempt.
 
     Until something was asked for, all failures decide (rule 8).
     """
-    if charges_at_once(account, case):
+    if charges_at_once(account, case, last):
         case.given_up = False
-        return next_step(account, case, policy, now)
+        return next_step(account, case, last, policy, now)
     if case.given_up:
         return GiveUp(case.given_up_for or Reason.RETRIES_EXHAUSTED)
-    step, at = next_step(account, case, policy, now), case.answered_at
-    if isinstance(step, GiveUp) or at is None or not _knows_later(account, case, at):
+    step, at = next_step(account, case, last, policy, now), case.answered_at
+    if isinstance(step, GiveUp) or at is None or not _knows_later(account, case, last, at):
         return step
     case_then = _case_as_of(case, at)
-    last = last_attempt(case_then)
-    if last is None:
+    last_then = last_attempt(case_then)
+    if last_then is None:
         return step
     # An answer after its time is what its time-out counts as, so what it says was refused was refused by then (15).
-    refused = last.method_key if last.decline_class is DeclineClass.HARD else None
-    then = next_step(_account_as_of(account, at, refused), case_then, policy, at)
+    refused = last_then.method_key if last_then.decline_class is DeclineClass.HARD else None
+    then = next_step(_account_as_of(account, at, refused), case_then, last_then, policy, at)
     return then if isinstance(then, GiveUp) else step
 
 
-def _knows_later(account: RetryAccount, case: RetryCase, at: datetime) -> bool:
+def _knows_later(account: RetryAccount, case: RetryCase, last: Last, at: datetime) -> bool:
     """Whether anything that could change the step is dated after an instant. The length of a pause that held then is:
     it had lasted up to that instant, and moved no window any further."""
-    last = last_attempt(case)
     return (
-        (last is not None and last.at > at)
+        last.at > at
         or pause_of(case, at) is not None
         or any(barred_at > at for barred_at in account.barred_at.values())
         or any(tried.at > at for tried in case.tried)

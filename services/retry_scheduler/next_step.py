@@ -51,52 +51,46 @@ def last_attempt(case: RetryCase) -> Last | None:
     return Last(attempt.failed_at, attempt.decline_class, attempt.method_key) if attempt else None
 
 
-def is_barred(account: RetryAccount, case: RetryCase) -> bool:
+def is_barred(account: RetryAccount, case: RetryCase, last: Last) -> bool:
     """Whether no charge can succeed until a new method arrives (rule 18).
 
     A method that nobody named cannot be barred by its name: the last attempt tells, until a method arrives. So it does
     where the case knows no method at all, only that what it was charged with was refused.
     """
-    last = last_attempt(case)
-    if last is not None and last.decline_class is DeclineClass.HARD:
+    if last.decline_class is DeclineClass.HARD:
         is_named = last.method_key and knows_method(account, case)
         if not is_named and (account.new_method_at is None or account.new_method_at < last.at):
             return True
     return all_barred(account, case)
 
 
-def waits_for_customer(account: RetryAccount, case: RetryCase) -> str | None:
+def waits_for_customer(account: RetryAccount, case: RetryCase, last: Last) -> str | None:
     """Why no charge with the present method can succeed, if so. A refusal that needs the customer counts only where it
     is the newest word on the present method (rules 18 and 19).
     """
-    if is_barred(account, case):
+    if is_barred(account, case, last):
         return Reason.HARD_DECLINED
-    last = last_attempt(case)
-    needed = last is not None and last.decline_class is DeclineClass.NEEDS_CUSTOMER
-    if needed and last is not None and last.method_key in ("", present_key(account, case)):
-        return DeclineClass.NEEDS_CUSTOMER
-    return None
+    needed = last.decline_class is DeclineClass.NEEDS_CUSTOMER
+    return DeclineClass.NEEDS_CUSTOMER if needed and last.method_key in ("", present_key(account, case)) else None
 
 
-def charges_at_once(account: RetryAccount, case: RetryCase) -> bool:
+def charges_at_once(account: RetryAccount, case: RetryCase, last: Last) -> bool:
     """Whether a charge at once is asked for and there is a method to charge (rule 18)."""
-    return is_urged(account, case) and not is_barred(account, case)
+    return is_urged(account, case) and not is_barred(account, case, last)
 
 
-def next_step(account: RetryAccount, case: RetryCase, policy: Policy, now: datetime) -> NextStep:
-    """What to do about a case with no open request."""
+def next_step(account: RetryAccount, case: RetryCase, last: Last, policy: Policy, now: datetime) -> NextStep:
+    """What to do about a case with no open request after its last attempt."""
     retries = policy.retries
     assert retries is not None, "only policies with retries have a retry track"
-    urged = charges_at_once(account, case)
-    reason = None if urged else waits_for_customer(account, case)
+    urged = charges_at_once(account, case, last)
+    reason = None if urged else waits_for_customer(account, case, last)
     if reason is not None:
         return WaitForCustomer(reason)
     if is_forbidden_for_good(account, case, now):
         return GiveUp(Reason.BUDGET_EXHAUSTED)
     if urged:
         return RetryAt(now, RetryKind.EXTRA)
-    last = last_attempt(case)
-    assert last is not None, "a case on the retry track has an attempt"
     kind, distance = RetryKind.PLANNED, retries.distance(case.planned_used)
     if last.decline_class is DeclineClass.TECHNICAL and case.technical_used < len(retries.technical_after):
         kind, distance = RetryKind.TECHNICAL, retries.technical_after[case.technical_used]
