@@ -17,6 +17,7 @@ from dunning.domain.events import (
 )
 from dunning.domain.events import NextStep as Upcoming
 from dunning.domain.holds import pause_of
+from dunning.domain.policy import Retries
 from dunning.domain.track import Track
 from dunning.domain.turn import Closing, Turn
 from dunning.domain.words import AccountStage, DeclineClass, Reason, RetryStage
@@ -149,19 +150,19 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         policy, last = self.policy_of(case), last_attempt(case)
         if policy.retries is None or case.open_request is not None or last is None:
             return
-        step = step_now(turn.account, case, last, policy, turn.now)
+        step, pause = step_now(turn.account, case, last, policy, turn.now), pause_of(case, turn.now)
         turn.touch(case)
-        pause = None if isinstance(step, GiveUp) else pause_of(case, turn.now)
-        if isinstance(step, RetryAt) and pause is None:
-            case.plan = Plan(step.at, step.kind)
-            self._enter(turn, case, RetryStage.SCHEDULED, reason, Upcoming(RetryStage.REQUESTED, step.at))
-            return
         case.plan = None
-        if pause is not None:
-            self._enter(turn, case, RetryStage.PAUSED, pause.why)
-        elif not isinstance(step, RetryAt):
-            waits = isinstance(step, WaitForCustomer)
-            self._enter(turn, case, RetryStage.WAITING_FOR_CUSTOMER if waits else RetryStage.EXHAUSTED, step.reason)
+        match step:
+            case GiveUp():
+                self._enter(turn, case, RetryStage.EXHAUSTED, step.reason)
+            case _ if pause is not None:
+                self._enter(turn, case, RetryStage.PAUSED, pause.why)
+            case WaitForCustomer():
+                self._enter(turn, case, RetryStage.WAITING_FOR_CUSTOMER, step.reason)
+            case RetryAt():
+                case.plan = Plan(step.at, step.kind)
+                self._enter(turn, case, RetryStage.SCHEDULED, reason, Upcoming(RetryStage.REQUESTED, step.at))
 
     def halted(self, turn: RetryTurn, case: RetryCase) -> None:
         """Revoke what was asked for, and plan anew (rule 27). Finished tracks stay finished."""
@@ -213,7 +214,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
                 return
         chosen = present(turn.account, case)
         method = chosen.method if chosen else None
-        if self._waits_for_limit(turn, case, plan, method):
+        if self._waits_for_limit(turn, case, retries, plan, method):
             return
         until = not_after(case, retries, plan.kind, method.type if method else None, turn.now)
         self._request(turn, case, plan.kind, chosen, until)
@@ -223,10 +224,10 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         case.plan, case.given_up, case.given_up_for = None, True, reason
         self._enter(turn, case, RetryStage.EXHAUSTED, reason)
 
-    def _waits_for_limit(self, turn: RetryTurn, case: RetryCase, plan: Plan, method: PaymentMethod | None) -> bool:
+    def _waits_for_limit(
+        self, turn: RetryTurn, case: RetryCase, retries: Retries, plan: Plan, method: PaymentMethod | None
+    ) -> bool:
         """A charge over a network's limit waits for the first instant that is allowed; the window holds (rule 18)."""
-        retries = self.policy_of(case).retries
-        assert retries is not None, "a plan comes from a policy with retries"
         extra, end = plan.kind is RetryKind.EXTRA, window_end(case, retries, turn.now)
         over = over_limit(
             turn.account, case, method, turn.now, lambda at: at if extra else first_allowed(at, case, retries)
@@ -288,8 +289,10 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
 
     def amount_changed(self, turn: RetryTurn, case: RetryCase, event: PaymentSucceeded | Signal) -> None:
         """A part of the money that answers our request counts like an attempt: on at the next distance (rule 15)."""
-        asked = asked_of(case, event) if isinstance(event, PaymentSucceeded) else None
-        if asked and isinstance(event, PaymentSucceeded) and answers_in_time(case, asked, event.succeeded_at):
+        if not isinstance(event, PaymentSucceeded):
+            return
+        asked = asked_of(case, event)
+        if asked and answers_in_time(case, asked, event.succeeded_at):
             if case.mark is None or case.mark.at <= event.succeeded_at:  # else the time-out before it came later (7)
                 case.mark = Mark(event.succeeded_at, DeclineClass.SOFT, "", asked.method_key)
             self._plan(turn, case, "partially_paid")
@@ -302,11 +305,13 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         if is_answered or not closing.handed_over:
             case.request = None
         case.plan = None
-        kept = case.open_request.retry_id if case.open_request else None
-        if closing.by_money and case.stage != RetryStage.NONE:
+        if case.stage == RetryStage.NONE:
+            return
+        if closing.by_money:
             reason = Reason.PAID if asked else Reason.PAID_ELSEWHERE
+            kept = case.open_request.retry_id if case.open_request else None
             self.move(turn, case, RetryStage.RECOVERED, reason, amount_minor=closing.amount_minor, handed_over=kept)
-        elif not closing.by_money and case.stage != RetryStage.NONE and not case.is_finished:
+        elif not case.is_finished:
             self.move(turn, case, RetryStage.CANCELLED, closing.reason, amount_minor=closing.amount_minor)
 
     def handed_over(self, turn: RetryTurn, old: RetryCase, new: RetryCase, *, inherits: bool) -> None:
@@ -327,13 +332,12 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
                 is_kept = (attempt.payment_id, attempt.number) in kept
                 if not (is_kept or attempt.overdue):  # nor are its answers: an order of before them is carried out
                     new.others_tried_at = later_of(new.others_tried_at, attempt.failed_at)
-        if new.open_request is not None and not inherits:
-            new.planned_used = int(new.open_request.kind is RetryKind.PLANNED)
-            new.technical_used = int(new.open_request.kind is RetryKind.TECHNICAL)
-        if new.open_request is None:
-            self._plan(turn, new, new.book.attempts[-1].decline_class)
-            return
+            if new.open_request is not None:
+                use(new, new.open_request.kind, 1)
         reason = new.book.attempts[-1].decline_class
+        if new.open_request is None:
+            self._plan(turn, new, reason)
+            return
         self.move(turn, new, RetryStage.SCHEDULED, reason)
         self.move(turn, new, RetryStage.REQUESTED, new.open_request.kind, retry_id=new.open_request.retry_id)
 
