@@ -7,6 +7,7 @@ from enum import StrEnum
 from dunning.domain.case import Account, Case
 from dunning.domain.events import PaymentMethod
 from dunning.domain.facts import Known
+from dunning.domain.turn import Turn
 from dunning.domain.words import DeclineClass, RetryStage
 
 
@@ -131,3 +132,6 @@ class RetryAccount(Account[RetryCase]):
     new_method: PaymentMethod | None = None  # of the newest of them that counts
     new_method_at: datetime | None = None
     countries: dict[str, list[Known]] = field(default_factory=dict)  # where cards were issued, by method
+
+
+RetryTurn = Turn[RetryAccount]

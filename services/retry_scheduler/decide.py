@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from dunning.domain import ids
 from dunning.domain.book import Attempt
 from dunning.domain.declines import is_overdue
 from dunning.domain.events import (
@@ -11,7 +10,6 @@ from dunning.domain.events import (
     PaymentFailed,
     PaymentMethod,
     PaymentSucceeded,
-    RetryRequested,
     Signal,
     StageChanged,
 )
@@ -19,13 +17,13 @@ from dunning.domain.events import NextStep as Upcoming
 from dunning.domain.holds import pause_of
 from dunning.domain.policy import Retries
 from dunning.domain.track import Track
-from dunning.domain.turn import Closing, Turn
+from dunning.domain.turn import Closing
 from dunning.domain.words import AccountStage, DeclineClass, Reason, RetryStage
 from dunning.domain.words import Track as TrackName
 from retry_scheduler.allowed import first_allowed
 from retry_scheduler.answers import answers_in_time
-from retry_scheduler.case import Asked, Mark, Plan, Request, RetryAccount, RetryCase, RetryKind, Tried
-from retry_scheduler.counting import count_payment, count_request, note_origin
+from retry_scheduler.case import Asked, Mark, Plan, Request, RetryAccount, RetryCase, RetryKind, RetryTurn
+from retry_scheduler.counting import count_payment, note_origin
 from retry_scheduler.countries import is_news, note_country
 from retry_scheduler.finished import step_now
 from retry_scheduler.limits import over_limit
@@ -38,11 +36,10 @@ from retry_scheduler.next_step import (
     not_after,
     window_end,
 )
-from retry_scheduler.pausing import revoke, revoking_reason, use
+from retry_scheduler.pausing import revoke, revoking_reason
+from retry_scheduler.requesting import ask, requested
+from retry_scheduler.succession import hand_over
 from retry_scheduler.urging import bar, enter_method, inherit_urging, later_of, order, spend
-
-RETRY_REQUESTED = "dunning.retry.requested.v1"
-RetryTurn = Turn[RetryAccount]
 
 
 class RetryTrack(Track[RetryAccount, RetryCase]):
@@ -217,7 +214,9 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         if self._waits_for_limit(turn, case, retries, plan, method):
             return
         until = not_after(case, retries, plan.kind, method.type if method else None, turn.now)
-        self._request(turn, case, plan.kind, chosen, until)
+        request = ask(turn.account, case, plan.kind, chosen, until, turn.now)
+        self.move(turn, case, RetryStage.REQUESTED, plan.kind, retry_id=request.retry_id)
+        turn.decision.events.append(requested(turn, case, request))
 
     def _give_up(self, turn: RetryTurn, case: RetryCase, reason: Reason) -> None:
         """A charge that was due cannot be made any more: the plan is finished (rule 17) until somebody urges it on."""
@@ -241,49 +240,6 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         else:
             case.plan = Plan(over.until, plan.kind, waits_for=str(over.limit))
         return True
-
-    def _request(
-        self, turn: RetryTurn, case: RetryCase, kind: RetryKind, chosen: Tried | None, until: datetime
-    ) -> None:
-        account, book, method = turn.account, case.book, chosen.method if chosen else None
-        number = book.highest_attempt + 1
-        payment_id = book.attempts[-1].payment_id
-        reference = ids.retry_id(case.case_id, number)
-        case.request = Request(reference, number, payment_id, turn.now, until, method, kind)
-        count_request(account, case, case.request, turn.now)
-        case.plan = case.answered_at = None
-        book.highest_attempt = number
-        asked = Asked(reference, payment_id, number, turn.now, case.request.method_key)
-        if chosen:
-            asked.method_at = chosen.at
-            note_tried(case, chosen.method, chosen.at)
-        case.requested.append(asked)
-        use(case, kind, 1)
-        spend(account, case)
-        self.move(turn, case, RetryStage.REQUESTED, kind, upcoming=None, retry_id=reference)
-        case.requests += 1
-        last = last_attempt(case)
-        turn.decision.events.append(
-            RetryRequested(
-                event_id=ids.event_id(RETRY_REQUESTED, case.case_id, case.requests),
-                sequence=case.requests,
-                causation_id=turn.cause_id,
-                retry_id=reference,
-                case_id=case.case_id,
-                account_id=account.account_id,
-                invoice_id=case.invoice_id,
-                payment_id=payment_id,
-                amount_minor=book.amount_minor,
-                currency=book.currency,
-                payment_method_id=method.id if method else None,
-                attempt_number=number,
-                not_before=turn.now,
-                not_after=until,
-                reason=str(kind),
-                decline_class=str(last.decline_class if last else DeclineClass.UNKNOWN),
-                traceparent=turn.traceparent,
-            )
-        )
 
     # --- money and endings ------------------------------------------------------------------------------------------
 
@@ -316,24 +272,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
 
     def handed_over(self, turn: RetryTurn, old: RetryCase, new: RetryCase, *, inherits: bool) -> None:
         """The next case goes on with the later failures and the open request, which is not made twice (rule 7)."""
-        new.request, old.request = old.request, None
-        new.owed_since = old.owed_since
-        new.requested, new.tried = list(old.requested), list(old.tried)
-        if inherits:
-            new.mark = old.mark
-            new.planned_used, new.technical_used = old.planned_used, old.technical_used
-            new.answered_at, new.given_up, new.given_up_for = old.answered_at, old.given_up, old.given_up_for
-        else:  # what was asked for in the old case and ended there is no part of this one
-            new.requested = [asked for asked in old.requested if new.request and asked.retry_id == new.request.retry_id]
-            new.tried = tried_since(old.tried, new)
-            kept = {(asked.payment_id, asked.attempt_number) for asked in new.requested}
-            for attempt in new.book.attempts:
-                attempt.late = False
-                is_kept = (attempt.payment_id, attempt.number) in kept
-                if not (is_kept or attempt.overdue):  # nor are its answers: an order of before them is carried out
-                    new.others_tried_at = later_of(new.others_tried_at, attempt.failed_at)
-            if new.open_request is not None:
-                use(new, new.open_request.kind, 1)
+        hand_over(old, new, inherits=inherits)
         reason = new.book.attempts[-1].decline_class
         if new.open_request is None:
             self._plan(turn, new, reason)
