@@ -1,11 +1,10 @@
-"""Which languages notices speak, and how amounts and dates are written in them. Pure."""
+"""How amounts and dates are written in the languages of notices. Pure."""
 
 import copy
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Literal
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
@@ -14,18 +13,10 @@ from iso4217 import Currency
 
 from dunning.domain.calendar import zone_named
 
-Language = Literal["en", "de"]
-LANGUAGES: tuple[Language, ...] = ("en", "de")
-FALLBACK: Language = "en"
+FALLBACK = "en"
 
 _REGION = re.compile(r"([A-Za-z]{2})[-_]([A-Za-z]{2})(?![A-Za-z0-9])")
 _LETTER_BEFORE_DIGIT = re.compile(r"(?<=[A-Za-z])(?=\d)")
-
-
-def negotiate(locale: str | None) -> Language:
-    """The language a customer with this locale is written to in: `de-AT` is `de`, what we do not speak is `en`."""
-    wanted = re.split(r"[-_.@;,]", (locale or "").strip().lower(), maxsplit=1)[0]
-    return next((language for language in LANGUAGES if language == wanted), FALLBACK)
 
 
 def amount_text(amount_minor: int, currency: str, language: str) -> str:
@@ -41,13 +32,13 @@ def amount_text(amount_minor: int, currency: str, language: str) -> str:
     return _LETTER_BEFORE_DIGIT.sub("\N{NO-BREAK SPACE}", text)
 
 
-def day_text(instant: datetime, zone: str, locale: str | None, language: str | None = None) -> str:
+def day_text(instant: datetime, zone: str, locale: str | None, language: str) -> str:
     """The day of an instant where the customer lives, as it is written there. An unknown zone is UTC.
 
     `Thursday, October 15, 2026` in `en-US`, `Thursday, 15 October 2026` in `en-GB`. `language` is that of the letter.
     """
     local = instant.astimezone(zone_named(zone) or UTC)
-    return format_date(local.date(), "full", locale=_regional(locale, language or negotiate(locale)))
+    return format_date(local.date(), "full", locale=_regional(locale, language))
 
 
 @lru_cache(maxsize=256)

@@ -58,11 +58,6 @@ class Rendered:
     locale: str
 
 
-def template_names() -> frozenset[str]:
-    """The shipped templates."""
-    return shipped().names
-
-
 def render(order: NoticeOrder, letterhead: Letterhead, wording: Wording | None = None) -> Rendered:
     """Write the notice. Raises RenderingError."""
     wording = wording or shipped()
