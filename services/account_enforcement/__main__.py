@@ -7,17 +7,16 @@ from account_enforcement.brake import Brake
 from account_enforcement.metrics import AccountMetrics, Standing
 from account_enforcement.service import account_enforcement
 from account_enforcement.settings import EnforcementSettings
-from dunning.domain.policy_file import SHIPPED_TEMPLATES
 from dunning.runtime.main import start
 from dunning.runtime.policies import PolicyShelf
-from dunning.runtime.policy_directory import template_names_in
+from dunning.runtime.policy_directory import known_templates
 from dunning.runtime.run import run
 from dunning.runtime.start import FixedStart
 
 
 async def serve(settings: EnforcementSettings) -> int:
     """Serve until told to stop."""
-    shelf = PolicyShelf(settings.policy_dir, SHIPPED_TEMPLATES | template_names_in(settings.template_dir))
+    shelf = PolicyShelf(settings.policy_dir, known_templates(settings.template_dir))
     metrics = AccountMetrics()
     service = account_enforcement(
         shelf, FixedStart(settings.start), Standing(metrics), brake=Brake(settings.max_restrictions_per_day)

@@ -14,7 +14,6 @@ def own_templates() -> Path | None:
 
 def known_templates() -> frozenset[str]:
     """The names that a policy may use."""
-    from dunning.domain.policy_file import SHIPPED_TEMPLATES
-    from dunning.runtime.policy_directory import template_names_in
+    from dunning.runtime import policy_directory
 
-    return SHIPPED_TEMPLATES | template_names_in(own_templates())
+    return policy_directory.known_templates(own_templates())

@@ -3,10 +3,9 @@
 import sys
 from collections.abc import Sequence
 
-from dunning.domain.policy_file import SHIPPED_TEMPLATES
 from dunning.runtime.main import start
 from dunning.runtime.policies import PolicyShelf
-from dunning.runtime.policy_directory import template_names_in
+from dunning.runtime.policy_directory import known_templates
 from dunning.runtime.run import run
 from dunning.runtime.settings import Settings
 from dunning.runtime.start import FixedStart
@@ -16,7 +15,7 @@ from retry_scheduler.service import retry_scheduler
 
 async def serve(settings: Settings) -> int:
     """Serve until told to stop."""
-    shelf = PolicyShelf(settings.policy_dir, SHIPPED_TEMPLATES | template_names_in(settings.template_dir))
+    shelf = PolicyShelf(settings.policy_dir, known_templates(settings.template_dir))
     return await run(retry_scheduler(shelf, FixedStart(settings.start)), settings, metrics=RetryMetrics())
 
 

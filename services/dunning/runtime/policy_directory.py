@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from dunning.domain.policy_file import FILE_BYTES_MAX
+from dunning.domain.policy_file import FILE_BYTES_MAX, SHIPPED_TEMPLATES
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -16,10 +16,10 @@ def read_policy_files(paths: Iterable[Path]) -> list[tuple[str, bytes]]:
     return [(str(file), _content(file)) for path in paths for file in _files(path)]
 
 
-def template_names_in(directory: Path | None) -> frozenset[str]:
-    """The names of own templates (`LANGUAGE/NAME.txt`), which policies may use beside the shipped ones."""
-    found = directory.glob("*/*.txt") if directory is not None else ()
-    return frozenset(path.stem for path in found if not path.name.startswith(("_", ".")))
+def known_templates(own: Path | None) -> frozenset[str]:
+    """The names that policies may use: the shipped templates, and own ones (`LANGUAGE/NAME.txt`) in a directory."""
+    found = own.glob("*/*.txt") if own is not None else ()
+    return SHIPPED_TEMPLATES | {path.stem for path in found if not path.name.startswith(("_", "."))}
 
 
 def _files(path: Path) -> list[Path]:
