@@ -3,7 +3,7 @@
 from dunning.contracts.encode import sources_of
 from dunning.contracts.topics import NOTIFICATION_DISPATCHER, PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS, STAGE_CHANGED
 from dunning.domain.events import Input, StageChanged
-from dunning.domain.words import AccountStage, Channel, Track
+from dunning.domain.words import RESTRICTING, Channel, Track
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.repository import StateRepository
 from dunning.runtime.service import Companion, Service
@@ -13,13 +13,12 @@ from notification_dispatcher.decide import NoticeTrack
 from notification_dispatcher.templates import Wording
 
 TOPICS = (PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS, STAGE_CHANGED)
-_RESTRICTING = frozenset(stage.value for stage in AccountStage if stage.restricts)
 
 
 def wanted(event: Input) -> bool:
     """Of the stages, only the account's that take something away matter here."""
     if isinstance(event, StageChanged):
-        return event.track == Track.ACCOUNT and event.to_stage in _RESTRICTING
+        return event.track == Track.ACCOUNT and event.to_stage in RESTRICTING
     return True
 
 
