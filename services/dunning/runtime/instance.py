@@ -48,7 +48,7 @@ class Inputs:
 
     prefix: str  # of the topics' names, which are whole
     topics: tuple[str, ...]
-    decode: Decode
+    decode: Decode = decode_message
     sets_aside: bool = True  # what cannot be used becomes a dead letter
 
 
@@ -70,7 +70,6 @@ class Instance(Generic[A]):
         metrics: Metrics | None = None,
         health: Health | None = None,
         clock: DatabaseClock | None = None,
-        decode: Decode = decode_message,
         inputs: Inputs | None = None,
         clients: Clients = AIOKAFKA,
         locks: ShardLocks | None = None,
@@ -82,8 +81,8 @@ class Instance(Generic[A]):
         self._stop = asyncio.Event()
         self._locks = locks or ShardLocks(settings, service.name)
         prefix = settings.topic_prefix
-        inputs = inputs or Inputs(prefix, tuple(prefix + topic for topic in service.topics), decode)
-        topics, decode = list(inputs.topics), inputs.decode
+        inputs = inputs or Inputs(prefix, tuple(prefix + topic for topic in service.topics))
+        topics = list(inputs.topics)
         self.metrics.begin_at_zero(topics, REASONS)
         common: dict[str, Any] = {
             "settings": settings,
@@ -99,7 +98,7 @@ class Instance(Generic[A]):
         turn = Turn(
             service,
             store,
-            decode,
+            inputs.decode,
             write,
             passed_over,
             topic_prefix=inputs.prefix,
@@ -113,7 +112,7 @@ class Instance(Generic[A]):
         self.read_through = ReadThrough(self.intake, store, log, **common)
         self.mode = ModeWatch(store, self.metrics)
         self.timers = Timers(service, store, horizon, self._bound, write, **common, **after)
-        self.replays = Replays(service, store, decode, write, passed_over, **common, **after)
+        self.replays = Replays(service, store, inputs.decode, write, passed_over, **common, **after)
         self.forgetting = Forgetting(store, horizon, settings=settings, metrics=self.metrics)
         self.errands = Errands(service, store, perform, horizon, write, **common, **after) if perform else None
         self.relays = [
