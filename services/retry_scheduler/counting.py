@@ -125,17 +125,15 @@ def _newer(known: Known | None, said: str | None, at: datetime) -> Known | None:
 
 def _attempt(account: RetryAccount, event: PaymentFailed | PaymentSucceeded) -> CountedAttempt:
     case = account.cases.get(event.invoice_id)
-    failed = isinstance(event, PaymentFailed)
+    failed = event if isinstance(event, PaymentFailed) else None
     known = case.merchant.value if case is not None and case.merchant else ""
     return CountedAttempt(
         name=_name(account, case, event),
         at=instant_of(event),
         outcome=Outcome.DECLINED if failed else Outcome.SUCCEEDED,
         merchant=event.merchant_id or known,
-        network=network_of(
-            event.failure if isinstance(event, PaymentFailed) else None, event.payment_method, shipped()
-        ),
-        category=_category(event) if isinstance(event, PaymentFailed) else "",
+        network=network_of(failed.failure if failed else None, event.payment_method, shipped()),
+        category=_category(failed) if failed else "",
         amount_minor=event.amount_minor,
         currency=event.currency,
     )
