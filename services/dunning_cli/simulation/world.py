@@ -51,8 +51,8 @@ class Room:
     name: str
     track: Track[Any, Any]
     new_account: Callable[[str], Account[Any]]
-    accounts: dict[str, Account[Any]]
     shared: SharedRows[Any] | None = None
+    accounts: dict[str, Account[Any]] = field(default_factory=dict)
     values: dict[str, SharedState] = field(default_factory=dict)  # what accounts share, by its keys
 
     def hand_over_shared(self, account: Account[Any], event: Input, now: datetime) -> None:
@@ -79,14 +79,13 @@ class World:
         """`start` is DUNNING_START (rule 43); the services of `down` read nothing and do nothing (rule 39)."""
         self.processor: Processor = processor or Silent()
         self.rooms = (
-            Room("retry_scheduler", RetryTrack(lambda: policies, lambda: start), RetryAccount, {}, CARD_LEDGERS),
+            Room("retry_scheduler", RetryTrack(lambda: policies, lambda: start), RetryAccount, CARD_LEDGERS),
             Room(
                 "notification_dispatcher",
                 NoticeTrack(lambda: policies, frozenset(Channel), frozenset(), start=lambda: start),
                 NoticeAccount,
-                {},
             ),
-            Room("account_enforcement", AccountTrack(lambda: policies, lambda: start), EnforcedAccount, {}),
+            Room("account_enforcement", AccountTrack(lambda: policies, lambda: start), EnforcedAccount),
         )
         self.running = tuple(number for number, room in enumerate(self.rooms) if room.name not in down)
         self.published: list[Published] = []
