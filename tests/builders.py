@@ -27,7 +27,7 @@ from dunning.domain.events import (
 from dunning.domain.policy import Policies
 from dunning.domain.policy_file import load_policies
 from dunning.domain.words import Channel
-from dunning_cli.simulation.processor import Processor, Scripted, Silent, Told
+from dunning_cli.simulation.processor import Processor, Scripted, ScriptedAnswer, Silent
 from dunning_cli.simulation.world import World
 from tests.marked import with_marks
 
@@ -229,5 +229,5 @@ class Story:
 def _processor(charges: str | Mapping[int, Failure | None]) -> Processor:
     if isinstance(charges, str):
         return Scripted(succeeds=charges == "succeed") if charges else Silent()
-    told_of = {("in_1", number): Told(failure is None, failure) for number, failure in charges.items()}
+    told_of = {("in_1", number): ScriptedAnswer(failure is None, failure) for number, failure in charges.items()}
     return Scripted(succeeds=False, told=told_of)

@@ -17,7 +17,7 @@ from dunning.domain.calendar import rfc3339
 from dunning.domain.events import AccountStatus, Failure, NoticeResult, Output, RetryRequested, StageChanged
 from dunning.domain.rfc3339 import parse_rfc3339
 from dunning_cli.simulation.deep import cut_deep_data
-from dunning_cli.simulation.processor import Told
+from dunning_cli.simulation.processor import ScriptedAnswer
 from dunning_cli.simulation.world import Published
 
 UNUSABLE = "DUN-S001"
@@ -98,12 +98,12 @@ def _method_key(method: object) -> str:
     return key if isinstance(key, str) else ""
 
 
-def read_charges(file: str, content: bytes) -> dict[tuple[str, int], Told]:
+def read_charges(file: str, content: bytes) -> dict[tuple[str, int], ScriptedAnswer]:
     """What a charges file says, by invoice and attempt number. Raises BadLine."""
     return dict(_told(file, number, _row(file, number, text)) for number, text in _texts(content))
 
 
-def _told(file: str, number: int, row: dict[str, Any]) -> tuple[tuple[str, int], Told]:
+def _told(file: str, number: int, row: dict[str, Any]) -> tuple[tuple[str, int], ScriptedAnswer]:
     invoice_id, attempt, answer = row.get("invoice_id"), row.get("attempt_number"), row.get("answer")
     if not isinstance(invoice_id, str):
         raise BadLine(file, number, '"invoice_id" is not a text')
@@ -111,7 +111,7 @@ def _told(file: str, number: int, row: dict[str, Any]) -> tuple[tuple[str, int],
         raise BadLine(file, number, '"attempt_number" is not a whole number from 1')
     if answer not in ("fail", "succeed"):
         raise BadLine(file, number, '"answer" is not "fail" or "succeed"')
-    return (invoice_id, attempt), Told(answer == "succeed", _failure(file, number, row.get("failure")))
+    return (invoice_id, attempt), ScriptedAnswer(answer == "succeed", _failure(file, number, row.get("failure")))
 
 
 def _failure(file: str, number: int, failure: object) -> Failure | None:

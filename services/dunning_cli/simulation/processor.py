@@ -10,7 +10,7 @@ Answer = PaymentFailed | PaymentSucceeded
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ScriptedAnswer:
     """What a charges file says of one attempt."""
 
     succeeds: bool
@@ -36,11 +36,11 @@ class Scripted:
     """Does what it was told for an attempt, and otherwise always the same."""
 
     succeeds: bool
-    told: Mapping[tuple[str, int], Told] = field(default_factory=dict)
+    told: Mapping[tuple[str, int], ScriptedAnswer] = field(default_factory=dict)
 
     def answer(self, request: RetryRequested, last: PaymentFailed, method: PaymentMethod | None) -> Answer | None:
         """Pay what remains, or fail as told, or else as the invoice failed last."""
-        told = self.told.get((request.invoice_id, request.attempt_number), Told(self.succeeds))
+        told = self.told.get((request.invoice_id, request.attempt_number), ScriptedAnswer(self.succeeds))
         return succeed(request, method) if told.succeeds else fail(request, told.failure or last.failure, last, method)
 
 

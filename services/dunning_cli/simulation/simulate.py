@@ -26,7 +26,7 @@ class Remark(NamedTuple):
 
 
 @dataclass(slots=True)
-class Told:
+class Transcript:
     """What came out: the output lines in their order, and the remarks in that of reading."""
 
     lines: list[OutputLine] = field(default_factory=list)
@@ -49,9 +49,9 @@ class Simulation:
         self._seen: dict[int, int] = {}
         self._world = World(policies, Noted(processor, self._note), start, down)
         self._test_mode = test_mode
-        self._told = Told()
+        self._told = Transcript()
 
-    def run(self, lines: Iterable[InputLine], until: datetime) -> Told:
+    def run(self, lines: Iterable[InputLine], until: datetime) -> Transcript:
         """Read the lines at their times, in the order given, and let the clock run to `until` inclusive."""
         for line in lines:
             if line.at > until:

@@ -12,7 +12,7 @@ from dunning.domain.track import BEFORE_EVERYTHING
 from dunning_cli.simulation.apart import set_apart
 from dunning_cli.simulation.lines import InputLine, OutputLine
 from dunning_cli.simulation.processor import Processor
-from dunning_cli.simulation.simulate import Remark, Simulation, Told
+from dunning_cli.simulation.simulate import Remark, Simulation, Transcript
 from dunning_cli.simulation.workers import cores, in_processes
 
 LINES_WORTH_A_PROCESS = 250  # they take about half a second; to start a process takes a tenth of that
@@ -28,12 +28,12 @@ def simulate(
     start: datetime = BEFORE_EVERYTHING,
     down: frozenset[str] = frozenset(),
     processes: int | None = None,
-) -> Told:
+) -> Transcript:
     """What the services publish. Where nobody says how many `processes`, the length of the input does."""
     heard = [line for line in lines if line.at <= until]
     wanted = processes if processes is not None else min(cores(), len(heard) // LINES_WORTH_A_PROCESS)
 
-    def told(part: Sequence[InputLine]) -> Told:
+    def told(part: Sequence[InputLine]) -> Transcript:
         return Simulation(policies, processor, test_mode=test_mode, start=start, down=down).run(part, until)
 
     with _nothing_to_collect():
@@ -44,16 +44,16 @@ def simulate(
 _Packed = tuple[list[str], list[bytes], list[Remark]]
 
 
-def _packed(told: Told) -> _Packed:
+def _packed(told: Transcript) -> _Packed:
     """For the way from one process to another: a list of texts takes a fraction of the time of one of output lines."""
     return [line.place for line in told.lines], [line.text for line in told.lines], told.remarks
 
 
-def _joined(parts: Sequence[_Packed]) -> Told:
+def _joined(parts: Sequence[_Packed]) -> Transcript:
     """In the order of one run. What shares a place is of one account, so of one part: sorting leaves it as it is."""
     lines = chain.from_iterable(map(OutputLine, places, texts) for places, texts, _ in parts)
     remarks = chain.from_iterable(remarks for _, _, remarks in parts)
-    return Told(sorted(lines, key=attrgetter("place")), sorted(remarks, key=attrgetter("at", "number")))
+    return Transcript(sorted(lines, key=attrgetter("place")), sorted(remarks, key=attrgetter("at", "number")))
 
 
 @contextmanager
