@@ -317,9 +317,10 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
             self.hear_termination(turn, event)
 
     def concluded(self, turn: RetryTurn) -> None:
-        """Where a card was issued may forbid it to other cases of the account too (rule 18)."""
+        """Where a card was issued may forbid it to other cases too (rule 18); a failure's own is planned."""
         if is_news(turn.account, turn.cause):
-            self._plan_all(turn, "country_of_card")
+            own = turn.account.cases.get(turn.cause.invoice_id) if isinstance(turn.cause, PaymentFailed) else None
+            self._plan_all(turn, "country_of_card", but_not=own)
 
     def wake_at(self, account: RetryAccount, case: RetryCase, now: datetime) -> datetime | None:  # noqa: ARG002
         """When the open request runs out, the planned retry is due, or a pause ends by itself."""
