@@ -15,6 +15,7 @@ from account_enforcement.case import (
 from account_enforcement.noted import OF_AN_INVOICE, OF_THE_ACCOUNT, note_newest
 from account_enforcement.status import publish_status
 from account_enforcement.unreachable import newest_addresses, note_addresses, unreachable_at, warnings_of
+from account_enforcement.walk import next_account_rung, next_stop, rungs_ahead
 from account_enforcement.warned import stale_at, warned_at
 from dunning.domain.case import Shift
 from dunning.domain.events import (
@@ -27,7 +28,7 @@ from dunning.domain.events import (
     Signal,
     StageChanged,
 )
-from dunning.domain.holds import first_ahead, opens_at
+from dunning.domain.holds import opens_at
 from dunning.domain.policy import LATE, Policies, Policy, Rung
 from dunning.domain.track import BEFORE_EVERYTHING, Track
 from dunning.domain.turn import Closing
@@ -107,24 +108,10 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
                 return True
         return False
 
-    @staticmethod
-    def _next_stop(account: EnforcedAccount, case: AccountCase, policy: Policy) -> Rung | None:
-        """The next account rung, or one before it that may stop the walk. One that nothing follows stops nothing."""
-        ahead = rungs_ahead(account, case, policy)
-        if all(rung.account is None for rung in ahead):
-            return None
-        return next(rung for rung in ahead if policy.stops_account(rung))
-
-    @staticmethod
-    def _next_account_rung(account: EnforcedAccount, case: AccountCase, policy: Policy) -> Rung | None:
-        return next((rung for rung in rungs_ahead(account, case, policy) if rung.account is not None), None)
-
     def _due_rung(self, turn: AccountTurn, case: AccountCase) -> Rung | None:
         policy = self.policy_of(case)
-        following = self._next_stop(turn.account, case, policy)
-        if following is None:
-            return None
-        at = self._allowed_at(turn.account, case, policy, following, turn.now)
+        following = next_stop(turn.account, case, policy)
+        at = self._allowed_at(turn.account, case, policy, following, turn.now) if following else None
         return following if at is not None and at <= turn.now else None
 
     def _allowed_at(
@@ -151,7 +138,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         case.next_rung = behind
         if rung.account is None or (case.stage == rung.account and not rung.restricts):
             return  # to restrict once more is a step all the same: its notice and the rungs behind it wait for that
-        following = self._next_account_rung(turn.account, case, policy)
+        following = next_account_rung(turn.account, case, policy)
         upcoming = NextStep(following.name, case.date_of(following, policy)) if following else None
         reason = _reason_for(rung.account) if reached else Reason.CUSTOMER_UNREACHABLE
         self._enter(turn, case, rung.account, reason, rung, upcoming)
@@ -185,7 +172,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         if not case.open:
             return None
         policy = self.policy_of(case)
-        following = self._next_stop(account, case, policy)
+        following = next_stop(account, case, policy)
         at = self._allowed_at(account, case, policy, following, now) if following else None
         return None if case.held_since is not None and at is not None and at <= now else at  # the brake wakes it
 
@@ -292,14 +279,6 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         """Publish the account's status where it has news."""
         if turn.touched and not isinstance(turn.cause, NoticeResult):  # news of deliveries only moves dates
             publish_status(turn, self.policy_of)
-
-
-def rungs_ahead(account: EnforcedAccount, case: AccountCase, policy: Policy) -> tuple[Rung, ...]:
-    """The rungs that the account's walk did not come to yet. One of its own that a reinstatement passed is ahead again
-    where what is read later moves it behind that, whatever reminders came behind it meanwhile (rule 37)."""
-    first = first_ahead(account, case, policy)
-    between = policy.ladder[first : max(first, case.waited_for)]
-    return (*filter(policy.concerns_account, between), *policy.ladder[max(first, case.waited_for) :])
 
 
 def _makes_worse(account: EnforcedAccount, rung: Rung) -> bool:

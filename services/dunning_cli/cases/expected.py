@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from account_enforcement.case import AccountCase, EnforcedAccount
-from account_enforcement.decide import AccountTrack, rungs_ahead
+from account_enforcement.decide import AccountTrack
+from account_enforcement.walk import next_account_rung, next_stop
 from dunning.domain.calendar import rfc3339
 from dunning.domain.case import Account, Case
 from dunning.domain.conditions import unmet
@@ -127,13 +128,11 @@ def _tried(times: int) -> str:
 
 def account_expected(account: EnforcedAccount, case: AccountCase, policy: Policy, now: datetime) -> Expected:
     """The next account rung, and whether its warning allows it."""
-    ahead = rungs_ahead(account, case, policy)
-    rung = next((rung for rung in ahead if rung.account is not None), None)
-    if rung is None:
+    rung, stop = next_account_rung(account, case, policy), next_stop(account, case, policy)
+    if rung is None or stop is None:
         return Expected("account", "nothing more happens to the account by itself")
     if account.is_terminated:
         return Expected("account", "the account is terminated: the ladder waits for account.reinstated")
-    stop = next((each for each in ahead if policy.stops_account(each)), rung)
     held = _held(account, case, policy, stop, now)
     at = AccountTrack(lambda: Policies.of(policy)).wake_at(account, case, now)
     if case.held_since is not None and at is None:
