@@ -222,10 +222,10 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
 
     def erased(self, turn: AccountTurn) -> None:
         """No address of before brings a warning any more, and the payment method that was to expire is forgotten."""
+        facts = turn.account.facts
         turn.account.noted.clear()
-        erased_at = turn.account.facts.erased_at
         for case in list(turn.account.open_cases()):
-            kept = {key: known for key, known in case.addressed.items() if erased_at and known.at > erased_at}
+            kept = {key: known for key, known in case.addressed.items() if not facts.is_forgotten(known.at)}
             if len(kept) < len(case.addressed):
                 case.addressed = kept
                 turn.touch(case)
