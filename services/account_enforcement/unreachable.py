@@ -13,12 +13,11 @@ from account_enforcement.case import AccountCase, Addressed, Delivery, EnforcedA
 from dunning.domain import ids
 from dunning.domain.events import Customer
 from dunning.domain.facts import ADDRESS_FIELD, CUSTOMER_FIELDS
-from dunning.domain.policy import Policy, Rung
+from dunning.domain.policy import ROUNDS, Policy, Rung
 from dunning.domain.words import Channel
 
 ADDRESS_FIELDS = tuple(dict.fromkeys(ADDRESS_FIELD.values()))
 ACCOUNT_ITSELF = ""  # stands where channels that need no address have no field
-ROUNDS = (1, 2)  # a warning that has grown too old is sent once more (rule 25)
 
 
 def warnings_of(policy: Policy) -> Iterator[Rung]:

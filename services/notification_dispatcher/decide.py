@@ -16,7 +16,7 @@ from dunning.domain.events import (
 )
 from dunning.domain.facts import CUSTOMER_FIELDS, Known
 from dunning.domain.holds import first_ahead, pause_of
-from dunning.domain.policy import LATE, STALE_AFTER, Policy, Rung
+from dunning.domain.policy import LATE, ROUNDS, STALE_AFTER, Policy, Rung
 from dunning.domain.turn import Closing
 from dunning.domain.words import NOTICE_CLOSED, NOTICE_RECOVERED, RESTRICTING, AccountStage, Reason
 from dunning.domain.words import Track as TrackName
@@ -24,8 +24,6 @@ from notification_dispatcher.case import EARLY_NEWS_MAX, Happened, NoticeAccount
 from notification_dispatcher.outcomes import NoticeTurn
 from notification_dispatcher.walk import due_rungs, next_rung, next_rung_at, steps
 from notification_dispatcher.withholding import Withholding
-
-ROUNDS_MAX = 2
 
 
 class NoticeTrack(Withholding):
@@ -181,7 +179,7 @@ class NoticeTrack(Withholding):
         """A warning older than its lead and 14 days is sent once more and counts anew (rule 25)."""
         for warning, stale_at in self._stale_dates(turn.account, case, self.policy_of(case)):
             if stale_at <= turn.now:
-                self._speak(turn, case, warning, round_number=ROUNDS_MAX)
+                self._speak(turn, case, warning, round_number=ROUNDS[-1])
 
     @staticmethod
     def _stale_dates(account: NoticeAccount, case: NoticeCase, policy: Policy) -> list[tuple[Rung, datetime]]:
@@ -194,7 +192,7 @@ class NoticeTrack(Withholding):
             if not known or rung.lead is None:
                 continue
             delivered = [n.delivered_at for n in known if n.state is NoticeState.DELIVERED and n.delivered_at]
-            if delivered and known[0].round < ROUNDS_MAX:
+            if delivered and known[0].round < ROUNDS[-1]:
                 found.append((warning, (rung.lead + STALE_AFTER).after(min(delivered), case.pinned_zone)))
         return found
 

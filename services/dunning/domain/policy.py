@@ -20,6 +20,7 @@ ACCOUNT_ZONE = "account"
 AT_ONCE = Duration()  # of the anchor's instant; the one distance that `roll` leaves on any day
 LATE = timedelta(minutes=1)  # a restricting rung later than this moves the rungs behind it (rule 24)
 STALE_AFTER = Duration(days=14)  # beyond its lead a warning of this age counts no more and is sent again (rule 25)
+ROUNDS = (1, 2)  # of a warning's notices: it is sent once more at most (rule 25)
 
 
 ACCOUNT_COUNTRY = "account_country"

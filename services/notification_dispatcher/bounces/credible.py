@@ -2,9 +2,9 @@
 
 from dunning.domain import ids
 from dunning.domain.events import Signal
+from dunning.domain.policy import ROUNDS
 
 _NUMBERS = range(1, 33)  # cases of one invoice; more have never been seen, and a miss only leaves an address unmarked
-_ROUNDS = (1, 2)
 
 
 def is_credible(event: Signal, address: str | None) -> bool:
@@ -22,5 +22,5 @@ def is_credible(event: Signal, address: str | None) -> bool:
     return any(
         ids.notice_id(case_id, event.rung, event.channel, address, round_number) == event.notice_id
         for case_id in cases
-        for round_number in _ROUNDS
+        for round_number in ROUNDS
     )
