@@ -107,9 +107,7 @@ class EmailChannel:
             rendered = render(order, self._letterhead, self._wording)
         except AddressError:
             return _Outcome("bounced", reason="address_invalid", permanent=True)
-        except PayloadError as error:
-            return _Outcome("failed", reason=str(error))
-        except RenderingError as error:
+        except (PayloadError, RenderingError) as error:
             return _Outcome("failed", reason=str(error))
         return _Mail(recipient, compose(errand.errand_id, order, recipient, rendered, self._sender), order.closes_at)
 
