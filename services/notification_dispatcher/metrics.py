@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dunning.contracts.topics import NOTIFICATION_DISPATCHER
 from dunning.domain.decision import MoneyMoved
 from dunning.domain.events import NoticeResult, Output
-from dunning.domain.words import Outcome
+from dunning.domain.words import Outcome, Reason
 from dunning.runtime.metrics import Metrics
 
 
@@ -31,16 +31,16 @@ class NoticeMetrics(Metrics):
 
 _KNOWN = frozenset(
     {
-        "no_address",
-        "no_consent",
-        "erased",
-        "address_bounced",
-        "channel_not_configured",
-        "channel_shut",
-        "paid",
-        "voided",
-        "terminated",
-        "reinstated",
+        Reason.NO_ADDRESS,
+        Reason.NO_CONSENT,
+        Reason.ERASED,
+        Reason.ADDRESS_BOUNCED,
+        Reason.CHANNEL_NOT_CONFIGURED,
+        Reason.CHANNEL_SHUT,
+        Reason.PAID,
+        Reason.VOIDED,
+        Reason.TERMINATED,
+        Reason.REINSTATED,
     }
 )
 
