@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from account_enforcement.brake import Brake
-from account_enforcement.metrics import AccountMetrics, Standing
+from account_enforcement.metrics import AccountMetrics, AccountsWatch
 from account_enforcement.service import account_enforcement
 from account_enforcement.settings import EnforcementSettings
 from dunning.runtime.main import start
@@ -19,7 +19,7 @@ async def serve(settings: EnforcementSettings) -> int:
     shelf = PolicyShelf(settings.policy_dir, known_templates(settings.template_dir))
     metrics = AccountMetrics()
     service = account_enforcement(
-        shelf, FixedStart(settings.start), Standing(metrics), brake=Brake(settings.max_restrictions_per_day)
+        shelf, FixedStart(settings.start), AccountsWatch(metrics), brake=Brake(settings.max_restrictions_per_day)
     )
     return await run(service, settings, metrics=metrics)
 

@@ -43,7 +43,7 @@ class AccountMetrics(Metrics):
                 self.time_to_recovery.observe(moved.seconds_open)
 
 
-class Standing:
+class AccountsWatch:
     """Looks from time to time at how all accounts stand: a whole-table count, so seldom and beside the work."""
 
     name = "standing"
