@@ -181,7 +181,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
     def closed(self, turn: AccountTurn, case: AccountCase, closing: Closing) -> None:
         """Back to active in the moment of payment; a termination keeps its stage."""
         case.stage_left, case.stage_left_since, case.held_since = case.stage, case.stage_since, None
-        if case.stage != AccountStage.ACTIVE and closing.reason != AccountStage.TERMINATED:
+        if case.stage != AccountStage.ACTIVE and not closing.terminated:
             self._enter(turn, case, AccountStage.ACTIVE, closing.reason, amount_minor=closing.amount_minor)
 
     def handed_over(self, turn: AccountTurn, old: AccountCase, new: AccountCase, *, inherits: bool) -> None:

@@ -90,11 +90,10 @@ class NoticeTrack(Withholding):
 
     def closed(self, turn: NoticeTurn, case: NoticeCase, closing: Closing) -> None:
         """What still waits is suppressed with the closing's reason, but for the terminating rung's own (rule 32)."""
-        terminated = closing.reason == AccountStage.TERMINATED
         policy = self.policy_of(case)
         for notice in case.notices:
             rung = policy.rung(notice.rung)
-            own = terminated and rung is not None and rung.account is AccountStage.TERMINATED
+            own = closing.terminated and rung is not None and rung.account is AccountStage.TERMINATED
             if not own and not closing.inherited:
                 self._call_off(turn, case, notice, NoticeState.SUPPRESSED, closing.reason)
         stage = NOTICE_RECOVERED if closing.by_money else NOTICE_CLOSED

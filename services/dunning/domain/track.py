@@ -423,7 +423,7 @@ class Track(Generic[A, C]):
         case.book.terminated_at = at
         turn.touch(case)
         if case.open:
-            self._close(turn, case, Closing(at, AccountStage.TERMINATED, False, amount_minor))
+            self._close(turn, case, Closing(at, AccountStage.TERMINATED, False, amount_minor, terminated=True))
         reinstated_at = turn.account.facts.reinstated_at
         if reinstated_at is not None and at <= reinstated_at:  # the reinstatement was read before
             self._lift_termination(turn, case, reinstated_at)

@@ -54,3 +54,4 @@ class Closing(Struct, frozen=True):
     handed_over: bool = False  # later failures and an open request go on in the next case (rule 7)
     inherited: bool = False  # all that was done counts as done in the next case, which replaces this one
     event: PaymentSucceeded | Signal | None = None
+    terminated: bool = False  # by the ladder; the reason cannot tell, for an operator's words may be the same

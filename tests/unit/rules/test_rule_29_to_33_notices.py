@@ -355,6 +355,15 @@ def test_the_terminating_rungs_own_notice_still_goes_out() -> None:
     ]
 
 
+def test_a_write_off_whose_words_are_a_termination_suppresses_the_terminating_rungs_own_notice_too() -> None:
+    """It is dated before the termination, so that is undone."""
+    gone = a_notice("gone", "5d", "sms", account="terminated", warned_by="warning", template="terminated")
+    off = signal("case.closed", "03-06 10:00", reason="terminated")
+    story = notices(a_notice("warning", "1d"), gone).reads(failed("03-02 01:00")).at("03-07 02:00", off)
+
+    assert story.until("04-01 00:00").lines("gone") == ["03-07 02:00 notice gone sms suppressed"]
+
+
 def test_the_terminating_rungs_own_notice_falls_back_and_those_of_cases_that_closed_otherwise_do_not() -> None:
     gone = a_notice("gone", "5d", "email", fallback=["sms"], account="terminated", warned_by="warning")
     ladder = (a_notice("warning", "1d"), gone)

@@ -118,6 +118,16 @@ def test_reasons() -> None:
     assert [each.reason for each in statuses(story)][1:] == ["payment_failed", "grace_period_expired", "voided"]
 
 
+def test_a_write_off_whose_words_are_a_termination_is_none() -> None:
+    """The reason of `case.closed` is free text, and its words are not ours to act on."""
+    off = signal("case.closed", "03-06 10:00", reason="terminated")
+    story = accounts().reads(FIRST, off).until("03-06 10:00")
+
+    moves = [(each.to_stage, each.reason) for each in story.outputs(StageChanged) if each.track == "account"]
+    assert moves[-1] == ("active", "terminated")
+    assert (statuses(story)[-1].status, statuses(story)[-1].reason) == ("active", "terminated")
+
+
 @pytest.mark.parametrize(
     ("ending", "when"),
     [
