@@ -264,24 +264,31 @@ class Turn(Generic[A]):
         )
 
     async def _first_sightings(self, tx: Transaction[A], found: _Sorted) -> list[tuple[ConsumerRecord, Readable]]:
-        """Of the readable ones, those that were not seen before under any of their names (rule 1)."""
+        """Of the readable ones, those that were not seen before under any of their names (rule 1).
+
+        What is set aside here does not act, so the next one of this very turn that bears a name of it is the first.
+        """
         sightings = [(s.key, s.content) for _, readable in found.readable for s in readable.sightings]
         if not sightings:
             return found.readable
         verdicts = iter(await tx.first_sightings(sightings))
         first = []
+        free: set[int] = set()  # names that only messages bear which were set aside
         for record, readable in found.readable:
-            said = [next(verdicts) for _ in readable.sightings]
+            keys = [sighting.key for sighting in readable.sightings]
+            said = [_of_name(next(verdicts), free=key in free) for key in keys]
             if Verdict.CONFLICT in said:
+                free.update(key for key, verdict in zip(keys, said, strict=True) if verdict is Verdict.FIRST)
                 found.conflicts[record.topic] += 1
                 what = readable.sightings[said.index(Verdict.CONFLICT)].what
                 found.letters.append((record, CONFLICTING_DUPLICATE, conflict_detail(what), None))
-                named = zip(readable.sightings, said, strict=True)
-                found.without_effect += [sighting.key for sighting, verdict in named if verdict is Verdict.FIRST]
-            elif Verdict.DUPLICATE in said:
+                continue
+            free.difference_update(keys)
+            if Verdict.DUPLICATE in said:
                 found.duplicates[record.topic] += 1
             else:
                 first.append((record, readable))
+        found.without_effect += free
         return first
 
     @staticmethod
@@ -337,6 +344,11 @@ def _require_no_gap(batch: Batch, stored: Mapping[TopicPartition, int]) -> None:
         if stored.get(tp, begin) < begin:
             at = f"{tp.topic}[{tp.partition}] was stored up to {begin}"
             raise Fenced(f"{at}, but the database has {stored[tp]}: it is older than we are")
+
+
+def _of_name(verdict: Verdict, *, free: bool) -> Verdict:
+    """The inbox knows the names of a whole turn at once, also those of messages that are set aside in it."""
+    return Verdict.FIRST if free and verdict is Verdict.DUPLICATE else verdict
 
 
 def _wanted(first: Sequence[tuple[ConsumerRecord, Readable]]) -> dict[str, set[str]]:

@@ -235,6 +235,27 @@ async def test_what_was_rejected_had_no_effect_so_it_is_no_duplicate_when_it_is_
     assert await taken.pending() == ["payment.failed.toy.dlq"] * 2
 
 
+def an_event(event_id: str, payment: str) -> bytes:
+    """A failure in an envelope of its own."""
+    attributes = f'"specversion": "1.0", "type": "payment.failed.v1", "source": "/shop", "id": "{event_id}"'
+    return b"{" + attributes.encode() + b', "data": ' + failure("acc-1", payment) + b"}"
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3])
+async def test_what_comes_again_with_an_id_of_its_own_acts_whatever_turn_the_conflict_is_read_in(cut: int) -> None:
+    """Rule 1: what was set aside did not act, so the same thing with an id of its own is no duplicate of it."""
+    taken = Taken(MoodyStore())
+    said = (("e-1", "pay-1"), ("e-1", "pay-2"), ("e-2", "pay-2"), ("e-3", "pay-2"))
+    bodies = [an_event(*each) for each in said]
+
+    await taken.take(*bodies[:cut])
+    await taken.take(*bodies[cut:], first_offset=cut)
+
+    acted, letter = "dunning.stage.changed", "payment.failed.toy.dlq"
+    assert sorted(await taken.pending()) == [acted, acted, letter]
+    assert told(taken.metrics, "duplicates_total", topic="payment.failed") == 1
+
+
 async def test_test_data_are_passed_over_and_their_key_is_free_for_the_same_event_when_it_is_live() -> None:
     taken = Taken(MoodyStore())
     test_data = failure("acc-1")[:-1] + b', "livemode": false}'
