@@ -69,6 +69,7 @@ class Book:
     remaining: Remaining | None = None  # the latest-dated word on what is left
     highest_attempt: int = 0  # seen or requested, over all cases of the invoice (rules 7 and 15)
     owed_minor: int | None = None  # on failures that were paid while the account was terminated (rule 37)
+    heard_of: dict[str, datetime] = field(default_factory=dict)  # terminations of cases to come, by their ids (rule 39)
     waiting: list[PaymentFailed] = field(default_factory=list)  # read while terminated, for when it is over (rule 37)
     marks: list[Mark] = field(default_factory=list)  # pauses, disputes and extensions, those of the account too (27)
 

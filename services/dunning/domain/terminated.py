@@ -11,6 +11,7 @@ from dunning.domain.book import Book
 from dunning.domain.events import Customer, PaymentFailed
 
 WAITING_MAX = 16  # of one invoice; the oldest are forgotten
+HEARD_OF_MAX = 16  # the same
 
 
 def keep(book: Book, event: PaymentFailed) -> None:
@@ -26,6 +27,11 @@ def take(book: Book) -> list[PaymentFailed]:
     """Those that count now, in the order in which they were read; the others change nothing any more."""
     waiting, book.waiting = book.waiting, []
     return [event for event in waiting if not book.is_settled(event.failed_at)]
+
+
+def hear_of(book: Book, case_id: str, at: datetime) -> None:
+    """Keep the termination of a case for when it opens here: a peer has read what opens it (rules 8 and 39)."""
+    book.heard_of = dict([*book.heard_of.items(), (case_id, at)][-HEARD_OF_MAX:])
 
 
 def forget_customer(book: Book, erased_at: datetime) -> bool:

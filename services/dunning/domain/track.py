@@ -225,6 +225,7 @@ class Track(Generic[A, C]):
         case.book.attempts = []
         case.book.add(attempt)
         self.opened(turn, case)
+        self._terminate_as_heard(turn, case)
 
     @staticmethod
     def _pin(turn: Turn[A], case: C, policy: Policy) -> None:
@@ -304,6 +305,7 @@ class Track(Generic[A, C]):
             new.former_ids = [*old.former_ids, old.case_id]
             new.next_rung, new.shift = old.next_rung, old.shift
         self.handed_over(turn, old, new, inherits=inherits)
+        self._terminate_as_heard(turn, new)
 
     def _close(self, turn: Turn[A], case: C, closing: Closing) -> None:
         case.open = False
@@ -432,13 +434,24 @@ class Track(Generic[A, C]):
     def hear_termination(self, turn: Turn[A], event: StageChanged) -> None:
         """Account enforcement terminated a case. What it undoes itself, by an earlier payment, is passed over here."""
         case = self._case_of(turn.account, event.invoice_id)
-        book = case.book
+        book, known = case.book, case.goes_by(event.case_id)
+        numbers = range(1, 1 + (case.number or book.closings))
+        if not known and event.case_id not in (ids.case_id(event.account_id, case.invoice_id, n) for n in numbers):
+            terminated.hear_of(book, event.case_id, event.effective_at)
+            turn.touch(case)
+            return
         paid_before = book.closed_until is not None and book.closed_until < event.effective_at
-        another = bool(case.case_id) and not case.goes_by(event.case_id)
-        if another or (case.case_id and not case.open and (paid_before or book.ended)):
+        another = bool(case.case_id) and not known
+        if another or (not case.open and (paid_before or book.ended)):
             turn.count("termination_of_a_closed_case")
             return
         self.terminate(turn, case, event.effective_at, book.amount_minor)
+
+    def _terminate_as_heard(self, turn: Turn[A], case: C) -> None:
+        """Account enforcement terminated this case before it opened here."""
+        at = case.book.heard_of.pop(case.case_id, None)
+        if at is not None:
+            self.terminate(turn, case, at, case.book.amount_minor)
 
     def _timer(self, turn: Turn[A], event: TimerDue) -> None:
         case = turn.account.cases.get(event.invoice_id)

@@ -1,6 +1,7 @@
 """A service that is ahead of its peers, or behind them, loses nothing (rules 7, 33 and 39)."""
 
 from collections.abc import Sequence
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -176,6 +177,43 @@ def test_a_termination_that_is_heard_before_an_older_payment_is_one_until_that_i
 
     assert not tell(*opened, again).open
     assert tell(*opened, paid("03-15 10:00"), again).case_id == SECOND
+
+
+@pytest.mark.parametrize("tell", [dispatched, retried])
+@pytest.mark.parametrize("heard", range(4))
+def test_a_termination_of_the_next_case_is_kept_for_it_whatever_was_read_of_the_one_before(
+    tell: Any, heard: int
+) -> None:
+    """Whoever was away for long reads the topics side by side; account enforcement had read all of it (rule 8)."""
+    read = [
+        failed("03-02 10:00", payment_method=None),
+        failed("03-04 10:00", attempt_number=2, payment_method=None),
+        paid("03-03 10:00"),
+    ]
+    for others in permutations(read):
+        case = tell(*others[:heard], terminated(SECOND, "03-15 10:00"), *others[heard:])
+        assert (case.open, case.case_id, case.closed_reason) == (False, SECOND, "terminated")
+        assert case.book.terminated_at == instant("03-15 10:00")
+
+
+@pytest.mark.parametrize("tell", [dispatched, retried])
+def test_a_termination_that_an_earlier_payment_undid_stops_nothing_where_only_that_was_read_before(tell: Any) -> None:
+    settled = failed("03-02 10:00", payment_method=None)
+    again = failed("03-15 12:00", attempt_number=2, payment_method=None)
+
+    case = tell(paid("03-03 10:00"), terminated(FIRST, "03-15 10:00"), settled, again)
+
+    assert (case.open, case.case_id) == (True, SECOND)
+
+
+@pytest.mark.parametrize("tell", [dispatched, retried])
+def test_a_termination_that_is_heard_before_the_failure_closes_its_case_when_that_is_read(tell: Any) -> None:
+    first = failed("03-02 10:00", payment_method=None)
+    behind, ahead = tell(first, terminated(FIRST, "03-15 10:00")), tell(terminated(FIRST, "03-15 10:00"), first)
+
+    assert (ahead.open, ahead.case_id) == (behind.open, behind.case_id) == (False, FIRST)
+    assert (ahead.stage, ahead.closed_reason) == (behind.stage, behind.closed_reason)
+    assert ahead.book.terminated_at == instant("03-15 10:00")
 
 
 @pytest.mark.parametrize("tell", [dispatched, retried])
