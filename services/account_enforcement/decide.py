@@ -27,6 +27,7 @@ from dunning.domain.events import (
     PaymentSucceeded,
     Signal,
     StageChanged,
+    TimerDue,
 )
 from dunning.domain.holds import opens_at
 from dunning.domain.policy import LATE, Policies, Policy, Rung
@@ -84,7 +85,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
     # --- the ladder -------------------------------------------------------------------------------------------------
 
     def woken(self, turn: AccountTurn, case: AccountCase) -> None:
-        """An account rung may be due."""
+        """An account rung may be due, and what comes behind it too: each waits for the news up to its own time (40)."""
         held_since, case.held_since = case.held_since, None
         while case.open and (rung := self._due_rung(turn, case)) is not None:
             if _makes_worse(turn.account, rung) and not self.may_restrict(turn.account.account_id):
@@ -112,7 +113,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         policy = self.policy_of(case)
         following = next_stop(turn.account, case, policy)
         at = self._allowed_at(turn.account, case, policy, following, turn.now) if following else None
-        return following if at is not None and at <= turn.now else None
+        return following if at is not None and at <= _news_until(turn) else None
 
     def _allowed_at(
         self, account: EnforcedAccount, case: AccountCase, policy: Policy, rung: Rung, now: datetime
@@ -279,6 +280,12 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         """Publish the account's status where it has news."""
         if turn.touched and not isinstance(turn.cause, NoticeResult):  # news of deliveries only moves dates
             publish_status(turn, self.policy_of)
+
+
+def _news_until(turn: AccountTurn) -> datetime:
+    """Up to when the news was read, where that is not now."""
+    read_until = turn.cause.news_until if isinstance(turn.cause, TimerDue) else None
+    return turn.now if read_until is None else min(turn.now, read_until)
 
 
 def _makes_worse(account: EnforcedAccount, rung: Rung) -> bool:

@@ -257,6 +257,7 @@ class TimerDue(Struct, frozen=True):
     invoice_id: str
     due_at: datetime
     released: bool = False  # it waited for the brake since `due_at`, without a time of its own (rule 45)
+    news_until: datetime | None = None  # up to when all inputs were read (rule 40); None: up to now
 
 
 class ErrandReport(Struct, frozen=True):

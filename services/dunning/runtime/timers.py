@@ -104,7 +104,7 @@ class Timers(Generic[A]):
                 return False
             now = await tx.now()
             locked = await tx.lock_due_accounts(min(now, horizon), limit, self._stuck_now(), since)
-            all_due = _in_order(locked) + await self._released(tx, horizon, limit, locked)
+            all_due = _in_order(locked, horizon) + await self._released(tx, horizon, limit, locked)
             inputs = [timer for timer in all_due if only in (None, timer.account_id)]
             if not inputs or not await tx.may_act(hold=True):  # from here on a switch waits for us (rule 42)
                 return since is not None  # what lies before it has not been looked at
@@ -134,7 +134,7 @@ class Timers(Generic[A]):
             return []
         passed_over = [*self._stuck_now(), *locked]
         return [
-            _wake_up(*each, released=True)
+            _wake_up(*each, horizon, released=True)
             for each in await self._service.guard.released(tx, horizon, limit, passed_over)
         ]
 
@@ -206,17 +206,21 @@ class _AccountsFailed(Exception):
         self.accounts = accounts
 
 
-def _in_order(due: Due) -> list[TimerDue]:
+def _in_order(due: Due, horizon: datetime) -> list[TimerDue]:
     """Oldest first over all accounts. The id is the same whenever this wake-up is tried."""
     timers = [
-        _wake_up(account_id, invoice_id, due_at) for account_id, cases in due.items() for invoice_id, due_at in cases
+        _wake_up(account_id, invoice_id, due_at, horizon)
+        for account_id, cases in due.items()
+        for invoice_id, due_at in cases
     ]
     return sorted(timers, key=lambda timer: (timer.due_at, timer.account_id, timer.invoice_id))
 
 
-def _wake_up(account_id: str, invoice_id: str, due_at: datetime, *, released: bool = False) -> TimerDue:
+def _wake_up(
+    account_id: str, invoice_id: str, due_at: datetime, horizon: datetime, *, released: bool = False
+) -> TimerDue:
     event_id = str(uuid5(NAMESPACE_URL, f"timer/{account_id}/{invoice_id}/{due_at.isoformat()}"))
-    return TimerDue(event_id, account_id, invoice_id, due_at, released)
+    return TimerDue(event_id, account_id, invoice_id, due_at, released, horizon)
 
 
 def _named(inputs: Collection[TimerDue]) -> dict[str, list[str]]:
