@@ -213,7 +213,8 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
             case "account.tagged" | "account.untagged" if event.tag is not None:
                 account.changed |= facts.learn_tag(event.tag, event.kind == "account.tagged", event.at)
             case kind if kind in OF_THE_ACCOUNT:
-                account.changed |= note_newest(account.noted, event)
+                if not facts.is_forgotten(event.at):
+                    account.changed |= note_newest(account.noted, event)
             case kind if kind in OF_AN_INVOICE and event.invoice_id is not None:
                 case = self._case_of(account, event.invoice_id)
                 if note_newest(case.noted, event):
@@ -223,9 +224,9 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
 
     def erased(self, turn: AccountTurn) -> None:
         """No address of before brings a warning any more, and the payment method that was to expire is forgotten."""
-        facts = turn.account.facts
-        turn.account.noted.clear()
-        for case in list(turn.account.open_cases()):
+        account, facts = turn.account, turn.account.facts
+        account.noted = {kind: said for kind, said in account.noted.items() if not facts.is_forgotten(said.at)}
+        for case in list(account.open_cases()):
             kept = {key: known for key, known in case.addressed.items() if not facts.is_forgotten(known.at)}
             if len(kept) < len(case.addressed):
                 case.addressed = kept

@@ -1,5 +1,6 @@
 """Facts about an account, and what a case pins (rules 12 and 13)."""
 
+import pytest
 from msgspec.structs import replace
 
 from account_enforcement.case import EnforcedAccount
@@ -229,6 +230,22 @@ def test_what_the_failure_does_not_say_is_pinned_as_it_is_known_from_before() ->
     story.reads(moved("03-01 10:00", timezone="Europe/Berlin", country="FR"), failed("03-28 00:30", customer=None))
 
     assert story.until("04-01 00:00").lines("reminder") == ["03-30 23:30 notice reminder email suppressed"]
+
+
+@pytest.mark.parametrize("erased_first", [True, False])
+@pytest.mark.parametrize(("said_at", "kept"), [("03-01 10:00", []), ("03-03 10:00", ["payment_method.expiring"])])
+def test_an_erasure_takes_the_method_that_expires_by_their_own_times(
+    erased_first: bool, said_at: str, kept: list[str]
+) -> None:
+    loaded = policies(a_policy(ladder=[PAST_DUE]))
+    track, account = AccountTrack(lambda: loaded), EnforcedAccount("acc_1")
+    expiring = signal("payment_method.expiring", said_at, details={"payment_method": {"last4": "4242"}})
+    erased = signal("account.erased", "03-02 10:00")
+
+    for event in (erased, expiring) if erased_first else (expiring, erased):
+        track.decide(account, event, instant("03-03 10:00"))
+
+    assert list(account.noted) == kept
 
 
 def test_a_method_that_expires_and_a_plan_are_kept_and_an_erasure_takes_the_method() -> None:
