@@ -40,8 +40,11 @@ class Enforcing:
 
     def __init__(self) -> None:
         self.track = AccountTrack(lambda: IN_FORCE)
-        repository: Any = StateRepository(EnforcedAccount, AccountCase)
-        service: Any = replace(toy_service(), decide=self.track.decide, repository=repository)
+        own: dict[str, Any] = {
+            "decide": self.track.decide,
+            "repository": StateRepository(EnforcedAccount, AccountCase),
+        }
+        service: Any = replace(toy_service(), **own)
         self.clock, self.horizon, self.outcomes = HandClock(instant("03-02 10:00:00")), ReadUpTo(), list[Outcome]()
         self.store: MemoryStore[Any] = MemoryStore(service, clock=self.clock, shards=1)
         metrics = Metrics("account_enforcement")
@@ -53,7 +56,8 @@ class Enforcing:
             "metrics": metrics,
             "health": Health(metrics),
         }
-        bound, horizon, write = OutboxBound(self.store, 1000, common["health"]), self.horizon, outbox_writer("")
+        horizon: Any = self.horizon
+        bound, write = OutboxBound(self.store, 1000, common["health"]), outbox_writer("")
         self.timers: Timers[Any] = Timers(
             service, self.store, horizon, bound, write, **common, committed=self.outcomes.append
         )
