@@ -2,7 +2,7 @@
 
 from dunning.contracts.encode import sources_of
 from dunning.contracts.topics import NOTIFICATION_DISPATCHER, PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS, STAGE_CHANGED
-from dunning.domain.events import Input, StageChanged
+from dunning.domain.events import Input, Signal, StageChanged
 from dunning.domain.words import RESTRICTING, Channel, Track
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.repository import StateRepository
@@ -20,6 +20,11 @@ def wanted(event: Input) -> bool:
     if isinstance(event, StageChanged):
         return event.track == Track.ACCOUNT and event.to_stage in RESTRICTING
     return True
+
+
+def notice_of(event: Input) -> str | None:
+    """A receipt or bounce may name its notice alone."""
+    return event.notice_id if isinstance(event, Signal) else None
 
 
 def notification_dispatcher(
@@ -41,4 +46,5 @@ def notification_dispatcher(
         unheard={STAGE_CHANGED: sources_of(Track.RETRY, Track.NOTICE)},
         keepers=(policies, start),
         companions=companions,
+        thing_of=notice_of,
     )

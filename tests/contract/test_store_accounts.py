@@ -29,6 +29,29 @@ async def test_what_was_saved_comes_back(store: ToyStore) -> None:
         assert accounts == {"acct-1": ToyAccount("acct-1", seen=2, cases=saved), "acct-2": ToyAccount("acct-2")}
 
 
+async def test_a_closed_case_is_found_by_the_id_of_something_that_it_holds(store: ToyStore) -> None:
+    async with store.transaction() as tx:
+        accounts = await tx.load({"acct-1": ["inv-1", "inv-2", "inv-3"], "acct-2": ["inv-1"]})
+        for account_id, invoice_id, thing, paid in (
+            ("acct-1", "inv-1", 'thing "1"', True),
+            ("acct-1", "inv-2", "thing 11", True),
+            ("acct-1", "inv-3", "thing 3", False),  # open cases are at hand anyway
+            ("acct-2", "inv-1", "thing 2", True),
+        ):
+            count_up(accounts[account_id], invoice_id, paid=paid)
+            accounts[account_id].cases[invoice_id].errand_id = thing
+        await tx.save(accounts.values())
+
+    async with store.transaction() as tx:
+        assert await tx.closed_with([("acct-1", 'thing "1"'), ("acct-2", "thing 2")]) == [
+            ("acct-1", "inv-1"),
+            ("acct-2", "inv-1"),
+        ]
+        others = [("acct-1", "thing 1"), ("acct-1", "thing 3"), ("acct-1", "thing 2"), ("acct-3", "thing 1")]
+        assert await tx.closed_with(others) == []
+        assert await tx.closed_with([]) == []
+
+
 async def test_saving_forgets_the_marks(store: ToyStore) -> None:
     async with store.transaction() as tx:
         accounts = await tx.load({"acct-1": ["inv-1"]})

@@ -19,6 +19,7 @@ from dunning.runtime.fold import DecisionsFailed, Outcome, Write, fold
 from dunning.runtime.health import Health
 from dunning.runtime.letter_orders import Ending, OrderOutcome, Replay
 from dunning.runtime.logs import log_for, told
+from dunning.runtime.meant import cases_meant
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.rounds import Rounds
 from dunning.runtime.service import Service
@@ -131,8 +132,7 @@ class Replays(Generic[A]):
         if Verdict.DUPLICATE in verdicts:
             return _without_effect(OrderOutcome.DUPLICATE)
         event = readable.input
-        invoices = [event.invoice_id] if event.invoice_id is not None else []
-        accounts = await tx.load({event.account_id: invoices})
+        accounts = await tx.load(await cases_meant(tx, self._service, [event]))
         now = await tx.now()
         shared = await take_shared(tx, self._service.shared, accounts, [event], now)
         outcome = await fold(self._service.decide, self._write, accounts, [event], now)

@@ -132,4 +132,7 @@ class Service(Generic[A]):
     companions: tuple[Companion, ...] = ()
     guard: Guard[A] | None = None
     shared: SharedRows[A] | None = None
+    thing_of: Callable[[Input], str | None] | None = (
+        None  # of an input without an invoice: what its case has by this id
+    )
     observing: Decide[A] | None = None  # `decide` where nobody is touched (rule 42); None: the same

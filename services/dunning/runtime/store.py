@@ -180,6 +180,9 @@ class Transaction(Protocol[A]):
     async def load(self, wanted: Mapping[str, Collection[str]]) -> dict[str, A]:
         """Lock these accounts in order of their ids, new ones included; load their open cases and the named ones."""
 
+    async def closed_with(self, things: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Account and invoice of closed cases that hold something by these ids, given with their accounts."""
+
     async def save(self, accounts: Iterable[A]) -> None:
         """Write back what `changed` and `touched` name, and forget these marks."""
 

@@ -1,7 +1,7 @@
 """One turn of the consumer: a batch of records of several partitions, in one transaction (architecture, section 3)."""
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +20,7 @@ from dunning.runtime.dead_letters import CONFLICTING_DUPLICATE, DECISION_FAILED,
 from dunning.runtime.fold import DecisionsFailed, Outcome, Write, fold
 from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for, told
+from dunning.runtime.meant import cases_meant
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.pauses import Pauses
 from dunning.runtime.problem import DATABASE_UNREACHABLE
@@ -194,9 +195,10 @@ class Turn(Generic[A]):
             fresh = [r for r in batch.records if r.offset >= stored[TopicPartition(r.topic, r.partition)]]
             found = await self._sort(fresh, aside)
             first = await self._first_sightings(tx, found)
-            accounts = await tx.load(_wanted(first))
+            inputs = [readable.input for _, readable in first]
+            accounts = await tx.load(await cases_meant(tx, self._service, inputs))
             now = await tx.now()
-            shared = await take_shared(tx, self._service.shared, accounts, [r.input for _, r in first], now)
+            shared = await take_shared(tx, self._service.shared, accounts, inputs, now)
             outcome = await self._fold(accounts, first, now)
             self._set_aside_rejected(found, first, outcome)
             outcome.rows += self._letters(found) if self._sets_aside else []
@@ -349,17 +351,6 @@ def _require_no_gap(batch: Batch, stored: Mapping[TopicPartition, int]) -> None:
 def _of_name(verdict: Verdict, *, free: bool) -> Verdict:
     """The inbox knows the names of a whole turn at once, also those of messages that are set aside in it."""
     return Verdict.FIRST if free and verdict is Verdict.DUPLICATE else verdict
-
-
-def _wanted(first: Sequence[tuple[ConsumerRecord, Readable]]) -> dict[str, set[str]]:
-    """The accounts to lock, each with the invoices that its inputs name."""
-    wanted: dict[str, set[str]] = defaultdict(set)
-    for _, readable in first:
-        event = readable.input
-        invoices = wanted[event.account_id]
-        if event.invoice_id is not None:
-            invoices.add(event.invoice_id)
-    return wanted
 
 
 def _place(record: ConsumerRecord) -> Place:

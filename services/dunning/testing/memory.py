@@ -5,6 +5,7 @@ nothing. Locks are held to the end of the transaction, like those of rows. State
 shared between transactions.
 """
 
+import json
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -103,6 +104,14 @@ class MemoryTransaction(Generic[A]):
     async def load(self, wanted: Mapping[str, Collection[str]]) -> dict[str, A]:
         await self._hold(Lockable.ACCOUNT, wanted)
         return {account_id: self._revive(account_id, wanted[account_id]) for account_id in sorted(wanted)}
+
+    async def closed_with(self, things: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return sorted(
+            (account_id, invoice_id)
+            for account_id, thing in things
+            for invoice_id, row in self._tables.cases.of(account_id).items()
+            if not row.is_open and json.dumps(thing, ensure_ascii=False).encode() in row.state
+        )
 
     async def save(self, accounts: Iterable[A]) -> None:
         now = await self.now()

@@ -1,6 +1,6 @@
 """Accounts and cases as rows: locking, loading, saving, and finding what is due."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -63,6 +63,11 @@ class Accounts(Generic[A]):
         return {
             account_id: self._revive(account_id, states[account_id], cases.get(account_id, ())) for account_id in ids
         }
+
+    async def closed_with(self, things: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        account_ids, ids = zip(*things, strict=True)
+        rows = await self._connection.fetch(QUERIES["closed_with"], account_ids, ids)
+        return sorted((row["account_id"], row["invoice_id"]) for row in rows)
 
     async def _make_anew(self, gone: list[str]) -> dict[str, bytes | None]:
         """They were forgotten between being found and being locked (rule 9); perhaps others make them anew as well."""

@@ -162,6 +162,14 @@ from cases
 where account_id = any($1::text[]) and (is_open or invoice_id = any($2::text[]))
 order by account_id, invoice_id;
 
+-- name: closed_with
+-- Closed cases that hold a thing by its id, such as a notice. Asked for rarely, and an account has few closed cases; so their
+-- states are looked through, and no index makes every write dearer.
+select c.account_id, c.invoice_id
+from cases c
+join unnest($1::text[], $2::text[]) as thing (account_id, id) using (account_id)
+where not c.is_open and position(to_json(thing.id)::text in c.state::text) > 0;
+
 -- name: save_accounts
 -- Arrays instead of a temporary table: measured alike, and nothing to set up per connection.
 update accounts a

@@ -68,6 +68,9 @@ class PostgresTransaction(Generic[A]):
     async def load(self, wanted: Mapping[str, Collection[str]]) -> dict[str, A]:
         return await self._accounts.load(wanted) if wanted else {}
 
+    async def closed_with(self, things: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        return await self._accounts.closed_with(things) if things else []
+
     async def save(self, accounts: Iterable[A]) -> None:
         await self._accounts.save(list(accounts), await self.now())
 
