@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from dunning.contracts.generate.__main__ import main
+from dunning.runtime.dead_letters import REASONS
 
 ROOT = Path(__file__).parents[3]
 
@@ -15,6 +16,10 @@ ROOT = Path(__file__).parents[3]
 def document() -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load((ROOT / "schemas" / "asyncapi.yaml").read_text(encoding="utf-8"))
     return loaded
+
+
+def events_page() -> str:
+    return (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
 
 
 def test_the_generated_files_are_current(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,6 +59,16 @@ def test_the_asyncapi_document_has_every_topic_and_points_nowhere_else() -> None
     assert len(asyncapi["channels"]) == 19
     for reference in _references(asyncapi):
         _resolve(asyncapi, reference)
+
+
+def test_whoever_reads_what_is_published_is_told_to_read_what_was_committed() -> None:
+    assert "isolation.level=read_committed" in document()["info"]["description"]
+    assert "isolation.level=read_committed" in events_page().split("## Topics")[0]
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_the_page_of_events_has_every_reason_of_a_dead_letter(reason: str) -> None:
+    assert f"`{reason}`" in events_page().split("## Dead letters")[1]
 
 
 def test_the_asyncapi_document_says_who_sends_and_who_receives() -> None:

@@ -20,7 +20,7 @@ Dunning from payment events: three services read `payment.failed`, `payment.succ
 publish what they decided. Events are CloudEvents 1.0. They are written in binary mode and read in binary mode, in
 structured mode and as plain JSON without attributes. Money is an integer in the currency's minor unit beside an ISO
 4217 code; times are RFC 3339 with an offset. Readers ignore fields that they do not know, and an unknown enum value
-reads as `other`.
+reads as `other`. Readers of `dunning.*` use `isolation.level=read_committed`.
 """
 _ATTRIBUTES = {
     "ce_specversion": "Always 1.0.",

@@ -16,7 +16,9 @@ _HEAD = """\
 
 Events are CloudEvents 1.0 in Kafka. They are written in binary mode (attributes in `ce_*` headers) and read in binary
 mode, in structured mode (`content-type: application/cloudevents+json`) and as plain JSON without any attributes; the
-samples beside the schemas in `schemas/events/` show each. The message key is the account's id.
+samples beside the schemas in `schemas/events/` show each. The message key is the account's id. Read `dunning.*` with
+`isolation.level=read_committed`: what an instance that was replaced had begun to publish lies in the log as well, and
+never counted.
 
 Money is an integer in the currency's minor unit (cents for EUR, whole yen for JPY) beside an ISO 4217 code. Times are
 RFC 3339 with seconds and an offset. Ids have 1 to 200 characters. Fields that are not listed are ignored; an optional
@@ -117,5 +119,7 @@ def _dead_letters() -> str:
     return (
         "## Dead letters\nWhat a service cannot use goes to its own topic as it came, with `dlq-*` headers that say"
         " where it came from and why; a card number is masked. Reasons that reading gives: "
-        f"{reasons}.\n\n{names}\n"
+        f"{reasons}; and of what could be read: `conflicting_duplicate` (came before, with other content), `no_policy`"
+        " (no policy matches), `other_currency` (not the invoice's), `decision_failed` (our fault; see the log)."
+        f"\n\n{names}\n"
     )
