@@ -27,7 +27,6 @@ from dunning.domain.events import (
     PaymentSucceeded,
     Signal,
     StageChanged,
-    TimerDue,
 )
 from dunning.domain.holds import opens_at
 from dunning.domain.policy import LATE, Policies, Policy, Rung
@@ -113,7 +112,7 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         policy = self.policy_of(case)
         following = next_stop(turn.account, case, policy)
         at = self._allowed_at(turn.account, case, policy, following, turn.now) if following else None
-        return following if at is not None and at <= _news_until(turn) else None
+        return following if at is not None and at <= turn.news_until else None
 
     def _allowed_at(
         self, account: EnforcedAccount, case: AccountCase, policy: Policy, rung: Rung, now: datetime
@@ -281,12 +280,6 @@ class AccountTrack(Track[EnforcedAccount, AccountCase]):
         """Publish the account's status where it has news."""
         if turn.touched and not isinstance(turn.cause, NoticeResult):  # news of deliveries only moves dates
             publish_status(turn, self.policy_of)
-
-
-def _news_until(turn: AccountTurn) -> datetime:
-    """Up to when the news was read, where that is not now."""
-    read_until = turn.cause.news_until if isinstance(turn.cause, TimerDue) else None
-    return turn.now if read_until is None else min(turn.now, read_until)
 
 
 def _makes_worse(account: EnforcedAccount, rung: Rung) -> bool:

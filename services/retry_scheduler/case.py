@@ -58,6 +58,14 @@ class Mark:
 
 
 @dataclass(slots=True)
+class Tried:
+    """A payment method and as of when it is known: charged, or entered by the customer."""
+
+    method: PaymentMethod
+    at: datetime
+
+
+@dataclass(slots=True)
 class Asked:
     """What an answer to a request of ours may be known by, also after its time."""
 
@@ -71,14 +79,9 @@ class Asked:
     answered_until: datetime | None = None  # where it was answered: up to when another answer is in time as well
     method_at: datetime | None = None  # as of when the method was known that we asked to charge
     echoed_at: list[datetime] = field(default_factory=list)  # when failures of just this method answered: no news of it
-
-
-@dataclass(slots=True)
-class Tried:
-    """A payment method and as of when it is known: charged, or entered by the customer."""
-
-    method: PaymentMethod
-    at: datetime
+    echoed_as: Tried | None = (
+        None  # what the newest of them calls it: news to the next case, if it becomes part of that
+    )
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from retry_scheduler.counting import count_payment, note_origin
 from retry_scheduler.countries import is_news, note_country
 from retry_scheduler.finished import step_now
 from retry_scheduler.limits import over_limit
-from retry_scheduler.methods import asked_of, charged_at, is_echo, note_tried, present, tried_since
+from retry_scheduler.methods import asked_of, charged_at, is_echo, note_echo, note_tried, present, tried_since
 from retry_scheduler.next_step import (
     GiveUp,
     RetryAt,
@@ -102,7 +102,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         self._note_charge(case, event)
         asked = asked_of(case, event)
         if asked and attempt.method_key == asked.method_key:
-            asked.echoed_at.append(event.failed_at)
+            note_echo(asked, event.payment_method, event.failed_at)
         if asked and not answers_in_time(case, asked, event.failed_at):
             self._answered_late(case, asked, attempt)
         self._bar(turn, attempt, but_not=case)
@@ -185,10 +185,10 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         if not case.open:
             return
         request = case.open_request
-        if request is not None and request.not_after <= turn.now:
+        if request is not None and request.not_after <= turn.news_until:
             self._time_out(turn, case, request)
             self._plan(turn, case, DeclineClass.TECHNICAL)
-        elif case.plan is not None and case.plan.at <= turn.now:
+        elif case.plan is not None and case.plan.at <= turn.news_until:
             self._charge_if_allowed(turn, case, case.plan)
 
     def _time_out(self, turn: RetryTurn, case: RetryCase, request: Request) -> None:

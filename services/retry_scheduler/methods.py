@@ -113,6 +113,13 @@ def is_echo(asked: Asked | None, method: PaymentMethod | None) -> bool:
     return asked is not None and method is not None and method.key == asked.method_key
 
 
+def note_echo(asked: Asked, method: PaymentMethod | None, at: datetime) -> None:
+    """Remember an answer of just the method that we asked to charge, and what it calls that, if anything."""
+    asked.echoed_at.append(at)
+    if method is not None:
+        asked.echoed_as = max(filter(None, (asked.echoed_as, Tried(method, at))), key=_age)
+
+
 def asked_of(case: RetryCase, event: PaymentFailed | PaymentSucceeded) -> Asked | None:
     """The request of ours that an event answers (rule 15): by `retry_id`, or else by payment and attempt number."""
     if event.retry_id is not None:

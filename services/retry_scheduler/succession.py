@@ -1,7 +1,7 @@
 """What an invoice's next case takes over from the one before it (rule 7)."""
 
 from retry_scheduler.case import RetryCase
-from retry_scheduler.methods import tried_since
+from retry_scheduler.methods import note_tried, tried_since
 from retry_scheduler.pausing import use
 from retry_scheduler.urging import later_of
 
@@ -22,7 +22,12 @@ def hand_over(old: RetryCase, new: RetryCase, *, inherits: bool) -> None:
 def _leave_behind(old: RetryCase, new: RetryCase) -> None:
     """What was asked for in the old case and ended there is no part of this one."""
     new.requested = [asked for asked in old.requested if new.request and asked.retry_id == new.request.retry_id]
-    new.tried = tried_since(old.tried, new)
+    new.tried = old.tried
+    for asked in old.requested:
+        echo = asked.echoed_as
+        if echo and asked not in new.requested and any(each.failed_at == echo.at for each in new.book.attempts):
+            note_tried(new, echo.method, echo.at)
+    new.tried = tried_since(new.tried, new)
     kept = {(asked.payment_id, asked.attempt_number) for asked in new.requested}
     for attempt in new.book.attempts:
         attempt.late = False

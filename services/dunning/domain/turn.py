@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from dunning.domain.case import Account, Case
 from dunning.domain.decision import Decision
-from dunning.domain.events import Input, PaymentSucceeded, Signal
+from dunning.domain.events import Input, PaymentSucceeded, Signal, TimerDue
 
 A = TypeVar("A", bound=Account[Any])
 
@@ -30,6 +30,12 @@ class Turn(Struct, Generic[A]):
     def traceparent(self) -> str | None:
         """The trace that came in, passed on."""
         return getattr(self.cause, "traceparent", None)
+
+    @property
+    def news_until(self) -> datetime:
+        """Up to when the news was read at least: what falls due later waits for a wake-up of its own (rule 40)."""
+        read_until = self.cause.news_until if isinstance(self.cause, TimerDue) else None
+        return self.now if read_until is None else min(self.now, read_until)
 
     def touch(self, case: Case) -> None:
         """Mark a case to be saved and reckoned."""

@@ -132,7 +132,5 @@ class Service(Generic[A]):
     companions: tuple[Companion, ...] = ()
     guard: Guard[A] | None = None
     shared: SharedRows[A] | None = None
-    thing_of: Callable[[Input], str | None] | None = (
-        None  # of an input without an invoice: what its case has by this id
-    )
+    thing_of: Callable[[Input], str | None] | None = None  # by whose id an input without an invoice names its case
     observing: Decide[A] | None = None  # `decide` where nobody is touched (rule 42); None: the same

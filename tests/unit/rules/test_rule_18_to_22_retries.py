@@ -555,6 +555,20 @@ def test_each_failure_that_is_handed_over_names_its_method_as_of_its_own_time() 
     assert [each.payment_method_id for each in story.outputs(RetryRequested)][-2:] == [OTHER_VISA.id, OTHER_VISA.id]
 
 
+@pytest.mark.parametrize("others", [[], ["03-04 12:00"]])
+def test_an_answer_that_becomes_the_next_case_s_failure_tells_what_its_card_is_called(others: list[str]) -> None:
+    """As where the payment is read first: it answers nothing there (7), so what it names is news (8)."""
+    by_another_id = PaymentMethod(id="pm_9", fingerprint=VISA.fingerprint)
+    story = Story(only_retries(after=["1d"])).reads(failed("03-02 10:00"))
+    story.reads(failed("03-03 11:00", attempt_number=2, payment_method=by_another_id))
+    for number, at in enumerate(others):  # names none: what the card is called stays as it was
+        story.reads(failed(at, payment_id="pay_2", attempt_number=5 + number, payment_method=None))
+
+    story.at("03-04 18:00", paid("03-02 12:00")).until("03-06 12:00")
+
+    assert [each.payment_method_id for each in story.outputs(RetryRequested)] == [VISA.id, "pm_9"]
+
+
 def test_an_answer_is_no_news_of_what_was_asked_for_as_of_the_end_of_a_full_plan_either() -> None:
     expired, others = {"failure": NEEDS_CUSTOMER}, {"payment_id": "pay_2", "initiated_by": "customer"}
     story = Story(only_retries(after=["1d"])).reads(failed("03-02 10:00"))
