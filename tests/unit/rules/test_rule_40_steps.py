@@ -6,7 +6,7 @@ from typing import Any
 
 from account_enforcement.case import AccountCase, EnforcedAccount
 from account_enforcement.decide import AccountTrack
-from dunning.domain.events import StageChanged
+from dunning.domain.events import StageChanged, TimerDue
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.fold import Outcome
 from dunning.runtime.health import Health
@@ -19,7 +19,9 @@ from dunning.runtime.timers import Timers
 from dunning.testing.hand_clock import HandClock
 from dunning.testing.memory import MemoryStore
 from dunning.testing.toy import toy_service
-from tests.builders import PAST_DUE, a_policy, failed, instant, paid, policies
+from retry_scheduler.case import RetryAccount
+from retry_scheduler.decide import RetryTrack
+from tests.builders import PAST_DUE, a_policy, failed, instant, only_retries, paid, policies, signal
 
 IN_FORCE = policies(
     a_policy(ladder=[PAST_DUE, {"rung": "restricted", "at": "5s", "account": "restricted"}], retries=None)
@@ -95,3 +97,19 @@ async def test_what_was_paid_before_a_step_is_left_alone_though_the_step_before_
     assert await enforcing.fire("03-02 10:00:07", read_up_to="03-02 10:00:01") == ["past_due"]
     await enforcing.read(paid("03-02 10:00:03"))
     assert await enforcing.fire("03-02 10:00:08", read_up_to="03-02 10:00:08") == []
+
+
+def test_a_charge_that_the_end_of_a_pause_finds_due_waits_for_the_news_up_to_its_own_time() -> None:
+    account, known = RetryAccount("acc_1"), policies(only_retries(after=["10s"]))
+    track = RetryTrack(lambda: known)
+    track.decide(account, failed("03-02 10:00:00", payment_method=None), instant("03-02 10:00:00"))
+    rests = signal("case.paused", "03-02 10:00:01", until=instant("03-02 10:00:03"), reason="")
+    track.decide(account, rests, instant("03-02 10:00:01"))
+
+    def wakes(due_at: str, read_up_to: str) -> list[str]:
+        timer = TimerDue("", "acc_1", "in_1", instant(due_at), news_until=instant(read_up_to))
+        events = track.decide(account, timer, instant("03-02 10:00:14")).events
+        return [each.to_stage for each in events if isinstance(each, StageChanged)]
+
+    assert wakes("03-02 10:00:03", read_up_to="03-02 10:00:05") == ["scheduled"]
+    assert wakes("03-02 10:00:14", read_up_to="03-02 10:00:14") == ["requested"]
