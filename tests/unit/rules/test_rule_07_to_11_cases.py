@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dunning.domain import ids
-from dunning.domain.events import AccountStatus, RetryRequested, StageChanged
+from dunning.domain.events import AccountStatus, PaymentSucceeded, RetryRequested, Signal, StageChanged
 from tests.builders import LADDER, PAST_DUE, Story, a_notice, a_policy, failed, only_retries, paid, signal
 
 
@@ -162,6 +162,18 @@ def test_after_a_void_or_write_off_failures_change_nothing_whatever_their_time(e
         "03-02 11:00 status acc_1 past_due>active",
     ]
     assert early.lines() == []
+
+
+def test_of_a_void_and_a_payment_the_one_that_is_read_first_closes_the_case_for_good() -> None:
+    """Its end was published, and nobody is to be charged or restricted any more in either order (0003)."""
+    settled, voided = paid("03-02 12:00"), signal("invoice.voided", "03-02 14:00")
+
+    def ends(*order: PaymentSucceeded | Signal) -> list[str]:
+        story = Story(only_retries()).reads(failed("03-02 10:00")).at("03-02 15:00", *order)
+        return story.until("03-20 10:00").since("03-02 15:00", "retry")
+
+    assert ends(settled, voided) == ["03-02 15:00 retry in_1 scheduled>recovered"]
+    assert ends(voided, settled) == ["03-02 15:00 retry in_1 scheduled>cancelled"]
 
 
 def test_a_closing_gives_its_reason() -> None:
