@@ -30,6 +30,7 @@ class Fact:
     own_at: datetime
     ignored: bool = False  # a policy says that nothing shall happen; what it says of the account counts
     waits: bool = False  # a failure of a terminated invoice: counts where it is later than what ends that (37)
+    dead: bool = False  # no policy matches it: a dead letter after all, which says nothing
     request: Request | None = None  # of ours that it answers, as far as it was known when it was read
 
     @cached_property
@@ -105,6 +106,7 @@ class History:
     def forget(self, fact: Fact) -> None:
         """A failure that no policy matches is a dead letter after all."""
         self.facts.remove(fact)
+        fact.dead = True
         self.seen = {key: data for key, data in self.seen.items() if data is not fact.data}
         self.dead.append("no policy")
         self.changed()

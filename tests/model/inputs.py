@@ -23,6 +23,8 @@ def read(story: Story, topic: str, data: Data, now: datetime) -> None:
         story.history.changed()
     if fact.invoice is not None and fact.kind != "retry.now":
         settle(story, fact.invoice, fact, now)
+    if fact.dead:
+        return
     match fact.kind:
         case "payment_method.updated":
             for one in story.open_cases() if retries.effective_update(story) is fact else ():

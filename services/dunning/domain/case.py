@@ -75,10 +75,11 @@ class Case:
         due = self.book.due_at if policy.anchor is Anchor.DUE_DATE else None
         return due or self.book.attempts[0].failed_at
 
-    def date_of(self, rung: Rung, policy: Policy) -> datetime:
+    def date_of(self, rung: Rung, policy: Policy, now: datetime | None = None) -> datetime:
         """When a rung is planned: moved by a rung before it that came late, then rolled (rule 24); 0d stays on any day.
 
-        The rolled date is what pauses move (rule 27), for it is open until then; and that is rolled once more.
+        The rolled date is what pauses move (rule 27), for it is open until then; and that is rolled once more. A pause
+        that has no end yet counts up to `now` where that is given, else not at all.
         """
         if self.shift is None:
             distance, start, since = rung.at, self.anchor_at(policy), self.book.attempts[0].failed_at
@@ -86,10 +87,10 @@ class Case:
             distance, start, since = rung.at - self.shift.rung_at, self.shift.at, self.shift.at
         if policy.roll is None or rung.at == AT_ONCE:
             date = distance.after(start, self.pinned_zone)
-            return self.moved(date, since) if self.book.marks else date
+            return self.moved(date, since, now) if self.book.marks else date
         days = business_days(policy.roll, self.country)
         date = days.after(distance, start, self.pinned_zone)
-        moved = self.moved(date, since)
+        moved = self.moved(date, since, now)
         return date if moved == date else days.after(AT_ONCE, moved, self.pinned_zone)
 
     def warned_at(self, rung: Rung, policy: Policy, delivered_at: datetime, now: datetime) -> datetime:

@@ -82,13 +82,14 @@ def first_ahead(account: Account[Any], case: Case, policy: Policy) -> int:
     """Index of the first rung that neither happened nor was passed.
 
     A reinstatement passes the rungs dated before it (rule 37). That is looked up, not noted when it is read: what is
-    read afterwards, such as an earlier failure or a pause, may still move the dates. Nothing behind a step that came
-    late and after it is passed, though `roll` may date it back.
+    read afterwards, such as an earlier failure or a pause, may still move the dates; a pause under way at the time has
+    moved what is open beyond it. Nothing behind a step that came late and after it is passed, though `roll` may date
+    it back.
     """
     index, reinstated_at = case.next_rung, account.facts.reinstated_at
     if reinstated_at is None or (case.shift is not None and case.shift.at >= reinstated_at):
         return index
     if case.book.attempts and case.book.first.failed_at < reinstated_at:
-        while index < len(policy.ladder) and case.date_of(policy.ladder[index], policy) < reinstated_at:
+        while index < len(policy.ladder) and case.date_of(policy.ladder[index], policy, reinstated_at) < reinstated_at:
             index += 1
     return index

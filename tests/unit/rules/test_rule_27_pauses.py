@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from account_enforcement.case import EnforcedAccount
 from dunning.domain import ids
-from dunning.domain.events import Failure, Input, PaymentFailed, Signal, StageChanged
+from dunning.domain.events import Customer, Failure, Input, PaymentFailed, Signal, StageChanged
 from notification_dispatcher.case import NoticeAccount
 from tests.builders import (
+    ADA,
     LADDER,
     OTHER_VISA,
     PAST_DUE,
@@ -471,6 +472,18 @@ def test_a_reinstatement_passes_rungs_by_the_dates_that_the_pause_moved_them_to(
     ]
     assert after.since("03-10 00:00", "notice")[0] == "03-14 10:00 notice formal email sent"
     assert never.since("03-10 00:00", "notice")[:1] == ["03-13 10:00 notice warning email sent"]
+
+
+def test_a_reinstatement_during_a_pause_passes_nothing_whose_date_the_pause_moves() -> None:
+    """Not while nobody knows how long that is either: the warning goes to the address that is said meanwhile (31)."""
+    nobody = failed("03-02 10:00", customer=Customer(id="cus_1"))
+    story = Story(a_policy(retries=None, ladder=[PAST_DUE, WARNING, SUSPENDED])).reads(nobody, paused("03-14 10:00"))
+
+    story.reads(signal("account.reinstated", "03-18 10:00", reason="agreed"))
+    story.reads(signal("customer.updated", "03-20 10:00", customer=ADA), resumed("03-24 10:00")).until("05-01 00:00")
+
+    assert story.lines("notice")[-1] == "03-24 10:00 notice warning email sent"
+    assert story.lines("account")[-1] == "03-27 10:00 account in_1 active>suspended"
 
 
 def test_a_rung_whose_date_had_passed_when_the_case_opened_during_a_pause_is_due_and_not_moved() -> None:
