@@ -128,13 +128,13 @@ class NoticeTrack(Withholding):
             return
         if case.open:
             self._go_on(turn, case, warnings_only=True)
-            self._walk(turn, case)
             self._warn_again(turn, case)
+            self._walk(turn, case)
         self._go_on(turn, case)
 
     def _go_on(self, turn: NoticeTurn, case: NoticeCase, *, warnings_only: bool = False) -> None:
-        """What waited goes out. Warnings do before the rungs of the same instant: a plain notice must not take the
-        place that a cap had for them (rule 32)."""
+        """What waited goes out. Warnings do before the rungs of the same instant, also those that are sent once more: a
+        plain notice must not take the place that a cap had for them (rule 32)."""
         policy = self.policy_of(case)
         for notice in [known for known in case.notices if known.state is NoticeState.WAITING]:
             rung = policy.rung(notice.rung)

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from dunning.domain.events import NoticeResult
 from dunning.domain.words import Channel
-from tests.builders import ADA, Story, a_notice, a_policy, bounced, failed, moved, paid
+from tests.builders import ADA, Story, a_notice, a_policy, bounced, failed, moved, paid, signal
 from tests.notice_desk import Desk
 
 FIVE_DAYS = {"rung": "suspended", "at": "5d", "account": "suspended", "warned_by": "warning"}
@@ -183,6 +183,20 @@ def test_a_warning_that_waits_in_vain_goes_to_a_new_address_before_a_plain_notic
         "03-03 10:00 notice warning sms suppressed",
         "03-03 10:00 notice warning letter sent",
         "03-04 10:00 notice plain email sent",
+    ]
+
+
+def test_a_warning_that_is_sent_once_more_goes_before_a_plain_rung_of_the_same_instant() -> None:
+    """The end of a pause is read late: the warning has grown too old by then (25), and the reminder is due as well."""
+    rungs = [a_notice("warning", "1d"), a_notice("reminder", "3d"), FIVE_DAYS]
+    story = Story(capped({"email": {"2d": 1}}, *rungs)).reads(failed("03-02 10:00"))
+    story.reads(signal("case.paused", "03-04 10:00", invoice_id="in_1", reason="asked for time"))
+
+    story.at("03-26 10:00", signal("case.resumed", "03-24 10:00", invoice_id="in_1")).until("04-01 00:00")
+
+    assert story.since("03-26 10:00", "notice") == [
+        "03-26 10:00 notice warning email sent",
+        "03-28 10:00 notice reminder email sent",
     ]
 
 
