@@ -34,6 +34,7 @@ _OF_TRACK = {("retry", "paid"): "the charge that we asked for went through"}
 _WHY_NOT_SENT = {
     "no_address": "there is no address",
     "address_bounced": "mail to this address came back before",
+    "address_tried": "this address was tried before",
     "channel_shut": "the policy's cap on this channel is 0",
     "no_consent": "the customer does not allow this channel",
     "erased": "the customer's data was erased",

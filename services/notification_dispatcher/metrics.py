@@ -35,6 +35,7 @@ _KNOWN = frozenset(
         Reason.NO_CONSENT,
         Reason.ERASED,
         Reason.ADDRESS_BOUNCED,
+        Reason.ADDRESS_TRIED,
         Reason.CHANNEL_NOT_CONFIGURED,
         Reason.CHANNEL_SHUT,
         Reason.PAID,

@@ -6,7 +6,7 @@ from dunning.domain import ids
 from dunning.domain.decision import Errand
 from dunning.domain.holds import Halt, pause_of
 from dunning.domain.policy import Policy, Rung
-from dunning.domain.words import Channel, DeclineClass
+from dunning.domain.words import Channel, DeclineClass, Reason
 from notification_dispatcher.caps import note_ordered
 from notification_dispatcher.case import Notice, NoticeCase, NoticeState, address_key
 from notification_dispatcher.channels.payload import NextConsequence, NoticeOrder, PaidWith
@@ -32,7 +32,7 @@ class Sending(Outcomes):
         if pause_of(case, turn.now) is not None:
             notice.state, notice.due = NoticeState.WAITING, None
             return
-        obstacle = why_not(account, policy, notice.channel, self.configured)
+        obstacle = why_not(account, policy, notice.channel, self.configured) or self._why_not_again(turn, case, notice)
         if obstacle is not None:
             self._end(turn, case, notice, NoticeState.SUPPRESSED, obstacle)
             return
@@ -42,6 +42,15 @@ class Sending(Outcomes):
             notice.state, notice.due = NoticeState.WAITING, opens
         else:
             self._order(turn, case, notice, policy)
+
+    @staticmethod
+    def _why_not_again(turn: NoticeTurn, case: NoticeCase, notice: Notice) -> Reason | None:
+        """One that waited for a new address, while the customer went back to one that the rung tried before: that had
+        its notice, under the id that this one would get (rule 31)."""
+        key = address_key(address_of(turn.account, notice.channel))
+        others = (one for one in case.notices if one is not notice and one.rung == notice.rung)
+        tried = {(one.channel, one.round, one.address_key) for one in others}
+        return Reason.ADDRESS_TRIED if (notice.channel, notice.round, key) in tried else None
 
     @staticmethod
     def _address(turn: NoticeTurn, case: NoticeCase, notice: Notice) -> None:

@@ -36,6 +36,7 @@ NAMED_REASONS = {
     "no_consent",
     "channel_shut",
     "address_bounced",
+    "address_tried",
     "erased",
     "paused",
     "disputed",

@@ -205,7 +205,7 @@ def send(story: Story, case: Case, sending: Sending, now: datetime) -> None:
     """Rule 30, 46: delivered when sent; without an address `suppressed`."""
     sending.begun = True
     where = address(story, sending.channel)
-    obstacle = in_the_way(story, case, sending.channel, where)
+    obstacle = in_the_way(story, case, sending.channel, where) or tried_before(case, sending, where)
     if obstacle is not None:
         sending.state, sending.ended_at = "suppressed", now
         story.result(now, case, sending.rung, sending.channel, "suppressed", obstacle)
@@ -230,6 +230,13 @@ def in_the_way(story: Story, case: Case, channel: str, where: str | None) -> str
     if is_shut(case, channel):
         return "channel_shut"
     return "address_bounced" if marked(story, channel, where) else None
+
+
+def tried_before(case: Case, sending: Sending, where: str | None) -> str | None:
+    """Rule 31: one notice per case, rung, channel and address, also where the customer went back to a former one."""
+    same = (one for one in case.sendings if (one.rung, one.round) == (sending.rung, sending.round))
+    others = [one for one in same if one is not sending and one.channel == sending.channel]
+    return "address_tried" if any(one.address == where for one in others) else None
 
 
 def of(case: Case, rung: Rung) -> list[Sending]:

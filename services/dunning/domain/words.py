@@ -110,6 +110,7 @@ class Reason(StrEnum):
     CUSTOMER_UNREACHABLE = "customer_unreachable"
     NO_ADDRESS = "no_address"
     ADDRESS_BOUNCED = "address_bounced"
+    ADDRESS_TRIED = "address_tried"
     CHANNEL_NOT_CONFIGURED = "channel_not_configured"
     CHANNEL_SHUT = "channel_shut"
     NO_CONSENT = "no_consent"

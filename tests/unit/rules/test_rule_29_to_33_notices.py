@@ -165,6 +165,23 @@ def test_a_new_address_brings_an_undelivered_warning_to_it_once() -> None:
     ]
 
 
+@pytest.mark.parametrize("outcome", ["bounced", "unknown"])
+def test_a_warning_that_waits_for_a_new_address_goes_to_no_address_that_it_tried_before(outcome: str) -> None:
+    """The customer's address came back meanwhile. A notice's id is made of it: there would be two mails with one id."""
+    rungs = [a_notice("warning", "1d"), FIVE_DAYS]
+    capped = {"quiet_hours": "none", "caps": {"email": {"1d": 1}}}
+    desk = Desk(a_policy(ladder=rungs, retries=None, contact=capped))
+    desk.reads(failed("03-02 10:00"), "03-02 10:00")
+    desk.until("03-03 10:00").hears(0, outcome, "03-03 10:00")
+    desk.reads(moved("03-03 11:00", email="new@example.com"), "03-03 11:00")
+    desk.reads(moved("03-03 12:00", email="ada@example.com"), "03-03 12:00")
+
+    desk.until("03-30 10:00")
+
+    assert desk.told() == ["03-03 10:00 in_1 warning email"]
+    assert desk.results[-1] == "03-04 10:00 warning email suppressed address_tried"
+
+
 def test_a_new_address_in_a_payment_event_brings_an_undelivered_warning_too() -> None:
     story = notices(a_notice("warning", "1d"), FIVE_DAYS).reads(failed("03-02 10:00", customer=NO_EMAIL))
 
