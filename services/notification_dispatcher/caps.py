@@ -1,5 +1,6 @@
 """How often a customer may be written to: what went out lately, and when caps allow one more (rule 32)."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from dunning.domain.policy import ALL_CHANNELS, Cap, Policy
@@ -29,17 +30,19 @@ def is_shut(policy: Policy, channel: Channel) -> bool:
     return any(cap.most == 0 for name in (channel, ALL_CHANNELS) for cap in policy.caps.get(name, ()))
 
 
-def note_ordered(account: NoticeAccount, notice: Notice, widest: Cap | None, now: datetime) -> None:
+def note_ordered(account: NoticeAccount, notice: Notice, widest: Cap | None) -> None:
     """Count a notice that is on its way from now on, unless no cap on file counts its channel."""
     if widest is None:
         return
     account.contacts.append(Contact(notice.id, notice.channel))
-    _forget_old(account, notice.channel, widest, now)
     account.changed = True
 
 
-def settle(account: NoticeAccount, notice_id: str, went_out_at: datetime | None) -> bool:
-    """What was on its way went out at an instant, or (None) did not; says whether what caps count changed."""
+def settle(account: NoticeAccount, notice_id: str, went_out_at: datetime | None, widest: Mapping[Channel, Cap]) -> bool:
+    """What was on its way went out at an instant, or (None) did not; says whether what caps count changed.
+
+    Only now is what went out before forgotten: until then this one could have turned out not to have gone.
+    """
     contact = next((each for each in account.contacts if each.notice_id == notice_id and each.at is None), None)
     if contact is None:
         return False
@@ -47,14 +50,17 @@ def settle(account: NoticeAccount, notice_id: str, went_out_at: datetime | None)
         account.contacts.remove(contact)
     else:
         contact.at = went_out_at
+        if contact.channel in widest:
+            _forget_old(account, contact.channel, widest[contact.channel], went_out_at)
     account.changed = True
     return True
 
 
 def _forget_old(account: NoticeAccount, channel: Channel, widest: Cap, now: datetime) -> None:
-    """Keep what a cap may still count: within the widest window, and no more than the largest number."""
-    own = [each for each in account.contacts if each.channel == channel]
-    recent = [each for each in own if each.at is None or each.at + widest.within > now]
+    """Of what went out, keep what a cap may still count: within the widest window, and no more than the largest
+    number."""
+    others = [each for each in account.contacts if each.channel != channel or each.at is None]
+    own = [each for each in account.contacts if each.channel == channel and each.at is not None]
+    recent = [each for each in own if each.at is not None and each.at + widest.within > now]
     recent.sort(key=lambda each: each.at or now)
-    kept = recent[-widest.most :]
-    account.contacts = [each for each in account.contacts if each.channel != channel] + kept
+    account.contacts = others + recent[-widest.most :]

@@ -23,7 +23,7 @@ class Receipts(Speaking):
 
     def _reported(self, turn: NoticeTurn, event: ErrandReport) -> None:
         went_out_at = None if event.outcome in _DID_NOT_GO_OUT else event.at
-        counted = settle(turn.account, event.errand_id, went_out_at)
+        counted = settle(turn.account, event.errand_id, went_out_at, self.policies().widest_caps)
         self._work_report_in(turn, event)
         if counted:
             self._reckon_waiting(turn)

@@ -63,7 +63,7 @@ class Sending(Outcomes):
 
     def _order(self, turn: NoticeTurn, case: NoticeCase, notice: Notice, policy: Policy) -> None:
         notice.state, notice.due = NoticeState.ORDERED, None
-        note_ordered(turn.account, notice, self.policies().widest_caps.get(notice.channel), turn.now)
+        note_ordered(turn.account, notice, self.policies().widest_caps.get(notice.channel))
         order = self._order_of(turn, case, notice, policy)
         turn.decision.errands.append(
             Errand(notice.id, turn.account.account_id, case.invoice_id, notice.channel, turn.now, order.to_payload())

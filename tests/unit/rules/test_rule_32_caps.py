@@ -330,6 +330,21 @@ def test_a_mail_that_was_called_back_makes_room_when_it_is_back() -> None:
     assert desk.told()[1:] == ["03-02 12:05 in_2 hello email"]
 
 
+def test_a_mail_that_is_called_back_does_not_take_what_went_out_before_with_it() -> None:
+    """The second policy lets a mail go each day, the first one a week: that still counts the one of two days before."""
+    weekly = capped({"email": {"7d": 1}}, a_notice("weekly", "0d"), id="weekly", match={"currencies": ["EUR"]})
+    daily = capped({"email": {"1d": 1}}, a_notice("daily", "0d"), id="daily", match={"currencies": ["USD"]})
+    desk = Desk(weekly, daily)
+    desk.reads(failed("03-02 10:00", currency="USD"), "03-02 10:00")
+    desk.until("03-02 10:00").hears(0, "accepted", "03-02 10:01")
+    desk.reads(failed("03-04 10:00", invoice_id="in_2", payment_id="pay_2", currency="USD"), "03-04 10:00")
+    desk.until("03-04 10:00").hears(1, "withdrawn", "03-04 10:01")
+
+    desk.reads(failed("03-04 11:00", invoice_id="in_3", payment_id="pay_3"), "03-04 11:00")
+
+    assert desk.until("03-30 10:00").told()[2:] == ["03-09 10:01 in_3 weekly email"]
+
+
 def test_a_mail_of_which_nobody_knows_counts() -> None:
     desk = two_invoices()
 
