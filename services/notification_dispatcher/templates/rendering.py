@@ -22,6 +22,11 @@ from notification_dispatcher.templates.wording import Wording, shipped
 _LINK_LENGTH_MAX = 2000
 _LINK = re.compile(r"https?://[^\s<>\"\\^`{|}]+\Z", re.IGNORECASE)
 _BRANDS = {"visa": "Visa", "mastercard": "Mastercard", "amex": "American Express", "sepa_debit": "SEPA", "jcb": "JCB"}
+# What templates raise, which are programs of somebody's: a filter that does not fit, a template that extends itself, a
+# file that cannot be read.
+_BROKEN = (
+    TemplateError, TypeError, AttributeError, LookupError, ValueError, ArithmeticError, RecursionError, OSError,
+)  # fmt: skip
 
 
 class RenderingError(Exception):
@@ -77,7 +82,7 @@ def render(order: NoticeOrder, letterhead: Letterhead, wording: Wording | None =
         in_text = wording.in_text.get_template(text_file)
         text = in_text.render(words, layout="layout.txt")
         subject = "".join(in_text.blocks["subject"](in_text.new_context(words)))
-    except (TemplateError, TypeError, KeyError, ValueError, ArithmeticError) as error:
+    except _BROKEN as error:
         raise RenderingError(f"template {text_file}: {type(error).__name__}") from error
     return Rendered(one_line(subject, 200), text.strip() + "\n", html.strip() + "\n", language)
 

@@ -119,6 +119,14 @@ def test_amounts_and_days_are_written_as_in_the_language_of_the_letter(tmp_path:
             {"en__welcome_back_txt": WELCOME.replace("CLOSING", "{{ name.__class__.__mro__ }}")},
             "en/welcome_back.txt:5: ",
         ),
+        (  # written in the hope of the shipped one below it
+            {"en__payment_failed_txt": '{% extends "en/payment_failed.txt" %}'},
+            "en/payment_failed.txt:1: maximum recursion depth exceeded",
+        ),
+        (
+            {"en__welcome_back_txt": WELCOME.replace("CLOSING", "{{ invoice|dictsort }}")},
+            "en/welcome_back.txt:5: 'str' object has no attribute 'items'",
+        ),
     ],
 )
 def test_a_broken_template_stops_the_start_with_its_place(
