@@ -64,6 +64,7 @@ class Receipts(Speaking):
                 state = NoticeState.FAILED if outcome == "failed" else NoticeState.UNKNOWN
                 self._result(turn, case, notice, state, event.reason, event.at, **news)
                 if state is NoticeState.UNKNOWN:
+                    notice.sent_at = event.at
                     self._catch_up_with_receipts(turn, case, notice, event.at)
                 self._fall_back_after(turn, case, notice)
 
@@ -98,7 +99,7 @@ class Receipts(Speaking):
         case, notice = found
         self._touch(turn, case)
         if event.kind == "notice.delivered" and notice.state in _OPEN_TO_RECEIPTS:
-            self._delivered(turn, case, notice, event.at)
+            self._delivered(turn, case, notice, max(event.at, notice.sent_at or event.at))  # its clock may be behind
         elif event.kind == "notice.delivered" and notice.state is NoticeState.ORDERED:
             notice.early_delivery = event.at
         elif event.kind == "notice.bounced" and notice.state in (*_OPEN_TO_RECEIPTS, NoticeState.DELIVERED):

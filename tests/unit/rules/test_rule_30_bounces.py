@@ -9,7 +9,7 @@ import pytest
 from dunning.domain import ids
 from dunning.domain.events import NoticeResult
 from dunning.domain.words import Channel
-from tests.builders import ADA, PAST_DUE, Story, a_notice, a_policy, failed, moved, paid, signal
+from tests.builders import ADA, PAST_DUE, Story, a_notice, a_policy, failed, instant, moved, paid, signal
 from tests.notice_desk import Desk
 
 HELLO = ids.notice_id(ids.case_id("acc_1", "in_1", 1), "hello", "email", "ada@example.com", 1)
@@ -150,6 +150,24 @@ def test_what_is_read_before_the_report_says_what_became_of_the_notice_when_that
 
     assert desk.results == [f"03-02 10:05 hello sms {result}" for result in results]
     assert [line[-5:] for line in desk.told()[1:]] == ([] if results[-1] == "delivered" else ["email"])
+
+
+@pytest.mark.parametrize("report", ["accepted", "unknown"])
+@pytest.mark.parametrize("read_first", [True, False], ids=["receipt first", "report first"])
+def test_nothing_was_delivered_before_it_was_sent_whichever_is_read_first(report: str, read_first: bool) -> None:
+    """The other side's clock may be behind, by hours where it forgets its zone: a warning's lead would be as much
+    shorter."""
+    desk = Desk(a_policy(ladder=[a_notice("hello", "0d", "sms")], retries=None), receipts=[Channel.SMS])
+    desk.reads(failed("03-02 10:00"), "03-02 10:00")
+    desk.until("03-02 10:00")
+    if read_first:
+        desk.reads(arrived("03-02 09:00"), "03-02 10:05")
+    decision = desk.hears(0, report, "03-02 10:05")
+    if not read_first:
+        decision = desk.reads(arrived("03-02 09:00"), "03-02 10:05")
+
+    results = [each for each in decision.events if isinstance(each, NoticeResult)]
+    assert (results[-1].outcome, results[-1].at) == ("delivered", instant("03-02 10:05"))
 
 
 @pytest.mark.parametrize(
