@@ -4,6 +4,7 @@ from datetime import datetime
 
 from dunning.domain import ids
 from dunning.domain.decision import Errand
+from dunning.domain.events import PaymentSucceeded, Signal
 from dunning.domain.holds import Halt, pause_of
 from dunning.domain.policy import Policy, Rung
 from dunning.domain.words import Channel, DeclineClass, Reason
@@ -12,6 +13,8 @@ from notification_dispatcher.case import Notice, NoticeCase, NoticeState, addres
 from notification_dispatcher.channels.payload import NextConsequence, NoticeOrder, PaidWith
 from notification_dispatcher.contact import address_of, closes_at, opens_at, why_not
 from notification_dispatcher.outcomes import NoticeTurn, Outcomes
+
+AMOUNT_CHANGED = "amount_changed"
 
 
 class Sending(Outcomes):
@@ -112,11 +115,18 @@ class Sending(Outcomes):
 
     def halted(self, turn: NoticeTurn, case: NoticeCase) -> None:
         """A pause calls back what is ordered and not begun: it waits, and goes out afterwards (rule 27)."""
-        if pause_of(case, turn.now) is None:
-            return
+        if pause_of(case, turn.now) is not None:
+            self._call_back(turn, case, Halt.PAUSED)
+
+    def amount_changed(self, turn: NoticeTurn, case: NoticeCase, event: PaymentSucceeded | Signal) -> None:  # noqa: ARG002
+        """What is ordered and not begun asks for too much. It comes back and is ordered anew: a mail server may be away
+        for days."""
+        self._call_back(turn, case, AMOUNT_CHANGED)
+
+    def _call_back(self, turn: NoticeTurn, case: NoticeCase, why: str) -> None:
         for notice in case.notices:
             if notice.state is NoticeState.ORDERED and notice.withdrawn_as is None:
-                self._call_off(turn, case, notice, NoticeState.WAITING, Halt.PAUSED)
+                self._call_off(turn, case, notice, NoticeState.WAITING, why)
 
     @staticmethod
     def _goes_out_at(case: NoticeCase, notice: Notice, now: datetime) -> datetime | None:

@@ -105,3 +105,31 @@ def test_where_its_address_bounced_meanwhile_the_fallback_takes_over_when_it_com
 
     assert desk.results == ["03-02 12:05 hello email suppressed address_bounced"]
     assert desk.told() == ["03-02 10:00 in_1 hello email", "03-02 12:05 in_1 hello sms"]
+
+
+def test_a_part_of_the_money_calls_it_back_and_it_is_ordered_again_with_what_remains() -> None:
+    """The mail server may be away for days: nobody is asked for what was paid since."""
+    desk = Desk(a_policy(ladder=[a_notice("hello", "0d")], retries=None))
+    desk.reads(failed("03-02 10:00"), "03-02 10:00")
+    desk.until("03-02 10:00").reads(paid("03-04 10:00", remaining=900), "03-04 10:00")
+    assert desk.withdrawn == [desk.orders[0][2].errand_id]
+
+    desk.hears(0, "withdrawn", "03-04 10:01")
+
+    assert [order.amount_minor for _, order, _ in desk.orders] == [4900, 900]
+    assert desk.orders[1][2].errand_id == desk.orders[0][2].errand_id
+    assert desk.results == []
+
+
+def test_a_part_of_the_money_does_not_bring_back_what_is_not_to_be_said_any_more() -> None:
+    desk = Desk(a_policy(ladder=[a_notice("hello", "0d")], retries=None))
+    desk.reads(failed("03-02 10:00"), "03-02 10:00")
+    desk.until("03-02 10:00").reads(
+        signal("consent.changed", "03-03 10:00", channel=Channel.EMAIL, allowed=False), "03-03 10:00"
+    )
+    desk.reads(paid("03-04 10:00", remaining=900), "03-04 10:00")
+
+    desk.hears(0, "withdrawn", "03-04 10:01")
+
+    assert len(desk.orders) == 1
+    assert desk.results == ["03-04 10:01 hello email suppressed no_consent"]
