@@ -1,15 +1,17 @@
 """One notice on its way: ordered now, waiting, or suppressed with its reason (rules 29 to 32)."""
 
-from datetime import datetime
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from dunning.domain import ids
+from dunning.domain.calendar import to_utc, zone_named
 from dunning.domain.decision import Errand
 from dunning.domain.events import PaymentSucceeded, Signal
-from dunning.domain.holds import Halt, pause_of
+from dunning.domain.holds import Halt, first_ahead, pause_of
 from dunning.domain.policy import Policy, Rung
 from dunning.domain.words import Channel, DeclineClass, Reason
 from notification_dispatcher.caps import note_ordered
-from notification_dispatcher.case import Notice, NoticeCase, NoticeState, address_key
+from notification_dispatcher.case import Notice, NoticeAccount, NoticeCase, NoticeState, address_key
 from notification_dispatcher.channels.payload import NextConsequence, NoticeOrder, PaidWith
 from notification_dispatcher.contact import address_of, closes_at, opens_at, why_not
 from notification_dispatcher.outcomes import NoticeTurn, Outcomes
@@ -76,7 +78,9 @@ class Sending(Outcomes):
         facts, rung = turn.account.facts, policy.rung(notice.rung)
         assert rung is not None, "a notice belongs to a rung"
         assert rung.notice is not None, "a notice belongs to a rung that has one"
-        method = facts.method
+        method, zone = facts.method, facts.get("timezone") or case.zone
+        coming = self._consequence(turn.account, case, policy, rung, turn.now) if case.open else None
+        quiet_from = closes_at(turn.account, policy, notice.channel, turn.now)
         return NoticeOrder(
             notice_id=notice.id,
             case_id=case.case_id,
@@ -90,22 +94,27 @@ class Sending(Outcomes):
             currency=case.book.currency,
             decline_class=DeclineClass(case.decline_class),
             failure_code=case.failure_code,
-            zone=facts.get("timezone") or case.zone,
+            zone=zone,
             at=turn.now,
             invoice_number=case.invoice_number,
             customer_name=facts.get("name"),
             locale=facts.get("locale"),
             payment_method=PaidWith(method.brand, method.last4) if method else None,
             update_payment_url=facts.update_url.value if facts.update_url else None,
-            next=self._consequence(case, policy, rung, turn.now) if case.open else None,
-            closes_at=closes_at(turn.account, policy, notice.channel, turn.now),
+            next=coming,
+            closes_at=min(
+                [at for at in (quiet_from, _end_of_day(coming.at, zone) if coming else None) if at], default=None
+            ),
         )
 
     @staticmethod
-    def _consequence(case: NoticeCase, policy: Policy, rung: Rung, now: datetime) -> NextConsequence | None:
-        """What happens to the account next, and not before when: the date that a notice names."""
-        behind = policy.ladder[policy.ladder.index(rung) + 1 :]
-        following = next((later for later in behind if later.restricts), None)
+    def _consequence(
+        account: NoticeAccount, case: NoticeCase, policy: Policy, rung: Rung, now: datetime
+    ) -> NextConsequence | None:
+        """What happens to the account next, and not before when: the date that a notice names. What happened or was
+        passed while the notice waited is not announced any more."""
+        behind = policy.ladder[max(policy.ladder.index(rung) + 1, first_ahead(account, case, policy)) :]
+        following = next((later for later in behind if later.restricts and later.name not in case.happened), None)
         if following is None or following.account is None:
             return None
         at = max(case.date_of(following, policy), now)
@@ -156,3 +165,9 @@ class Sending(Outcomes):
                 if due != notice.due:
                     notice.due = due
                     self._touch(turn, case)
+
+
+def _end_of_day(instant: datetime, zone: str) -> datetime:
+    """When the day is over that a notice names: it would announce what lies in the past."""
+    where = zone_named(zone) or ZoneInfo("UTC")
+    return to_utc(instant.astimezone(where).date() + timedelta(days=1), time.min, where)

@@ -32,7 +32,8 @@ class NextConsequence(msgspec.Struct, frozen=True):
 
 class NoticeOrder(msgspec.Struct, frozen=True):
     """One notice to one address. `at` is the time of the order (the mail's Date), `zone` the customer's IANA zone,
-    `closes_at` the instant from which it may not go out any more, for quiet hours begin (rule 32)."""
+    `closes_at` the instant from which it may not go out any more, for quiet hours begin (rule 32) or the day is over on
+    which it says that something happens."""
 
     notice_id: str
     case_id: str

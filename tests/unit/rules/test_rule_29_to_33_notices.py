@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from dunning.domain.events import Customer, NoticeResult
+from dunning.domain import ids
+from dunning.domain.events import Customer, NoticeResult, PolicyRef, StageChanged
 from dunning.domain.words import Channel
 from tests.builders import (
     ADA,
@@ -31,6 +32,16 @@ NO_EMAIL = replace(ADA, email=None)
 NO_PHONE = replace(ADA, phone=None)
 NOBODY = replace(ADA, email=None, phone=None, postal_address=None)
 FIVE_DAYS = {"rung": "suspended", "at": "5d", "account": "suspended", "warned_by": "warning"}
+
+
+def restricted(at: str) -> StageChanged:
+    """Account enforcement's word that it restricted the account."""
+    return StageChanged(
+        event_id="restricted", sequence=1, causation_id="", case_id=ids.case_id("acc_1", "in_1", 1), account_id="acc_1",
+        invoice_id="in_1", track="account", from_stage="active", to_stage="restricted", reason="grace_period_expired",
+        effective_at=instant(at), policy=PolicyRef("standard", 1), next=None, amount_minor=4900, currency="EUR",
+        details={"rung": "less"},
+    )  # fmt: skip
 
 
 def notices(*rungs: dict[str, Any], **keys: Any) -> Story:
@@ -235,6 +246,32 @@ def test_a_warning_names_when_its_rung_may_come_and_a_notice_before_it_the_rungs
 
     coming = [(when, order.next.at) for when, order, _ in desk.orders if order.next is not None]
     assert coming == [("03-02 23:00", instant("03-07 23:00")), ("03-04 08:00", instant("03-08 08:00"))]
+
+
+def test_what_happened_meanwhile_is_not_announced_any_more() -> None:
+    """The reminder waited for its place under the cap while the account was restricted."""
+    rungs = [a_notice("hello", "0d"), a_notice("reminder", "1h"), {"rung": "less", "at": "1d", "account": "restricted"}]
+    capped = {"quiet_hours": "none", "caps": {"email": {"2d": 1}}}
+    desk = Desk(a_policy(ladder=rungs, retries=None, contact=capped))
+    desk.reads(failed("03-02 10:00"), "03-02 10:00")
+    desk.until("03-02 10:00").hears(0, "accepted", "03-02 10:00")
+    desk.reads(restricted("03-03 10:00"), "03-03 10:00")
+
+    desk.until("03-30 10:00")
+
+    assert desk.told() == ["03-02 10:00 in_1 hello email", "03-04 10:00 in_1 reminder email"]
+    assert [order.next and order.next.at for _, order, _ in desk.orders] == [instant("03-03 10:00"), None]
+
+
+def test_a_mail_that_names_a_day_is_ordered_anew_where_that_day_is_over() -> None:
+    """The mail server was away for longer than the warning's lead."""
+    desk = Desk(a_policy(ladder=[a_notice("warning", "1d"), FIVE_DAYS], retries=None, contact={"quiet_hours": "none"}))
+    desk.reads(failed("03-05 10:00"), "03-05 10:00")
+    desk.until("03-06 10:00").hears(0, "too_late", "03-12 10:00")
+
+    orders = [(order.next and order.next.at, order.closes_at) for _, order, _ in desk.orders]
+    assert orders == [(instant(f"03-{day} 10:00"), instant(f"03-{day + 1} 00:00")) for day in (10, 16)]
+    assert [errand.errand_id for _, _, errand in desk.orders] == [desk.orders[0][2].errand_id] * 2
 
 
 def test_new_addresses_of_channel_and_fallback_bring_the_warning_to_the_channel() -> None:
