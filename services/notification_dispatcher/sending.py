@@ -78,7 +78,8 @@ class Sending(Outcomes):
         facts, rung = turn.account.facts, policy.rung(notice.rung)
         assert rung is not None, "a notice belongs to a rung"
         assert rung.notice is not None, "a notice belongs to a rung that has one"
-        method, zone = facts.method, facts.get("timezone") or case.zone
+        method, zone = facts.method, facts.get("timezone")
+        zone = zone if zone and zone_named(zone) else case.zone
         coming = self._consequence(turn.account, case, policy, rung, turn.now) if case.open else None
         quiet_from = closes_at(turn.account, policy, notice.channel, turn.now)
         return NoticeOrder(

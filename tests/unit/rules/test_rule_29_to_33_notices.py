@@ -502,3 +502,14 @@ def test_an_order_says_in_which_language_and_zone_the_customer_is_written_to() -
 
     ((_, order, _),) = desk.until("03-02 10:00").orders
     assert (order.locale, order.zone, order.customer_name) == ("de-AT", "Asia/Tokyo", "Ada")
+
+
+def test_a_zone_that_nobody_knows_is_not_the_one_in_which_a_mail_names_days() -> None:
+    """In UTC the day could be a later one than that on which the account is suspended."""
+    policy = a_policy(
+        ladder=[a_notice("hello", "0d")], retries=None, fallback_timezone="America/New_York", timezone=None
+    )
+    desk = Desk(policy)
+    desk.reads(failed("03-02 10:00", customer=replace(ADA, timezone="Eastern Time (US & Canada)")), "03-02 10:00")
+
+    assert [order.zone for _, order, _ in desk.until("03-02 10:00").orders] == ["America/New_York"]
