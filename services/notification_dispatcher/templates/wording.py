@@ -92,7 +92,7 @@ class Wording:
             loader=FileSystemLoader(self._folders),
             undefined=StrictUndefined,
             autoescape=html,
-            cache_size=200,
+            cache_size=-1,  # all of them, for they are read once
             auto_reload=False,
         )
         environment.filters["paragraphs"] = html_paragraphs if html else text_paragraphs

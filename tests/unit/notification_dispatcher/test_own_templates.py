@@ -140,6 +140,17 @@ def test_a_broken_template_stops_the_start_with_its_place(
     assert str(raised.value).endswith("[DUN-R021]")
 
 
+def test_however_many_templates_there_are_a_change_takes_effect_at_the_next_start(tmp_path: Path) -> None:
+    """Thirty languages of eight notices: none is read again, perhaps half written, while mails go out."""
+    numbers = range(240)
+    wording = Wording(put(tmp_path, **{f"en__n{number}_txt": "as checked" for number in numbers}))
+    for number in numbers:
+        wording.in_text.get_template(f"en/n{number}.txt")
+    put(tmp_path, **{f"en__n{number}_txt": "{% half" for number in numbers})
+
+    assert wording.in_text.get_template("en/n0.txt").render() == "as checked"
+
+
 def test_a_folder_that_is_not_there_is_an_error_not_the_shipped_ones(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="DUNNING_TEMPLATE_DIR"):
         checked_wording(tmp_path / "nowhere")
