@@ -23,9 +23,8 @@ class FolderBox:
 
     def look(self) -> Sequence[Found]:
         with _told(self._folder), os.scandir(self._inbox) as entries:
-            mails = (entry for entry in entries if self._is_mail(entry))
-            found = islice(mails, MAILS_AT_ONCE)
-            return [Found(entry.name, entry.stat(follow_symlinks=False).st_size) for entry in found]
+            found = (_found(entry) for entry in entries if self._is_mail(entry))
+            return list(islice((mail for mail in found if mail is not None), MAILS_AT_ONCE))
 
     def read(self, mail: Found) -> bytes | None:
         with _told(self._folder):
@@ -69,6 +68,14 @@ class FolderBox:
                 (self._inbox / mail.key).rename(target)
             except FileNotFoundError:
                 return  # another instance was faster, and told the same
+
+
+def _found(entry: "os.DirEntry[str]") -> Found | None:
+    """None where another instance took it meanwhile."""
+    try:
+        return Found(entry.name, entry.stat(follow_symlinks=False).st_size)
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager
