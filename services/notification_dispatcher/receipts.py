@@ -37,6 +37,8 @@ class Receipts(Speaking):
             turn.count("report_without_notice")
             return
         case, notice = found
+        if event.outcome in _DID_NOT_GO_OUT:  # a receipt that was read before meant something else
+            notice.early_bounce = notice.early_delivery = None
         news: dict[str, Any] = {"provider": event.provider, "provider_message_id": event.provider_message_id}
         match event.outcome:
             case "accepted":

@@ -152,6 +152,17 @@ def test_what_is_read_before_the_report_says_what_became_of_the_notice_when_that
     assert [line[-5:] for line in desk.told()[1:]] == ([] if results[-1] == "delivered" else ["email"])
 
 
+@pytest.mark.parametrize("receipt", [arrived, failed_to_arrive])
+def test_a_receipt_of_what_came_back_undone_says_nothing_of_what_goes_out_later(receipt: Any) -> None:
+    desk = Desk(a_policy(ladder=[a_notice("hello", "0d", "sms")], retries=None), receipts=[Channel.SMS])
+    desk.reads(failed("03-02 10:00"), "03-02 10:00")
+    desk.until("03-02 10:00").reads(receipt("03-02 10:01"), "03-02 10:01")
+    desk.hears(0, "too_late", "03-02 21:00")
+    desk.until("03-03 08:00").hears(1, "accepted", "03-03 08:01")
+
+    assert desk.results == ["03-03 08:01 hello sms sent"]
+
+
 @pytest.mark.parametrize("report", ["accepted", "unknown"])
 @pytest.mark.parametrize("read_first", [True, False], ids=["receipt first", "report first"])
 def test_nothing_was_delivered_before_it_was_sent_whichever_is_read_first(report: str, read_first: bool) -> None:
