@@ -15,7 +15,7 @@ from dunning_cli.stack.layout import Layout, made_beside
 from dunning_cli.stack.mail_sink import MailDir
 from dunning_cli.stack.ports import HOST, Ports
 from dunning_cli.stack.processes import Command, Process, spawn, stop_all
-from dunning_cli.stack.reach import require_database, require_kafka
+from dunning_cli.stack.reach import require_database, require_kafka, require_smtp
 from dunning_cli.stack.restarts import next_pause_seconds
 
 
@@ -131,6 +131,19 @@ def test_the_password_of_a_database_is_not_told_when_it_cannot_be_reached(layout
         require_database(f"postgresql://dunning:secret@127.0.0.1:{Ports(layout).of('nobody')}/dunning")
 
     assert "secret" not in str(refusal.value)
+
+
+def test_of_several_servers_of_a_database_one_that_listens_is_enough(layout: Layout) -> None:
+    nobody = Ports(layout).of("nobody")
+    with socket.create_server((HOST, 0)) as somebody:
+        port = somebody.getsockname()[1]
+        require_database(f"postgresql://dunning:secret@{HOST}:{nobody},{HOST}:{port}/dunning")
+
+
+@pytest.mark.parametrize("url", ["smtp://127.0.0.1:25x", "smtp://[::1", "smtp://127.0.0.1:99999"])
+def test_an_address_that_is_none_is_no_traceback(url: str) -> None:
+    with pytest.raises(Exception, match=r"the mail server at .* \(not of the form host:port\).* \[DUN-"):
+        require_smtp(url)
 
 
 def test_mails_sort_by_arrival_and_show_their_envelope(tmp_path: Path) -> None:

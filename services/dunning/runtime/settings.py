@@ -9,7 +9,7 @@ import ssl
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -30,9 +30,25 @@ def _instant(given: object) -> datetime:
 
 def _postgresql(url: SecretStr) -> SecretStr:
     """Anything else would be waited for without end, as a database that is away is."""
-    if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+    given = url.get_secret_value()
+    if not given.startswith(("postgresql://", "postgres://")) or not _has_servers(given):
         raise ValueError("write the address of a database, such as postgresql://user:password@host:5432/dunning")
     return url
+
+
+def _has_servers(url: str) -> bool:
+    """Whether every port is one; no server at all is a socket file."""
+    try:
+        for server in _servers(urlsplit(url)).split(","):
+            urlsplit(f"//{server}").port  # noqa: B018 - raises where it is none
+    except ValueError:  # or brackets do not match
+        return False
+    return True
+
+
+def _servers(parts: SplitResult) -> str:
+    """`host:port` of a URL, several where commas part them, without the credentials."""
+    return parts.netloc.rpartition("@")[2]
 
 
 class Settings(BaseSettings):
@@ -181,5 +197,4 @@ def _masked(value: Any) -> str:
     if not parts.scheme or not parts.hostname:
         return str(value)
     user = f"{parts.username}:***@" if parts.password else f"{parts.username}@" if parts.username else ""
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{user}{parts.hostname}{port}{parts.path}"
+    return f"{parts.scheme}://{user}{_servers(parts)}{parts.path}"

@@ -2,11 +2,11 @@
 
 import json
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from dunning_cli.health.findings import Finding, ok, problem, warning
 from dunning_cli.stack.reach import why_no_connection
+from notification_dispatcher.channels.settings import SmtpServer
 
 SERVICE, SMTP = "services", "smtp"
 _ANSWER_SECONDS_MAX = 5
@@ -46,9 +46,12 @@ def look_at_mail(smtp_url: str | None) -> Finding:
     if not smtp_url:
         do = "set DUNNING_SMTP_URL, or every notice by email is suppressed (channel_not_configured)"
         return warning(SMTP, "no mail server is configured", do)
-    parts = urlsplit(smtp_url)
-    port = parts.port or (465 if parts.scheme == "smtps" else 587 if parts.username else 25)
-    address = f"{parts.hostname}:{port}"
+    try:
+        server = SmtpServer.from_url(smtp_url)
+    except ValueError as error:
+        do = "correct DUNNING_SMTP_URL: notification_dispatcher refuses it"
+        return problem(SMTP, f"DUNNING_SMTP_URL: {error}", do)
+    address = f"{server.host}:{server.port}"
     refusal = why_no_connection(address)
     if refusal is None:
         return ok(SMTP, f"{address} answers")

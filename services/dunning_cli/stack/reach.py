@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from dunning_cli.stack.errors import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, SMTP_UNREACHABLE, StackError
 
 _CONNECT_SECONDS_MAX = 3
+_NO_ADDRESS = "not of the form host:port"
 _DEFAULT_PORTS = {"postgresql": 5432, "postgres": 5432, "smtp": 25, "smtps": 465}
 
 
@@ -19,7 +20,7 @@ def why_no_connection(address: str) -> str | None:
     except OSError as error:
         return (error.strerror or str(error)).lower()
     except ValueError:
-        return "not of the form host:port"
+        return _NO_ADDRESS
     return None
 
 
@@ -39,12 +40,23 @@ def require_smtp(url: str) -> None:
 
 
 def _require(what: str, url: str, code: str) -> None:
-    parts = urlsplit(url)
-    if not parts.hostname:  # A socket file: the first connection will tell.
-        return
-    address = f"{parts.hostname}:{parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)}"
-    if (refusal := why_no_connection(address)) is not None:
-        raise StackError(code, _message(what, address, refusal))
+    """One of several servers is enough."""
+    try:
+        addresses = _addresses(url)
+    except ValueError:  # brackets that do not match, a port that is no number
+        raise StackError(code, _message(what, "the address that is set", _NO_ADDRESS)) from None
+    refusals = [why_no_connection(address) for address in addresses]
+    if refusals and all(refusals):
+        raise StackError(code, _message(what, ",".join(addresses), str(refusals[0])))
+
+
+def _addresses(url: str) -> list[str]:
+    """`host:port` of each server that a URL names; none for a socket file: the first connection will tell."""
+    whole = urlsplit(url)
+    parts = [urlsplit(f"//{server}") for server in whole.netloc.rpartition("@")[2].split(",")]
+    if not all(each.hostname for each in parts):
+        return []
+    return [f"{each.hostname}:{each.port or _DEFAULT_PORTS.get(whole.scheme, 0)}" for each in parts]
 
 
 def _message(what: str, where: str, refusal: str) -> str:

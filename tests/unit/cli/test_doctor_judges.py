@@ -16,6 +16,7 @@ from dunning_cli.health.brokers import compare
 from dunning_cli.health.database import compare_clocks, compare_migrations, judge_outbox
 from dunning_cli.health.findings import Level
 from dunning_cli.health.lag import Position, judge_lag
+from dunning_cli.health.outside import look_at_mail
 from dunning_cli.health.policies import judge_policies
 
 NOW = datetime(2026, 3, 28, 12, tzinfo=UTC)
@@ -133,6 +134,14 @@ def test_records_that_are_gone_before_they_were_read_are_a_problem() -> None:
     found = judge_lag("s", {FAILED: position}, {FAILED: Bounds(20, 30)})
 
     assert found.message == "s: records that it has not read are gone in payment.failed[0]"
+
+
+@pytest.mark.parametrize("url", ["smtp://me:hidden@mail:25x", "nonsense", "smtp://", "smtp://mail?tls=1"])
+def test_an_address_that_is_no_mail_server_is_a_problem_and_not_the_end_of_the_doctor(url: str) -> None:
+    found = look_at_mail(url)
+
+    assert (found.level, found.do) == (Level.PROBLEM, "correct DUNNING_SMTP_URL: notification_dispatcher refuses it")
+    assert "hidden" not in found.message
 
 
 def test_a_policy_that_changed_under_its_version_is_refused() -> None:

@@ -75,7 +75,14 @@ def test_a_start_is_taken_as_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     assert load_settings(Settings, **GIVEN).start == datetime(2026, 3, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("url", ["foo", "mysql://me:hidden@db/dunning", "db:5432/dunning"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "foo", "mysql://me:hidden@db/dunning", "db:5432/dunning", "postgresql://me:hidden@db:54x2/dunning",
+        "postgresql://me:hidden@db:99999/dunning", "postgresql://me:hidden@[::1/dunning",
+        "postgresql://me:hidden@one:5432,two:x/dunning",
+    ],
+)  # fmt: skip
 def test_a_database_that_can_never_answer_is_a_wrong_setting_and_not_waited_for(url: str) -> None:
     with pytest.raises(Problem) as problem:
         load_settings(Settings, kafka_bootstrap_servers="kafka:9092", database_url=url)
@@ -84,6 +91,14 @@ def test_a_database_that_can_never_answer_is_a_wrong_setting_and_not_waited_for(
         "DUNNING_DATABASE_URL: write the address of a database, such as postgresql://user:password@host:5432/dunning  "
         "[DUN-R001]"
     )
+
+
+def test_a_database_of_several_servers_is_shown_with_all_of_them() -> None:
+    url = "postgresql://me:hidden@one:5432,two:5433/dunning?target_session_attrs=primary"
+
+    text = shown(load_settings(Settings, kafka_bootstrap_servers="kafka:9092", database_url=url))
+
+    assert "DUNNING_DATABASE_URL=postgresql://me:***@one:5432,two:5433/dunning\n" in text
 
 
 def test_a_missing_ca_file_is_told() -> None:
