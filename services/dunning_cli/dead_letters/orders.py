@@ -1,6 +1,5 @@
 """What is on file about dead letters: whether somebody dealt with them, and what became of it (rule 5)."""
 
-import getpass
 import socket
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from dunning.runtime.settings import Settings
 from dunning_cli.asking import Connection, connected
 from dunning_cli.dead_letters.letters import DeadLetter, Place
 from dunning_cli.dead_letters.read import Narrow
+from dunning_cli.mode import user_name
 
 
 class State(StrEnum):
@@ -83,7 +83,7 @@ def story_of(order: OrderOnFile) -> str:
 
 def signed(who: str | None, why: str | None) -> By:
     """Who gives an order: the name given, or else whoever is logged in here."""
-    return By(who or f"{getpass.getuser()}@{socket.gethostname()}", why or "")
+    return By(who or f"{user_name()}@{socket.gethostname()}", why or "")
 
 
 class Orders:

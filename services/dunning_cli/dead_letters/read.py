@@ -192,5 +192,6 @@ class DeadLetters:
         return begins[partition], ends[partition]
 
     async def _first_since(self, partition: TopicPartition, since: datetime, end: int) -> int:
-        found = (await self._consumer.offsets_for_times({partition: int(since.timestamp() * 1000)}))[partition]
+        at = max(0, int(since.timestamp() * 1000))  # the client refuses what lies before 1970
+        found = (await self._consumer.offsets_for_times({partition: at}))[partition]
         return int(found.offset) if found is not None else end

@@ -30,4 +30,4 @@ def judge_letters(waiting: Sequence[DeadLetter]) -> Finding:
     count = f"{len(waiting)} or more" if len(waiting) >= COUNTED_MAX else str(len(waiting))
     oldest = min(letter.set_aside_at for letter in waiting)
     said = f"{count} dead letters that nobody dealt with since {oldest:%Y-%m-%d %H:%M}Z: {named}{others}"
-    return warning(LETTERS, said, "`dunning dlq list --state open` shows them; `dunning dlq replay` or `discard` them")
+    return warning(LETTERS, said, "`dunning dlq list` shows them; `dunning dlq replay` or `discard` them")

@@ -3,13 +3,15 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dunning.runtime.letter_orders import By, LetterPlace, OrderKind, OrderOnFile, OrderOutcome
 from dunning_cli.dead_letters.dealing import Correction, require_one_message
-from dunning_cli.dead_letters.letters import DeadLetter, Place
-from dunning_cli.dead_letters.orders import Standing, story_of
+from dunning_cli.dead_letters.letters import DeadLetter, Filter, Place
+from dunning_cli.dead_letters.orders import Standing, signed, story_of
+from dunning_cli.dead_letters.read import DeadLetters
 from dunning_cli.errors import CommandError
 from dunning_cli.health.findings import Level
 from dunning_cli.health.letters import judge_letters
@@ -126,6 +128,41 @@ def test_options_that_do_not_fit_together(arguments: tuple[str, ...], said: str)
     assert answer.text.endswith("[DUN-C021]")
 
 
+def test_an_order_is_signed_also_where_the_system_does_not_know_who_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 10001")  # as in a container
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+
+    assert signed(None, None).who.startswith("unknown@")
+    assert signed("anna", None).who == "anna"
+
+
+class Empty:
+    """A Kafka without a dead letter, which refuses what the client refuses."""
+
+    async def describe_topics(self, names: list[str]) -> list[dict[str, Any]]:
+        return [{"topic": name, "partitions": [{"partition": 0}]} for name in names]
+
+    async def beginning_offsets(self, partitions: list[Any]) -> dict[Any, int]:
+        return dict.fromkeys(partitions, 0)
+
+    async def end_offsets(self, partitions: list[Any]) -> dict[Any, int]:
+        return dict.fromkeys(partitions, 0)
+
+    async def offsets_for_times(self, times: dict[Any, int]) -> dict[Any, None]:
+        if min(times.values()) < 0:
+            raise ValueError("The target time cannot be negative.")
+        return dict.fromkeys(times)
+
+
+async def test_since_before_kafka_could_have_a_time_is_since_ever() -> None:
+    empty: Any = Empty()
+    long_ago = datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+    assert await DeadLetters(empty, empty, "").newest(Filter(since=long_ago), 10) == []
+
+
 def test_to_discard_one_has_to_say_why(tmp_path: Path) -> None:
     assert dunning("dlq", "discard", ID, "--data-dir", str(tmp_path)).exit_code == 2
 
@@ -139,4 +176,5 @@ def test_the_doctor_names_what_nobody_dealt_with_by_service_and_reason() -> None
         "3 dead letters that nobody dealt with since 2026-03-28 10:00Z: "
         "retry_scheduler invalid_json 2, retry_scheduler no_policy 1"
     )
+    assert finding.do.startswith("`dunning dlq list` shows them")  # `--state open` hides what was set aside again
     assert judge_letters([]).level is Level.OK
