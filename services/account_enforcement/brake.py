@@ -170,6 +170,19 @@ class Brake:
             await asyncio.sleep(_LOOK_SECONDS)
 
 
+class OpenBrake(Brake):
+    """For a shadow, in which nothing is held back: what its service had held when it was made goes on (rule 42)."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    async def admit(self, *_: object) -> None:
+        """Everybody is."""
+
+    async def note(self, *_: object) -> None:
+        """It restricts nobody, so there is nothing to count."""
+
+
 def default_limit(accounts_known: int, busiest_day: int) -> int:
     """The largest of 20, 0.5 % of the accounts known, and three times the busiest day of the last 60 (rule 45)."""
     return max(LIMIT_MIN, accounts_known // SHARE_OF_ACCOUNTS, BUSIEST_DAYS * busiest_day)

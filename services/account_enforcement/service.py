@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from account_enforcement.brake import Brake
+from account_enforcement.brake import Brake, OpenBrake
 from account_enforcement.case import HEARD, AccountCase, EnforcedAccount
 from account_enforcement.decide import AccountTrack, everybody
 from dunning.contracts.topics import ACCOUNT_ENFORCEMENT, NOTICE_RESULT, PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS
@@ -40,4 +40,5 @@ def account_enforcement(
         keepers=(policies, start, *keepers),
         guard=brake,
         observing=AccountTrack(policies.in_force, start.instant).decide,
+        observing_guard=OpenBrake() if brake is not None else None,
     )

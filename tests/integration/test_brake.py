@@ -19,11 +19,14 @@ from dunning.domain.policy_file import SHIPPED_TEMPLATES
 from dunning.runtime.health import Health
 from dunning.runtime.instance import outbox_writer
 from dunning.runtime.metrics import Metrics
-from dunning.runtime.migrate import migrate
+from dunning.runtime.migrate import migrate_with_shadow
+from dunning.runtime.mode import Mode, observed_schema
+from dunning.runtime.observer import shadow_of
 from dunning.runtime.outbox_bound import OutboxBound
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.postgres import PostgresSettings, PostgresStore
 from dunning.runtime.start import FixedStart
+from dunning.runtime.switch import _commit
 from dunning.runtime.timers import Timers
 from dunning.testing.hand_clock import HandClock
 from tests.builders import failed, paid
@@ -31,6 +34,7 @@ from tests.cli import dunning
 from tests.kernel import eventually
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SHADOW = observed_schema(ACCOUNT_ENFORCEMENT)
 POLICY = """
 id: limits
 version: 1
@@ -58,18 +62,19 @@ class Instance:
 
 @asynccontextmanager
 async def instances(
-    database_url: str, folder: Path, clock: HandClock, limit: int | None, count: int = 1
+    database_url: str, folder: Path, clock: HandClock, limit: int | None, count: int = 1, *, observing: bool = False
 ) -> AsyncIterator[Sequence[Instance]]:
     (folder / "limits.yaml").write_text(POLICY)
-    await migrate(database_url, ACCOUNT_ENFORCEMENT, start=NOON - timedelta(days=365))
+    await migrate_with_shadow(database_url, ACCOUNT_ENFORCEMENT, start=NOON - timedelta(days=365))
     settings: Any = SimpleNamespace(timer_batch_accounts=4, timer_poll_seconds=1)
     async with AsyncExitStack() as stack:
         made = []
         for _ in range(count):
             shelf, start, brake = PolicyShelf(folder, SHIPPED_TEMPLATES), FixedStart(None), Brake(limit)
             service = account_enforcement(shelf, start, brake=brake)
+            service, schema = (shadow_of(service), SHADOW) if observing else (service, ACCOUNT_ENFORCEMENT)
             store = await stack.enter_async_context(
-                PostgresStore.open(PostgresSettings(url=database_url), service, clock=clock)
+                PostgresStore.open(PostgresSettings(url=database_url), service, schema=schema, clock=clock)
             )
             await shelf.start(store.connection)
             await start.start(store.connection)
@@ -164,6 +169,21 @@ async def test_who_pays_while_it_is_shut_is_left_alone_when_it_opens(database_ur
         await one.fires(datetime.now(UTC) + timedelta(minutes=1))
 
         assert await restricted(one) == ["acc_2"]
+
+
+async def test_a_shadow_shows_what_would_become_of_those_that_wait(database_url: str, tmp_path: Path) -> None:
+    """The brake is off in it, and what was held before it was made is no exception (decisions/0009)."""
+    clock = HandClock(NOON)
+    async with instances(database_url, tmp_path, clock, limit=1) as (one,):
+        await opens(one, NOON, "acc_1", "acc_2", "acc_3")
+        await one.fires(NOON)
+        async with one.store.connection() as connection:
+            await _commit(connection, ACCOUNT_ENFORCEMENT, Mode.OBSERVE, "ada", "", {})
+        async with instances(database_url, tmp_path, clock, limit=1, observing=True) as (shadow,):
+            await shadow.fires(NOON)
+
+            assert await restricted(shadow) == ["acc_1", "acc_2", "acc_3"]
+        assert await restricted(one) == ["acc_1"]
 
 
 async def test_nothing_is_released_before_the_news_up_to_the_opening_was_read(

@@ -53,7 +53,7 @@ def observed_inputs(service: Service[Any], prefix: str) -> Inputs:
 def shadow_of(service: Service[A]) -> Service[A]:
     """The same decisions, but for what stands between them and the accounts; nothing is kept up to date twice."""
     decide = service.observing or service.decide
-    return replace(service, decide=decide, keepers=(), guard=None, observing=None)
+    return replace(service, decide=decide, keepers=(), guard=service.observing_guard, observing=None)
 
 
 async def pretend(errand: Errand, begin: Begin) -> ErrandReport:

@@ -134,3 +134,4 @@ class Service(Generic[A]):
     shared: SharedRows[A] | None = None
     thing_of: Callable[[Input], str | None] | None = None  # by whose id an input without an invoice names its case
     observing: Decide[A] | None = None  # `decide` where nobody is touched (rule 42); None: the same
+    observing_guard: Guard[A] | None = None  # lets go on there what the `guard` had held back
