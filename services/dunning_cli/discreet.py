@@ -40,16 +40,18 @@ def visible(text: str) -> str:
 def without_people(data: Any) -> Any:
     """A JSON value with its customers' personal data shortened, wherever they are in it."""
     if isinstance(data, dict):
-        return {
-            name: _customer(value) if name == "customer" and isinstance(value, dict) else without_people(value)
-            for name, value in data.items()
-        }
+        return {name: _customer(value) if name == "customer" else without_people(value) for name, value in data.items()}
     if isinstance(data, list):
         return [without_people(value) for value in data]
     return without_addresses(data) if isinstance(data, str) else data
 
 
-def _customer(customer: dict[str, Any]) -> dict[str, Any]:
+def _customer(customer: Any) -> Any:
+    """Of another form than ours it may be anything: that may be why the event was set aside."""
+    if isinstance(customer, list):
+        return [_customer(each) for each in customer]
+    if not isinstance(customer, dict):
+        return None if customer is None else masked(str(customer))
     return {
         name: masked(str(value)) if name in _PERSONAL and value is not None else without_people(value)
         for name, value in customer.items()

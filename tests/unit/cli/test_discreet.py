@@ -30,6 +30,22 @@ def test_what_a_terminal_would_obey_is_written_out() -> None:
     assert visible("Müller 東京\n") == "Müller 東京\n"
 
 
+@pytest.mark.parametrize(
+    ("written", "shown_as"),
+    [
+        ("Anna Muster, +49 170 1234567", "A***"),
+        ([{"name": "Anna Muster"}, "Bob"], [{"name": "A***"}, "B***"]),
+        ([[{"phone": "+49 170"}]], [[{"phone": "+***"}]]),
+        (4917012345, "4***"),
+        (None, None),
+    ],
+)
+def test_a_customer_of_the_wrong_form_which_may_be_why_it_was_set_aside_is_shortened_too(
+    written: object, shown_as: object
+) -> None:
+    assert without_people({"customer": written}) == {"customer": shown_as}
+
+
 def test_a_customer_is_shortened_wherever_it_is_in_the_data() -> None:
     data = {
         "account_id": "acct-1",
