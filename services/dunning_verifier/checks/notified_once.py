@@ -2,11 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import timedelta
 
+from dunning_verifier.clock import Span
 from dunning_verifier.history import History, once
-from dunning_verifier.values import Mail, Result, Violation
+from dunning_verifier.values import Mail, Result, Signal, Violation
 
 PROMISE = 5
+_BOUNCED = "notice.bounced"
+_ADDRESSES = ("email", "phone", "postal_address")
+_WARNING_LASTS_DAYS = 14  # beyond its lead
 _WENT_OUT = {"sent", "delivered", "bounced", "unknown"}
 
 
@@ -17,6 +22,7 @@ def check(history: History) -> Iterator[Violation]:
     for result in results:
         by_notice[result.notice_id].append(result)
     yield from _sent_once(by_notice)
+    yield from _sent_under_one_id(history, by_notice)
     if history.mails is not None:
         yield from _mailed_once(history.mails, by_notice)
         yield from _mails_with_results(history, history.mails, by_notice)
@@ -31,6 +37,45 @@ def _sent_once(by_notice: dict[str, list[Result]]) -> Iterator[Violation]:
         places = {(result.case_ids, result.rung, result.channel) for result in results}
         if len(places) > 1:
             yield _violation(f"notice {notice_id} is used for different rungs, channels or cases", results[-1])
+
+
+def _sent_under_one_id(history: History, by_notice: dict[str, list[Result]]) -> Iterator[Violation]:
+    """Another address is another notice, but only a warning is brought to one; a warning that grew too old is sent once
+    more (rules 25 and 31)."""
+    elsewhere = _may_be_brought_elsewhere(history)
+    before: dict[tuple[str, str, str], Result] = {}
+    for results in by_notice.values():
+        sent = next((result for result in results if result.outcome == "sent"), None)
+        for case_id in sent.case_ids if sent else ():
+            assert sent is not None, "it has cases"
+            former = before.get((case_id, sent.rung, sent.channel))
+            before[case_id, sent.rung, sent.channel] = sent
+            policy = history.policy_of(case_id)
+            if former is None or policy is None:
+                continue
+            leads = [rung.lead for rung in policy.rungs if rung.warned_by == sent.rung]
+            may_again = sent.account_id in elsewhere or any(_is_old(former, lead, sent) for lead in leads)
+            if not leads or not may_again:
+                told = f"{sent.channel} notice of {sent.rung} went out before, as {former.notice_id} at {former.where}"
+                yield _violation(told, sent)
+
+
+def _may_be_brought_elsewhere(history: History) -> set[str]:
+    """Accounts of which more than one address was said, or whose notices bounced."""
+    addresses: dict[tuple[str, str], set[str]] = defaultdict(set)
+    found: set[str] = set()
+    for event in history.inputs:
+        if isinstance(event, Signal) and event.kind == _BOUNCED:
+            found.add(event.account_id)
+        for name in _ADDRESSES:
+            addresses[event.account_id, name].add(str(event.customer.get(name)))
+    return found | {account_id for (account_id, _), said in addresses.items() if len(said - {"None"}) > 1}
+
+
+def _is_old(former: Result, lead: Span, again: Result) -> bool:
+    """In the zone in which it comes first: others have it a day later at most."""
+    age = again.at - former.at
+    return age >= timedelta(days=lead.days + _WARNING_LASTS_DAYS - 1, seconds=lead.seconds)
 
 
 def _mailed_once(mails: list[Mail], by_notice: dict[str, list[Result]]) -> Iterator[Violation]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from dunning_verifier import verify
 from tests.unit.verifier.story import STANDARD, Story, assert_broken, assert_kept
 
 RESULTS = "dunning.notice.result"
@@ -26,6 +27,11 @@ def noticed(story: Story, at: str, number: int, outcome: str = "sent", channel: 
     return story.noticed(at, "payment_failed", outcome, channel=channel, notice_id=f"n{number}")
 
 
+def assert_no_cap_broken(story: Story) -> None:
+    """That one notice goes out several times, which makes short stories of caps, is another promise."""
+    assert [str(violation) for violation in verify(story.history()) if violation.promise != 5] == []
+
+
 @pytest.mark.parametrize("outcome", ["sent", "unknown", "bounced"])
 def test_one_mail_too_many_in_a_day_is_rejected(outcome: str) -> None:
     story = noticed(a_case({"email": {"1d": 1}}), "2026-03-02T10:00:02Z", 1, outcome)
@@ -38,7 +44,7 @@ def test_one_mail_too_many_in_a_day_is_rejected(outcome: str) -> None:
 def test_a_day_later_it_may_go_out() -> None:
     story = noticed(a_case({"email": {"1d": 1}}), "2026-03-02T10:00:02Z", 1)
 
-    assert_kept(noticed(story, "2026-03-03T10:00:02Z", 2))
+    assert_no_cap_broken(noticed(story, "2026-03-03T10:00:02Z", 2))
 
 
 def test_what_did_not_go_out_is_not_counted() -> None:
@@ -59,7 +65,7 @@ def test_seven_calls_in_a_week_are_the_default() -> None:
     story = a_case()
     for number in range(7):
         noticed(story, f"2026-03-02T1{number}:30:00Z", number, channel="call")
-    assert_kept(story)
+    assert_no_cap_broken(story)
 
     assert_broken(
         noticed(story, "2026-03-03T10:00:00Z", 8, channel="call"), 8, "over the cap of 7 in 7 days", f"{RESULTS}/0@7"

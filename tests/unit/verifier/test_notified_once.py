@@ -59,3 +59,51 @@ def test_one_notice_id_for_two_rungs_is_rejected() -> None:
     story.noticed("2026-04-02T10:00:00Z", "terminated", "failed", notice_id="n-1")
 
     assert_broken(story, 5, "used for different rungs", f"{RESULTS}/0@5")
+
+
+def test_a_notice_that_goes_out_again_under_another_id_is_rejected() -> None:
+    story = a_suspended_case().noticed("2026-03-16T10:00:00Z", "payment_failed", "sent", notice_id="n-2")
+
+    assert_broken(story, 5, "email notice of payment_failed went out before, as", f"{RESULTS}/0@4")
+
+
+def test_a_warning_that_goes_out_again_to_nobody_new_is_rejected() -> None:
+    story = a_suspended_case().noticed("2026-03-14T10:00:00Z", "suspension_warning", "sent", notice_id="n-2")
+
+    assert_broken(story, 5, "email notice of suspension_warning went out before, as", f"{RESULTS}/0@4")
+
+
+def test_a_warning_to_a_new_address_before_it_is_known_to_be_delivered_is_as_it_should_be() -> None:
+    story = Story().signal("customer.updated", "2026-03-01T10:00:00Z", customer={"email": "old@example.com"})
+    story.with_events_of(a_suspended_case())
+    story.signal("customer.updated", "2026-03-16T13:00:00Z", customer={"email": "new@example.com"})
+    story.noticed("2026-03-16T13:00:01Z", "suspension_warning", "sent", "delivered", notice_id="n-2")
+    for event in story.events[-2:]:  # behind those of the other story
+        event.update(id=f"{event['id']}/behind", sequence=event["sequence"] + 4)
+
+    assert_kept(story)
+
+
+def test_a_warning_to_a_new_address_after_a_bounce_is_as_it_should_be() -> None:
+    story = a_suspended_case(suspended_at="2026-03-17T10:00:00Z")
+    story.signal(
+        "notice.bounced", "2026-03-17T12:00:00Z", notice_id=f"{story.case}-suspension_warning", channel="email"
+    )
+    story.signal("customer.updated", "2026-03-17T13:00:00Z", customer={"email": "new@example.com"})
+    story.noticed("2026-03-17T13:00:01Z", "suspension_warning", "sent", "delivered", notice_id="n-2")
+
+    assert_kept(story)
+
+
+def test_a_warning_that_grew_too_old_goes_out_once_more() -> None:
+    story = a_suspended_case().noticed("2026-03-30T10:00:00Z", "suspension_warning", notice_id="n-2")
+
+    assert_kept(story)
+
+
+def test_the_same_notice_by_another_channel_is_another_one() -> None:
+    story = a_suspended_case().noticed(
+        "2026-03-16T10:00:00Z", "payment_failed", "sent", notice_id="n-2", channel="in_app"
+    )
+
+    assert_kept(story)
