@@ -1,7 +1,7 @@
 """Promise 5, the charges: at most one request per attempt, under a stable key, and none was charged twice."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 
@@ -47,9 +47,24 @@ def _named_and_priced(history: History, requests: list[Request]) -> Iterator[Vio
         if owed and request.amount_minor not in owed:
             expected = " or ".join(map(str, sorted(owed)))
             yield _violation(f"asks for {request.amount_minor} {request.currency}, but {expected} remained", request)
+        yield from _of_its_invoice(request, case.invoice.failures)
         used = [failure for failure in case.invoice.failures if failure.logged_at < read_before]
         if any(failure.attempt_number >= request.attempt_number for failure in used):
             yield _violation(f"attempt {request.attempt_number} had been made already", request)
+
+
+def _of_its_invoice(request: Request, failures: Sequence[Failure]) -> Iterator[Violation]:
+    currencies, payments = {each.currency for each in failures}, {each.payment_id for each in failures}
+    if request.currency not in currencies:
+        told = f"asks for {request.amount_minor} {request.currency}, but the invoice is in {_or(currencies)}"
+        yield _violation(told, request)
+    if request.payment_id not in payments:
+        told = f"asks to charge payment {request.payment_id}, but the invoice's is {_or(payments)}"
+        yield _violation(told, request)
+
+
+def _or(words: Iterable[str]) -> str:
+    return " or ".join(sorted(words))
 
 
 def _one_after_another(history: History, requests: list[Request]) -> Iterator[Violation]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 
 from dunning_verifier.history import History, once
-from dunning_verifier.values import ACCOUNT_STATUS, Output, Request, Result, Status, Transition, Violation
+from dunning_verifier.values import ACCOUNT_STATUS, SEVERITY, Output, Request, Result, Status, Transition, Violation
 
 PROMISE = 3
 _REPORTED = frozenset({"delivered", "bounced"})
@@ -38,6 +38,7 @@ def check(history: History) -> Iterator[Violation]:
         compacted = history.statuses_compacted and stream.outputs[0].where.topic == ACCOUNT_STATUS
         yield from _in_sequence(stream, compacted=compacted)
         yield from _chained(stream)
+        yield from _back_to_active_only(stream)
         yield from _forward_in_time(stream, history)
 
 
@@ -122,6 +123,15 @@ def _chained(stream: _Stream) -> Iterator[Violation]:
         if start != expected and number == (before[0] + 1 if before else 1):
             yield stream.violation(f"from {start}, but it stood at {expected}", output)
         before = (number, end)
+
+
+def _back_to_active_only(stream: _Stream) -> Iterator[Violation]:
+    """Rungs stand in order, and only what ends or undoes a case makes its account better: then it is active."""
+    for move in once(stream.outputs):
+        if not isinstance(move, Transition) or move.track != "account" or move.to_stage == "active":
+            continue
+        if SEVERITY.get(move.to_stage, 0) < SEVERITY.get(move.from_stage, 0):
+            yield stream.violation(f"from {move.from_stage} back to {move.to_stage}", move)
 
 
 def _forward_in_time(stream: _Stream, history: History) -> Iterator[Violation]:

@@ -1,5 +1,7 @@
 """Promise 5, the charges: at most one per attempt, for what remains, and never twice at the processor."""
 
+import pytest
+
 from tests.unit.verifier.story import Story, a_recovered_case, assert_broken, assert_kept
 
 REQUESTS = "dunning.retry.requested"
@@ -97,3 +99,16 @@ def test_a_charge_of_another_amount_is_rejected() -> None:
     story = a_recovered_case().charged(2, "2026-03-03T10:00:02Z", amount=9800)
 
     assert_broken(story, 5, "charged 9800 EUR, asked were 4900", "ledger line 1")
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({"currency": "USD"}, "asks for 4900 USD, but the invoice is in EUR"),
+        ({"payment_id": "pay_9"}, "asks to charge payment pay_9, but the invoice's is pay_1"),
+    ],
+)
+def test_a_charge_of_something_else_is_rejected(data: dict[str, str], says: str) -> None:
+    story = a_recovered_case().changed("dunning.retry.requested", {}, **data)
+
+    assert_broken(story, 5, says, "dunning.retry.requested/0@0")

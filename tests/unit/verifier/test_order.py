@@ -122,3 +122,9 @@ def test_a_bounce_that_is_reported_late_has_its_own_time() -> None:
     story = a_suspended_case().noticed("2026-03-01T10:00:00Z", "suspended", "bounced")
 
     assert_kept(story)
+
+
+def test_an_account_that_gets_better_without_becoming_active_is_rejected() -> None:
+    story = a_suspended_case().moved("account", "2026-03-17T10:00:00Z", "suspended", "past_due")
+
+    assert_broken(story.status("2026-03-17T10:00:00Z", "suspended", "past_due"), 3, "from suspended back to past_due")
