@@ -1,5 +1,6 @@
 """The brake holds back what would make an account worse off, and nothing else (rule 45)."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -7,7 +8,10 @@ import pytest
 from account_enforcement.brake import default_limit
 from account_enforcement.case import EnforcedAccount
 from account_enforcement.decide import AccountTrack
+from account_enforcement.settings import EnforcementSettings
 from dunning.domain.events import AccountStatus, Input, StageChanged, TimerDue
+from dunning.runtime.problem import Problem
+from dunning.runtime.settings import load_settings
 from tests.builders import LADDER, PAST_DUE, Story, a_policy, failed, instant, paid, policies
 
 LIMITED = {"rung": "limited", "at": "5d", "account": "restricted"}
@@ -113,3 +117,14 @@ def test_a_case_that_is_closed_asks_for_nothing() -> None:
     service = Enforcement().reads("03-02 10:00", failed("03-02 10:00")).reads("03-03 10:00", paid("03-03 10:00"))
 
     assert not service.track.asks_to_restrict(service.account, service.account.cases["in_1"], instant("03-20 10:00"))
+
+
+@pytest.mark.parametrize(
+    ("given", "is_one"), [("0", True), ("9223372036854775807", True), ("9223372036854775808", False)]
+)
+def test_a_limit_is_one_that_the_database_can_hold(given: str, is_one: bool) -> None:
+    """The services tell it there, for whoever looks from elsewhere."""
+    servers = {"kafka_bootstrap_servers": "kafka:9092", "database_url": "postgresql://db/dunning"}
+    wrong = "DUNNING_MAX_RESTRICTIONS_PER_DAY: input should be less than or equal to 9223372036854775807"
+    with nullcontext() if is_one else pytest.raises(Problem, match=wrong):
+        load_settings(EnforcementSettings, **servers, max_restrictions_per_day=given)
