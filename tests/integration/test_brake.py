@@ -25,8 +25,9 @@ from dunning.runtime.observer import shadow_of
 from dunning.runtime.outbox_bound import OutboxBound
 from dunning.runtime.policies import PolicyShelf
 from dunning.runtime.postgres import PostgresSettings, PostgresStore
+from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.start import FixedStart
-from dunning.runtime.switch import _commit
+from dunning.runtime.switch import _commit, service_schema
 from dunning.runtime.timers import Timers
 from dunning.testing.hand_clock import HandClock
 from tests.builders import failed, paid
@@ -177,7 +178,8 @@ async def test_a_shadow_shows_what_would_become_of_those_that_wait(database_url:
     async with instances(database_url, tmp_path, clock, limit=1) as (one,):
         await opens(one, NOON, "acc_1", "acc_2", "acc_3")
         await one.fires(NOON)
-        async with one.store.connection() as connection:
+        settings = load_settings(Settings, kafka_bootstrap_servers="nobody:1", database_url=database_url)
+        async with service_schema(settings, ACCOUNT_ENFORCEMENT) as connection:
             await _commit(connection, ACCOUNT_ENFORCEMENT, Mode.OBSERVE, "ada", "", {})
         async with instances(database_url, tmp_path, clock, limit=1, observing=True) as (shadow,):
             await shadow.fires(NOON)

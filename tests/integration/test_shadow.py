@@ -1,7 +1,7 @@
 """A shadow begins where its service stands, and nothing of an older one goes on (rule 42)."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -12,7 +12,7 @@ from dunning.runtime.migrate import migrate_with_shadow
 from dunning.runtime.mode import Mode
 from dunning.runtime.observer import observed_inputs
 from dunning.runtime.store import TopicPartition
-from dunning.runtime.switch import Connection, _commit
+from dunning.runtime.switch import Connection, _commit, _wait_for_the_begun
 from dunning.testing.toy import toy_service
 from tests.wire import NOW
 
@@ -79,6 +79,15 @@ async def test_only_one_of_the_two_acts_in_its_schema(connection: Connection) ->
         words.append((own, *await _shadow_of(connection, "present_mode", "word")))
 
     assert words == [("act", "stop"), ("observe", "act"), ("stop", "stop")]
+
+
+async def test_a_switch_does_not_wait_for_an_errand_whose_worker_vanished(connection: Connection) -> None:
+    """While the service does not act nobody takes it again, so it would be waited for as long as that lasts."""
+    for account, ends in (("acc_1", NOON), ("acc_2", datetime.now(UTC) + timedelta(minutes=5))):
+        await _service_stands(connection, account)
+        await connection.execute("update errands set state = 'begun', due_at = $2 where errand_id = $1", account, ends)
+
+    assert await _wait_for_the_begun(connection, 0) == 1
 
 
 def test_what_a_shadow_said_and_what_really_happened_are_two_things() -> None:

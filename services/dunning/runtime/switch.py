@@ -27,7 +27,8 @@ from dunning.runtime.store import TopicPartition
 
 _BEGUN_LOOK_SECONDS = 0.1
 _SHARDS = "select value::text::integer from facts where name = 'outbox_shards'"
-_BEGUN = "select count(*) from errands where state = 'begun'"
+# Whose lease ran out is in nobody's hands: its worker vanished, and the next one says so once the service acts again.
+_BEGUN = "select count(*) from errands where state = 'begun' and due_at > clock_timestamp()"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
