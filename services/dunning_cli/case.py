@@ -76,7 +76,8 @@ def show_case(
     from dunning_cli.asking import ask
     from dunning_cli.cases.text import story_json, story_lines
 
-    if (case_id is None) == (account is None or invoice is None):
+    named = [given is not None for given in (case_id, account, invoice)]
+    if named not in ([True, False, False], [False, True, True]):
         raise CommandError(WRONG_QUESTION, "give a CASE_ID, or --account and --invoice together", exit_code=2)
     story = ask(_story(find_place(data_dir).settings, case_id, account or "", invoice or ""))
     if output is Format.JSON:

@@ -84,6 +84,8 @@ def _read(file: Path) -> dict[str, str]:
         return read_env_file(file)
     except OSError as error:
         raise CommandError(NOTHING_HERE, f"cannot read {file}: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError:
+        raise CommandError(NOTHING_HERE, f"cannot read {file}: not UTF-8") from None
 
 
 def _named_by_environment() -> dict[str, str]:

@@ -62,3 +62,10 @@ def test_a_named_stack_that_never_ran_is_an_error(tmp_path: Path) -> None:
         CommandError, match=r"trial/env does not exist: `dunning up --data-dir .*` starts a stack there"
     ):
         find_place(tmp_path / "trial")
+
+
+def test_a_file_of_settings_that_is_no_text_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "env").write_bytes(b"\xff\xfe=")
+
+    with pytest.raises(CommandError, match=r"cannot read .*env: not UTF-8 \[DUN-C001\]"):
+        find_place(tmp_path)

@@ -83,3 +83,12 @@ def test_dead_letters_of_a_reason_that_there_is_not_are_not_said_to_be_none() ->
     code, said = refused("dlq", "list", "--reason", "invalid_jsn")
 
     assert (code, said[:56]) == (2, '--reason: "invalid_jsn" is none of null_value, too_large')
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("c-1", "--account", "acct-1"), ("c-1", "--invoice", "in-1"), ("--account", "acct-1")]
+)
+def test_a_case_is_named_in_one_way_and_no_half_of_the_other_is_passed_over(arguments: tuple[str, ...]) -> None:
+    said = "give a CASE_ID, or --account and --invoice together [DUN-C011]"
+
+    assert refused("case", "show", *arguments) == (2, said)
