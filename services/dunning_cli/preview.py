@@ -74,10 +74,14 @@ def preview(
 def _refuse_what_no_failure_holds(country: str, amount: int, currency: str) -> None:
     """A slip here would go unseen: in an unknown country no day is a holiday, and services set the event aside."""
     from dunning.contracts.fields import ACTIVE_CURRENCIES
+    from dunning.domain.business_days import countries
     from dunning.domain.policy_file.fields import is_country
 
     if not is_country(country):
         raise CommandError(UNUSABLE, f'--country: "{country}" is not two capitals of ISO 3166, such as DE', exit_code=2)
+    if country not in countries():
+        message = f'--country: "{country}" is no country of ISO 3166; write two capitals such as DE or GB'
+        raise CommandError(UNUSABLE, message, exit_code=2)
     if currency not in ACTIVE_CURRENCIES:
         raise CommandError(
             UNUSABLE, f'--currency: "{currency}" is not a currency of ISO 4217 in use, such as EUR', exit_code=2

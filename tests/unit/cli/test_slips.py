@@ -23,6 +23,10 @@ def refused(*arguments: str) -> tuple[int, str]:
     ("option", "said"),
     [
         (["--country", "Germany"], '--country: "Germany" is not two capitals of ISO 3166, such as DE [DUN-S002]'),
+        (
+            ["--country", "UK"],
+            '--country: "UK" is no country of ISO 3166; write two capitals such as DE or GB [DUN-S002]',
+        ),
         (["--country", "de"], '--country: "de" is not two capitals of ISO 3166, such as DE [DUN-S002]'),
         (["--currency", "EURO"], '--currency: "EURO" is not a currency of ISO 4217 in use, such as EUR [DUN-S002]'),
         (["--amount", "-5"], "--amount: -5 is less than 0 [DUN-S002]"),

@@ -14,6 +14,7 @@ from zoneinfo import available_timezones
 
 from iso4217 import Currency
 
+from dunning.domain.business_days import countries
 from dunning.domain.calendar import DailyHours, Duration, zone_named
 from dunning.domain.policy_file.pending import NOT_IN_FORCE
 from dunning.domain.policy_file.problems import Code, Place, Report, closest, quoted, suggestion
@@ -237,8 +238,11 @@ def is_country(value: str) -> bool:
 
 
 def country(field: Field) -> str | None:
-    """Two letters of ISO 3166, in capitals."""
+    """Two letters of ISO 3166, in capitals. Events may hold any two, so that others are a warning: UK for GB."""
     value = text(field, "a country")
+    if value is not None and is_country(value) and value not in countries():
+        cure = 'write its two capitals, such as "DE" or "GB"'
+        field.warn(Code.NOT_A_CODE, f"{quoted(value)} is no country of ISO 3166, by which events name them; {cure}")
     if value is None or is_country(value):
         return value
     field.refuse(Code.NOT_A_CODE, f'found {quoted(value)}; write two capitals of ISO 3166, such as "DE"')
