@@ -93,6 +93,7 @@ class RetryCase(Case):
     planned_used: int = 0
     technical_used: int = 0
     requests: int = 0  # how many were published: `sequence` of `dunning.retry.requested`
+    charged_for: str = ""  # class of the decline that the newest request is to get over
     requested: list[Asked] = field(default_factory=list)
     mark: Mark | None = None
     tried: list[Tried] = field(default_factory=list)  # newest first

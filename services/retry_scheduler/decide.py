@@ -1,6 +1,7 @@
 """Whether, when and with what to charge again: the retry track (rules 14 to 22)."""
 
 from datetime import datetime
+from typing import Any
 
 from dunning.domain.book import Attempt
 from dunning.domain.declines import is_overdue
@@ -177,6 +178,15 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
     ) -> None:
         if case.stage != stage:
             self.move(turn, case, stage, reason, upcoming=upcoming)
+
+    def move(self, turn: RetryTurn, case: RetryCase, to_stage: str, reason: str, **told: Any) -> None:
+        """Tell by what decline to count it: the one that a charge was to get over, and the last where no other follows."""
+        if case.stage == RetryStage.REQUESTED:
+            told["charged_for"] = case.charged_for or str(DeclineClass.UNKNOWN)
+        if to_stage in (RetryStage.WAITING_FOR_CUSTOMER, RetryStage.EXHAUSTED):
+            last = last_attempt(case)
+            told["decline_class"] = str(last.decline_class if last else DeclineClass.UNKNOWN)
+        super().move(turn, case, to_stage, reason, **told)
 
     # --- requests ---------------------------------------------------------------------------------------------------
 

@@ -19,9 +19,13 @@ class RetryMetrics(Metrics):
             "retries_answered_total",
             "How charges that were asked for ended: recovered, failed (also by time-out), cancelled or paused.",
             "outcome",
+            "decline_class",
         )
         self.not_retried = self._counter(
-            "retries_suppressed_total", "Cases that wait or are finished without money, by reason.", "reason"
+            "retries_suppressed_total",
+            "Cases that wait or are finished without money, by reason.",
+            "reason",
+            "decline_class",
         )
 
     def observe(self, outputs: Sequence[Output], money: Sequence[MoneyMoved]) -> None:  # noqa: ARG002
@@ -38,6 +42,6 @@ class RetryMetrics(Metrics):
     def _transition(self, moved: StageChanged) -> None:
         if moved.from_stage == RetryStage.REQUESTED:
             ended = moved.to_stage in (RetryStage.RECOVERED, RetryStage.CANCELLED, RetryStage.PAUSED)
-            self.answered.labels(moved.to_stage if ended else "failed").inc()
+            self.answered.labels(moved.to_stage if ended else "failed", moved.details["charged_for"]).inc()
         if moved.to_stage in (RetryStage.WAITING_FOR_CUSTOMER, RetryStage.EXHAUSTED):
-            self.not_retried.labels(moved.reason).inc()
+            self.not_retried.labels(moved.reason, moved.details["decline_class"]).inc()

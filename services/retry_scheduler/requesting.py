@@ -28,6 +28,7 @@ def ask(
     if chosen:
         note_tried(case, chosen.method, chosen.at)
     case.request, case.plan, case.answered_at = request, None, None
+    case.charged_for = _last_class(case)
     case.requests += 1
     book.highest_attempt = number
     use(case, kind, 1)
@@ -37,7 +38,6 @@ def ask(
 
 def requested(turn: RetryTurn, case: RetryCase, request: Request) -> RetryRequested:
     """What asks the platform to charge."""
-    last = last_attempt(case)
     return RetryRequested(
         event_id=ids.event_id(RETRY_REQUESTED, case.case_id, case.requests),
         sequence=case.requests,
@@ -54,6 +54,11 @@ def requested(turn: RetryTurn, case: RetryCase, request: Request) -> RetryReques
         not_before=request.not_before,
         not_after=request.not_after,
         reason=str(request.kind),
-        decline_class=str(last.decline_class if last else DeclineClass.UNKNOWN),
+        decline_class=case.charged_for,
         traceparent=turn.traceparent,
     )
+
+
+def _last_class(case: RetryCase) -> str:
+    last = last_attempt(case)
+    return str(last.decline_class if last else DeclineClass.UNKNOWN)

@@ -9,7 +9,7 @@ from retry_scheduler.urging import later_of
 def hand_over(old: RetryCase, new: RetryCase, *, inherits: bool) -> None:
     """The next case goes on with the later failures and the open request; with `inherits`, all that was done counts."""
     new.request, old.request = old.request, None
-    new.owed_since = old.owed_since
+    new.owed_since, new.charged_for = old.owed_since, old.charged_for
     new.requested, new.tried = list(old.requested), list(old.tried)
     if inherits:
         new.mark = old.mark

@@ -33,7 +33,22 @@ from dunning.testing.toy import ToyAccount, toy_service
 from notification_dispatcher.case import NoticeAccount
 from notification_dispatcher.decide import NoticeTrack
 from notification_dispatcher.metrics import NoticeMetrics
-from tests.builders import PAST_DUE, a_notice, a_policy, failed, paid, policies, signal
+from retry_scheduler.case import RetryAccount
+from retry_scheduler.decide import RetryTrack
+from retry_scheduler.metrics import RetryMetrics
+from tests.builders import (
+    HARD,
+    PAST_DUE,
+    TECHNICAL,
+    a_notice,
+    a_policy,
+    failed,
+    instant,
+    only_retries,
+    paid,
+    policies,
+    signal,
+)
 from tests.in_memory import told
 
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -272,6 +287,30 @@ async def test_what_became_of_notices_is_counted_by_channel_and_the_reasons_of_t
     assert told(metrics, "notices_total", channel="letter", outcome="suppressed") == 1
     assert told(metrics, "notices_suppressed_total", reason="no_address") == 2
     assert told(metrics, "notices_suppressed_total", reason="channel_not_configured") == 1
+
+
+async def test_outcomes_of_retries_are_counted_by_the_decline_that_each_was_to_get_over() -> None:
+    loaded = policies(only_retries(after=["1h", "1h"]))
+    track, metrics, account = RetryTrack(lambda: loaded), RetryMetrics(), RetryAccount("acc_1")
+    unnamed: dict[str, Any] = {"payment_method": None}
+    inputs: dict[str, Input] = {
+        "10:00": failed("03-02 10:00", **unnamed),
+        "11:00": TimerDue("first", "acc_1", "in_1", instant("03-02 11:00")),
+        "11:10": failed("03-02 11:10", attempt_number=2, failure=TECHNICAL, **unnamed),
+        "11:20": TimerDue("second", "acc_1", "in_1", instant("03-02 11:20")),
+        "11:30": failed("03-02 11:30", attempt_number=3, failure=HARD, **unnamed),
+    }
+
+    for at, event in inputs.items():
+        (await fold(track.decide, outbox_writer(""), {"acc_1": account}, [event], instant(f"03-02 {at}"))).count(
+            metrics
+        )
+
+    assert told(metrics, "retries_requested_total", decline_class="soft") == 1
+    assert told(metrics, "retries_requested_total", decline_class="technical") == 1
+    assert told(metrics, "retries_answered_total", outcome="failed", decline_class="soft") == 1
+    assert told(metrics, "retries_answered_total", outcome="failed", decline_class="technical") == 1
+    assert told(metrics, "retries_suppressed_total", reason="hard_declined", decline_class="hard") == 1
 
 
 async def test_the_money_of_cases_is_counted_once_however_they_end_and_whatever_is_read_later() -> None:
