@@ -68,6 +68,8 @@ def closings(story: Story, invoice: str) -> list[datetime]:
 
 def settle(story: Story, invoice: str, fact: Fact, now: datetime) -> None:
     """Which case of the invoice is open after this fact (rules 7, 8 and 10)."""
+    if lifted_in_vain(story, invoice, fact):
+        return
     if story.terminated is not None and story.terminated.invoice == invoice and not undone(story, fact, now):
         fact.waits = fact.kind == FAILED
         if fact in story.history.full_payments(invoice) and fact.own_at >= story.terminated.first.own_at:
@@ -98,6 +100,24 @@ def settle(story: Story, invoice: str, fact: Fact, now: datetime) -> None:
             retries.go_on(story, case, now)
         elif fact.kind == "payment.succeeded":
             retries.part_paid(story, case, fact, now)
+
+
+def lifted_in_vain(story: Story, invoice: str, fact: Fact) -> bool:
+    """0003, rule 37: a payment of before the termination that a reinstatement lifted is the closing in its place. What
+    failed between the two counts then, as though it were read now."""
+    case, at = story.lifted.get(invoice, (None, None))
+    if case is None or at is None or fact not in story.history.full_payments(invoice):
+        return False
+    if case.terminated_at is None or not case.first.own_at <= fact.own_at < case.terminated_at:
+        return False
+    before = [one for one in closings(story, invoice) if one != fact.own_at]
+    story.reinstated[invoice].remove(at)
+    del story.lifted[invoice]
+    story.history.changed()
+    for one in story.history.failures(invoice):
+        one.waits = max(closings(story, invoice)) < one.own_at <= max(before)
+    story.history.changed()
+    return True
 
 
 def enter_waiting(story: Story, now: datetime) -> None:
@@ -300,6 +320,7 @@ def lift(story: Story, case: Case, signal: Fact, now: datetime) -> None:
     """Nothing is terminated any more; 0003, rule 32: nor does its own notice, where that waits, say so."""
     notices.suppress_waiting(story, case, "reinstated", now)
     story.reinstated.setdefault(case.invoice, []).append(signal.own_at)
+    story.lifted[case.invoice] = case, signal.own_at
     story.terminated = None
     last = max(closings(story, case.invoice))
     later = [one for one in case.failures if one.own_at > last]

@@ -35,6 +35,7 @@ class Story:
     status_shown: Data | None = None
     statuses: int = 0
     reinstated: dict[str, list[datetime]] = field(default_factory=dict)  # of invoices that had been terminated
+    lifted: dict[str, tuple[Case, datetime]] = field(default_factory=dict)  # the latest of them
 
     def open_cases(self) -> list[Case]:
         return [case for case in self.cases if case.closed is None]

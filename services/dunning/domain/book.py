@@ -12,6 +12,7 @@ from dunning.domain.pauses import Mark
 from dunning.domain.words import DeclineClass
 
 ATTEMPTS_MAX = 64  # of one case; beyond it the oldest but the first are forgotten, they decide nothing any more
+CLOSINGS_MAX = 16  # of one invoice, beside the latest; the oldest are forgotten
 
 
 @dataclass(slots=True)
@@ -57,6 +58,15 @@ class Remaining:
 
 
 @dataclass(slots=True)
+class Lifted:
+    """A termination that a reinstatement lifted, which was a closing (rule 8), unless an earlier one is read later."""
+
+    terminated_at: datetime
+    at: datetime
+    first_failed_at: datetime | None  # of the case that was terminated, as far as that is known
+
+
+@dataclass(slots=True)
 class Book:
     """One invoice. `attempts` are those of the open case, in the order of their times."""
 
@@ -64,8 +74,11 @@ class Book:
     attempts: list[Attempt] = field(default_factory=list)
     closings: int = 0  # by full payment or reinstatement, seen or unseen as a case (rule 8)
     closed_until: datetime | None = None  # the latest of these: failures up to it are settled
+    closed_before: list[datetime] = field(default_factory=list)  # those before the latest, in the order of their times
     ended: str = ""  # the reason of a void or write-off: nothing opens any more (rule 10)
+    ended_at: datetime | None = None  # the earliest of these
     terminated_at: datetime | None = None  # until the account is reinstated (rule 37)
+    lifted: Lifted | None = None  # the latest one
     remaining: Remaining | None = None  # the latest-dated word on what is left
     highest_attempt: int = 0  # seen or requested, over all cases of the invoice (rules 7 and 15)
     owed_minor: int | None = None  # on failures that were paid while the account was terminated (rule 37)
@@ -100,13 +113,25 @@ class Book:
         """When the invoice was due, as far as a failure of the open case said so."""
         return next((attempt.due_at for attempt in self.attempts if attempt.due_at), None)
 
+    def closed_at(self, number: int) -> datetime | None:
+        """When the case of a number was closed by full payment or reinstatement, seen or unseen; None where it was not,
+        or where that is forgotten."""
+        known = [*self.closed_before, self.closed_until]
+        place = number - 1 - (self.closings - len(known))
+        return known[place] if 0 <= place < len(known) else None
+
     def is_settled(self, failed_at: datetime) -> bool:
         """Whether a failure of this time changes nothing any more: paid since, voided, or terminated."""
         return self._is_over(failed_at) or self.terminated_at is not None
 
     def may_count_later(self, failed_at: datetime) -> bool:
-        """Whether a failure of this time changes nothing for the termination alone."""
-        return self.terminated_at is not None and not self._is_over(failed_at)
+        """Whether a failure of this time changes nothing for the termination alone, or for that it was lifted."""
+        if self.terminated_at is not None:
+            return not self._is_over(failed_at)
+        if self.lifted is None or self.ended:
+            return False
+        others = [at for at in (*self.closed_before, self.closed_until) if at is not None and at != self.lifted.at]
+        return all(failed_at > at for at in others)
 
     def _is_over(self, failed_at: datetime) -> bool:
         paid = self.closed_until is not None and failed_at <= self.closed_until
@@ -137,10 +162,36 @@ class Book:
         if self.terminated_at is not None and self.attempts:
             self.owed_minor = self.amount_minor
         self.closings += 1
+        if self.closed_until is not None:
+            self.closed_before = sorted([*self.closed_before, min(self.closed_until, at)])[-CLOSINGS_MAX:]
         self.closed_until = max(self.closed_until or at, at)
         until = self.closed_until
         self.attempts = [] if self.ended else [each for each in self.attempts if each.failed_at > until]
         return self.attempts
+
+    def lift(self, at: datetime) -> list[Attempt]:
+        """A reinstatement lifts the termination: a closing, from which on failures count again."""
+        assert self.terminated_at is not None, "only a termination is lifted"
+        first = next((each.failed_at for each in self.attempts if each.failed_at <= self.terminated_at), None)
+        self.lifted = Lifted(self.terminated_at, at, first)
+        self.terminated_at = None
+        return self.settle(at)
+
+    def lifted_in_vain(self, paid_at: datetime) -> bool:
+        """Whether a payment had undone the termination before it was lifted. Then that payment is the closing, and not
+        what lifted it (rule 37)."""
+        lifted = self.lifted
+        if lifted is None or paid_at >= lifted.terminated_at:
+            return False
+        if lifted.first_failed_at is not None and lifted.first_failed_at > paid_at:
+            return False
+        times = [at for at in (*self.closed_before, self.closed_until) if at is not None]
+        if lifted.at not in times:  # so many closings came since that it is forgotten
+            return False
+        times.remove(lifted.at)
+        *self.closed_before, self.closed_until = sorted([*times, paid_at])
+        self.lifted = None
+        return True
 
     def all_technical(self) -> bool:
         """Whether nothing but technical failures is known of the open case (rule 20)."""

@@ -16,7 +16,8 @@ HEARD_OF_MAX = 16  # the same
 
 def keep(book: Book, event: PaymentFailed) -> None:
     """Keep a failure for later, without anything of the customer's but what a case pins (rule 13)."""
-    said, method = event.customer, event.payment_method
+    said = event.customer if book.terminated_at is not None else None  # see `take`
+    method = event.payment_method
     customer = Customer(timezone=said.timezone, country=said.country) if said else None
     charged = replace(method, last4=None, exp_month=None, exp_year=None) if method else None
     slim = replace(event, customer=customer, payment_method=charged, update_payment_url=None, traceparent=None)
@@ -24,8 +25,15 @@ def keep(book: Book, event: PaymentFailed) -> None:
 
 
 def take(book: Book) -> list[PaymentFailed]:
-    """Those that count now, in the order in which they were read; the others change nothing any more."""
+    """Those that count now, in the order in which they were read; the others change nothing any more.
+
+    Those that count again where a payment proves to have undone what was lifted stay, without anything of a customer's:
+    an erasure does not come by here any more.
+    """
     waiting, book.waiting = book.waiting, []
+    for event in waiting:
+        if book.is_settled(event.failed_at) and book.may_count_later(event.failed_at):
+            book.waiting.append(replace(event, customer=None))
     return [event for event in waiting if not book.is_settled(event.failed_at)]
 
 

@@ -278,10 +278,14 @@ class Track(Generic[A, C]):
     def _paid(self, turn: Turn[A], case: C, at: datetime, event: PaymentSucceeded | Signal) -> None:
         """A full payment at an instant closes what failed up to it; what failed later is the next case's (rule 7)."""
         book = case.book
+        if book.lifted_in_vain(at):
+            self._enter_waiting(turn, case)
+            return
         had_failures_before = not book.attempts or book.first.failed_at <= at
         undone = had_failures_before and self._undo_termination(turn, case, at)
         if not (case.open or undone):
             book.settle(at)
+            self._hear_of_the_unseen(turn, case)
             return
         amount_minor = book.amount_minor
         later = list(book.settle(at))
@@ -363,8 +367,10 @@ class Track(Generic[A, C]):
         book = case.book
         undone = self._undo_termination(turn, case, event.at)
         book.ended = book.ended or reason
+        book.ended_at = min(book.ended_at or event.at, event.at)
         if case.open or undone:
             self._close(turn, case, Closing(event.at, reason, False, book.amount_minor, event=event))
+        self._hear_of_the_unseen(turn, case)
 
     def _undo_termination(self, turn: Turn[A], case: C, closed_at: datetime) -> bool:
         """Only a closing dated before it undoes a termination (rule 37); says whether there is a case to close anew."""
@@ -405,8 +411,7 @@ class Track(Generic[A, C]):
                 self.reinstated(turn, case, at)
 
     def _lift_termination(self, turn: Turn[A], case: C, at: datetime) -> None:
-        case.book.terminated_at = None
-        later = list(case.book.settle(at))  # of a case whose termination was heard after these
+        later = list(case.book.lift(at))  # of a case whose termination was heard after these
         turn.touch(case)
         self.lifted(turn, case)
         if later:
@@ -433,19 +438,45 @@ class Track(Generic[A, C]):
 
     def hear_termination(self, turn: Turn[A], event: StageChanged) -> None:
         """Account enforcement terminated a case. What it undoes itself, by an earlier payment, is passed over here."""
-        case = self._case_of(turn.account, event.invoice_id)
-        book, known = case.book, case.goes_by(event.case_id)
-        numbers = range(1, 1 + (case.number or book.closings))
-        if not known and event.case_id not in (ids.case_id(event.account_id, case.invoice_id, n) for n in numbers):
-            terminated.hear_of(book, event.case_id, event.effective_at)
+        self._hear_of(turn, self._case_of(turn.account, event.invoice_id), event.case_id, event.effective_at)
+
+    def _hear_of(self, turn: Turn[A], case: C, case_id: str, at: datetime) -> None:
+        """Where the money that closed the case came later, that was no closing of its own: the termination stands until
+        the account is reinstated, and what failed meanwhile opened no case, whatever did here (rules 8 and 37)."""
+        book, number = case.book, self._number_of(turn, case, case_id)
+        if number is None and not book.ended:
+            terminated.hear_of(book, case_id, at)
             turn.touch(case)
-            return
-        paid_before = book.closed_until is not None and book.closed_until < event.effective_at
-        another = bool(case.case_id) and not known
-        if another or (not case.open and (paid_before or book.ended)):
+        elif self._is_over(turn, case, number, at):
             turn.count("termination_of_a_closed_case")
-            return
-        self.terminate(turn, case, event.effective_at, book.amount_minor)
+        else:
+            self.terminate(turn, case, at, book.amount_minor)
+
+    @staticmethod
+    def _number_of(turn: Turn[A], case: C, case_id: str) -> int | None:
+        """Of a case of this invoice up to the present one; None for one that is still to come here."""
+        if case.goes_by(case_id):
+            return case.number
+        numbers = range(1, 1 + max(case.number, case.book.closings))
+        return next((n for n in numbers if case_id == ids.case_id(turn.account.account_id, case.invoice_id, n)), None)
+
+    @staticmethod
+    def _is_over(turn: Turn[A], case: C, number: int | None, terminated_at: datetime) -> bool:
+        """Whether a termination says nothing any more: undone by a payment or void of before it, or lifted."""
+        book = case.book
+        if book.ended and (book.ended_at is None or book.ended_at < terminated_at):
+            return True
+        if number is None or number > book.closings:
+            return False
+        closed_at = book.closed_at(number)
+        return closed_at is None or closed_at < terminated_at or closed_at == turn.account.facts.reinstated_at
+
+    def _hear_of_the_unseen(self, turn: Turn[A], case: C) -> None:
+        """Terminations that were heard of cases which money or a void closed before any failure of theirs was read."""
+        for case_id, at in list(case.book.heard_of.items()):
+            if case.book.ended or self._number_of(turn, case, case_id) is not None:
+                del case.book.heard_of[case_id]
+                self._hear_of(turn, case, case_id, at)
 
     def _terminate_as_heard(self, turn: Turn[A], case: C) -> None:
         """Account enforcement terminated this case before it opened here."""

@@ -664,3 +664,18 @@ def test_a_change_of_the_account_names_the_next_rung_that_changes_it_and_its_dat
         ("suspended", NextStep("terminated", instant("04-16 10:00"))),
         ("terminated", None),
     ]
+
+
+@pytest.mark.parametrize("money_first", [True, False])
+def test_a_payment_of_before_the_termination_is_the_closing_whether_it_or_the_reinstatement_is_read_first(
+    money_first: bool,
+) -> None:
+    story = Story().reads(failed("03-02 10:00")).at("04-20 10:00")
+    late = [paid("04-01 10:00"), signal("account.reinstated", "04-20 10:00")]
+
+    story.at("04-20 10:00", *(late if money_first else reversed(late)))
+    story.reads(failed("04-22 10:00", attempt_number=9)).until("04-22 10:00")
+
+    [case] = story.outputs(AccountStatus)[-1].open_cases
+    assert "04-16 10:00 status acc_1 suspended>terminated" in story.lines("status")
+    assert case.case_id == ids.case_id("acc_1", "in_1", 2)

@@ -23,7 +23,7 @@ from tests.platform.world import service_of
 LADDER = [PAST_DUE, WARNING, SUSPENDED, a_notice("after", "20d")]
 IN_FORCE = policies(a_policy(ladder=LADDER, retries=None))
 WITH_RETRIES = policies(a_policy(ladder=LADDER))
-FIRST, SECOND = (ids.case_id("acc_1", "in_1", number) for number in (1, 2))
+FIRST, SECOND, THIRD = (ids.case_id("acc_1", "in_1", number) for number in (1, 2, 3))
 
 
 def delivered(case_id: str, at: str) -> NoticeResult:
@@ -226,3 +226,86 @@ def test_a_termination_that_is_heard_behind_its_reinstatement_leaves_what_failed
     for order in ((*opened, back, heard), (*opened, heard, back), (opened[0], back, heard, opened[1])):
         case = tell(*order)
         assert (case.open, case.case_id, case.book.first.number) == (True, SECOND, 2)
+
+
+def in_every_order(tell: Any, *inputs: Input) -> set[tuple[bool, str, int]]:
+    """How the invoice may end: whether its case is open, which one it is, and what the next one's number would be."""
+    cases = [tell(*order) for order in permutations(inputs)]
+    return {(case.open, case.case_id if case.open else "", case.book.next_number) for case in cases}
+
+
+@pytest.mark.parametrize("tell", [dispatched, retried])
+def test_a_termination_that_is_heard_behind_a_later_payment_counts_as_where_it_is_heard_before(tell: Any) -> None:
+    """The payment closed nothing, and the reinstatement behind it did: the next case is the third (rules 8 and 37)."""
+    first, again = (failed(f"03-{day} 10:00", payment_method=None) for day in ("02", "13"))
+    heard, back = terminated(FIRST, "03-11 10:00"), signal("account.reinstated", "03-12 10:00")
+
+    assert in_every_order(tell, first, heard, paid("03-11 12:00"), back, again) == {(True, THIRD, 3)}
+
+
+@pytest.mark.parametrize("tell", [dispatched, retried])
+def test_what_failed_before_the_reinstatement_opens_no_case_wherever_the_termination_is_heard(tell: Any) -> None:
+    first, between = (failed(f"03-{at}", payment_method=None) for at in ("02 10:00", "11 14:00"))
+    heard, back = terminated(FIRST, "03-11 10:00"), signal("account.reinstated", "03-12 10:00")
+
+    assert in_every_order(tell, first, heard, paid("03-11 12:00"), between, back) == {(False, "", 3)}
+    assert in_every_order(tell, first, heard, between, paid("03-11 16:00"), back) == {(False, "", 3)}
+
+
+@pytest.mark.parametrize("tell", [dispatched, retried])
+def test_a_termination_is_undone_by_the_payment_that_closed_its_case_whatever_was_paid_later(tell: Any) -> None:
+    """Of what was paid twice only the second payment is later."""
+    first, again = (failed(f"03-{day} 10:00", payment_method=None) for day in ("02", "13"))
+    others = terminated(FIRST, "03-11 10:00"), paid("03-05 10:00"), paid("03-12 10:00")
+
+    for heard in permutations(others):
+        for place in range(4):
+            case = tell(*heard[:place], first, *heard[place:], again)
+            assert (case.open, case.case_id) == (True, THIRD)
+
+
+@pytest.mark.parametrize("tell", [dispatched, retried])
+def test_a_payment_that_undid_the_termination_is_the_closing_also_where_the_reinstatement_was_read_before(
+    tell: Any,
+) -> None:
+    """What failed between the two opened the next case, and the reinstatement closed nothing (rules 7, 8 and 37)."""
+    first, between, again = (
+        failed(f"03-{at}", attempt_number=number, payment_method=None)
+        for number, at in enumerate(("02 10:00", "11 14:00", "13 10:00"), 1)
+    )
+    heard, back, money = (
+        terminated(FIRST, "03-11 10:00"),
+        signal("account.reinstated", "03-12 10:00"),
+        paid("03-05 10:00"),
+    )
+
+    for order in permutations((between, back, money)):
+        case = tell(first, heard, *order, again)
+        numbers = [attempt.number for attempt in case.book.attempts]
+        assert (case.open, case.case_id, numbers) == (True, SECOND, [2, 3])
+    for order in permutations((heard, back, money, again)):
+        case = tell(first, *order)
+        assert (case.open, case.case_id, case.book.next_number) == (True, SECOND, 2)
+
+
+def test_what_may_count_again_after_a_reinstatement_says_nothing_of_the_customer() -> None:
+    """The invoice is not at hand any more when the account is erased (rule 12)."""
+    first, between = (failed(at, payment_method=None) for at in ("03-02 10:00", "03-11 14:00"))
+    heard, back = terminated(FIRST, "03-11 10:00"), signal("account.reinstated", "03-12 10:00")
+
+    for order in ((heard, between, back), (heard, back, between)):
+        case = retried(first, *order)
+        assert [(event.failed_at, event.customer) for event in case.book.waiting] == [(between.failed_at, None)]
+
+
+@pytest.mark.parametrize("heard", range(3))
+@pytest.mark.parametrize(("voided_at", "stops"), [("03-10 10:00", False), ("03-12 10:00", True)])
+def test_a_void_of_after_the_termination_leaves_the_account_terminated_in_whatever_order_they_are_read(
+    heard: int, voided_at: str, stops: bool
+) -> None:
+    track = NoticeTrack(lambda: IN_FORCE, frozenset(Channel), frozenset())
+    inputs: list[Input] = [failed("03-02 10:00", payment_method=None), signal("invoice.voided", voided_at)]
+    for read in permutations(inputs):
+        account = NoticeAccount("acc_1")
+        after(track, account, [*read[:heard], terminated(FIRST, "03-11 10:00"), *read[heard:]], "03-16 10:00")
+        assert account.is_terminated is stops
