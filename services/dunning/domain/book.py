@@ -64,6 +64,7 @@ class Lifted:
     terminated_at: datetime
     at: datetime
     first_failed_at: datetime | None  # of the case that was terminated, as far as that is known
+    settled: list[Attempt] = field(default_factory=list)  # what it took off
 
 
 @dataclass(slots=True)
@@ -141,7 +142,7 @@ class Book:
         """Enter a failure where its time puts it."""
         self.owed_minor = None
         self.attempts.append(attempt)
-        self.attempts.sort(key=_order)
+        self.attempts.sort(key=in_order)
         if len(self.attempts) > ATTEMPTS_MAX:
             del self.attempts[1]
         self.highest_attempt = max(self.highest_attempt, attempt.number)
@@ -173,25 +174,27 @@ class Book:
         """A reinstatement lifts the termination: a closing, from which on failures count again."""
         assert self.terminated_at is not None, "only a termination is lifted"
         first = next((each.failed_at for each in self.attempts if each.failed_at <= self.terminated_at), None)
-        self.lifted = Lifted(self.terminated_at, at, first)
+        settled = [each for each in self.attempts if each.failed_at <= at]
+        self.lifted = Lifted(self.terminated_at, at, first, settled)
         self.terminated_at = None
         return self.settle(at)
 
-    def lifted_in_vain(self, paid_at: datetime) -> bool:
+    def lifted_in_vain(self, paid_at: datetime) -> list[Attempt] | None:
         """Whether a payment had undone the termination before it was lifted. Then that payment is the closing, and not
-        what lifted it (rule 37)."""
+        what lifted it (rule 37); returns what stays unpaid of what the lifting took off, None where it did not."""
         lifted = self.lifted
         if lifted is None or paid_at >= lifted.terminated_at:
-            return False
+            return None
         if lifted.first_failed_at is not None and lifted.first_failed_at > paid_at:
-            return False
+            return None
         times = [at for at in (*self.closed_before, self.closed_until) if at is not None]
         if lifted.at not in times:  # so many closings came since that it is forgotten
-            return False
+            return None
         times.remove(lifted.at)
         *self.closed_before, self.closed_until = sorted([*times, paid_at])
         self.lifted = None
-        return True
+        over = bool(self.ended) or self.terminated_at is not None
+        return [] if over else [each for each in lifted.settled if each.failed_at > self.closed_until]
 
     def all_technical(self) -> bool:
         """Whether nothing but technical failures is known of the open case (rule 20)."""
@@ -204,9 +207,9 @@ class Book:
         """The attempt that the next distance counts from, answers after their time left out. Of two words on one
         attempt at one instant the first that was read, as of one that comes twice (1)."""
         counting = (attempt for attempt in self.attempts if not attempt.late and not attempt.overdue)
-        return max(counting, key=_order, default=None)
+        return max(counting, key=in_order, default=None)
 
 
-def _order(attempt: Attempt) -> tuple[datetime, int, str]:
+def in_order(attempt: Attempt) -> tuple[datetime, int, str]:
     """By their own times (rule 7); at one instant the lower attempt comes first."""
     return attempt.failed_at, attempt.number, attempt.payment_id

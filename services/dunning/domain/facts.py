@@ -15,6 +15,7 @@ ADDRESS_FIELD: Mapping[Channel, str] = {  # of a customer, by channel; the other
     Channel.LETTER: "postal_address",
 }
 CUSTOMER_FIELDS = ("name", "email", "phone", "locale", "timezone", "country", "postal_address")
+REINSTATEMENTS_MAX = 16  # per account; the oldest are forgotten
 TAGS_MAX = 100  # per account; beyond it those that were taken off are forgotten first, then the oldest
 
 
@@ -42,7 +43,8 @@ class Facts:
     method: PaymentMethod | None = None
     method_at: datetime | None = None
     update_url: Known | None = None
-    reinstated_at: datetime | None = None
+    reinstated_at: datetime | None = None  # the latest of these
+    reinstatements: list[datetime] = field(default_factory=list)  # in the order of their times
     pauses: list[Mark] = field(default_factory=list)  # of the whole account: they hold cases that open later too (27)
     tags: dict[str, Tag] = field(default_factory=dict)
     erased_at: datetime | None = None  # what was said of the customer up to then is forgotten, and stays so
@@ -97,6 +99,22 @@ class Facts:
             return False
         self.method, self.method_at = method, at
         return True
+
+    def reinstate(self, at: datetime) -> bool:
+        """Note a reinstatement; says whether it was news."""
+        if at in self._reinstatements():
+            return False
+        self.reinstatements = sorted([*self._reinstatements(), at])[-REINSTATEMENTS_MAX:]
+        self.reinstated_at = self.reinstatements[-1]
+        return True
+
+    def reinstated_from(self, terminated_at: datetime) -> datetime | None:
+        """The first reinstatement that lifts what was terminated at an instant, if it was read."""
+        return next((at for at in self._reinstatements() if at >= terminated_at), None)
+
+    def _reinstatements(self) -> list[datetime]:
+        """All that are known; of an account that was saved before they were kept, the latest."""
+        return self.reinstatements or ([self.reinstated_at] if self.reinstated_at else [])
 
     def has_tag(self, tag: str) -> bool:
         """Whether the account carries a tag now."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from dunning.domain import ids, terminated
-from dunning.domain.book import Attempt
+from dunning.domain.book import Attempt, in_order
 from dunning.domain.case import Case
 from dunning.domain.decision import Decision, MoneyMoved
 from dunning.domain.events import (
@@ -278,8 +278,9 @@ class Track(Generic[A, C]):
     def _paid(self, turn: Turn[A], case: C, at: datetime, event: PaymentSucceeded | Signal) -> None:
         """A full payment at an instant closes what failed up to it; what failed later is the next case's (rule 7)."""
         book = case.book
-        if book.lifted_in_vain(at):
-            self._enter_waiting(turn, case)
+        unpaid = book.lifted_in_vain(at)
+        if unpaid is not None:
+            self._count_again(turn, case, unpaid)
             return
         had_failures_before = not book.attempts or book.first.failed_at <= at
         undone = had_failures_before and self._undo_termination(turn, case, at)
@@ -295,6 +296,15 @@ class Track(Generic[A, C]):
             self._hand_over(turn, case, later, inherits=inherits)
         if undone:
             self._enter_waiting(turn, case)
+
+    def _count_again(self, turn: Turn[A], case: C, unpaid: list[Attempt]) -> None:
+        """Failures that a reinstatement had settled, which closed nothing: they open the next case or belong to it."""
+        if unpaid and case.open:
+            case.book.attempts = sorted([*unpaid, *case.book.attempts], key=in_order)
+            self.halted(turn, case)  # its dates have moved
+        elif unpaid:
+            self._hand_over(turn, case, unpaid, inherits=False)
+        self._enter_waiting(turn, case)
 
     def _hand_over(self, turn: Turn[A], old: C, later: list[Attempt], *, inherits: bool) -> None:
         new = self._successor(turn, old)
@@ -399,9 +409,7 @@ class Track(Generic[A, C]):
 
     def _reinstated(self, turn: Turn[A], at: datetime) -> None:
         account = turn.account
-        if account.facts.reinstated_at is None or at > account.facts.reinstated_at:
-            account.facts.reinstated_at = at
-            account.changed = True
+        account.changed |= account.facts.reinstate(at)
         for case in [known for _, known in sorted(account.cases.items())]:
             terminated_at = case.book.terminated_at
             if terminated_at is not None and terminated_at <= at:
@@ -431,8 +439,8 @@ class Track(Generic[A, C]):
         turn.touch(case)
         if case.open:
             self._close(turn, case, Closing(at, AccountStage.TERMINATED, False, amount_minor, terminated=True))
-        reinstated_at = turn.account.facts.reinstated_at
-        if reinstated_at is not None and at <= reinstated_at:  # the reinstatement was read before
+        reinstated_at = turn.account.facts.reinstated_from(at)
+        if reinstated_at is not None:  # the reinstatement was read before
             self._lift_termination(turn, case, reinstated_at)
         self._resume_ladders(turn)
 
@@ -444,7 +452,7 @@ class Track(Generic[A, C]):
         """Where the money that closed the case came later, that was no closing of its own: the termination stands until
         the account is reinstated, and what failed meanwhile opened no case, whatever did here (rules 8 and 37)."""
         book, number = case.book, self._number_of(turn, case, case_id)
-        if number is None and not book.ended:
+        if number is None:
             terminated.hear_of(book, case_id, at)
             turn.touch(case)
         elif self._is_over(turn, case, number, at):
@@ -454,27 +462,30 @@ class Track(Generic[A, C]):
 
     @staticmethod
     def _number_of(turn: Turn[A], case: C, case_id: str) -> int | None:
-        """Of a case of this invoice up to the present one; None for one that is still to come here."""
+        """Of a case of this invoice up to the present one; None for one that is still to come here. After a void none
+        comes, so the next one is known as well."""
         if case.goes_by(case_id):
             return case.number
-        numbers = range(1, 1 + max(case.number, case.book.closings))
+        book = case.book
+        numbers = range(1, 1 + max(case.number, book.next_number if book.ended else book.closings))
         return next((n for n in numbers if case_id == ids.case_id(turn.account.account_id, case.invoice_id, n)), None)
 
     @staticmethod
-    def _is_over(turn: Turn[A], case: C, number: int | None, terminated_at: datetime) -> bool:
+    def _is_over(turn: Turn[A], case: C, number: int, terminated_at: datetime) -> bool:
         """Whether a termination says nothing any more: undone by a payment or void of before it, or lifted."""
         book = case.book
         if book.ended and (book.ended_at is None or book.ended_at < terminated_at):
             return True
-        if number is None or number > book.closings:
+        if number > book.closings:
             return False
         closed_at = book.closed_at(number)
-        return closed_at is None or closed_at < terminated_at or closed_at == turn.account.facts.reinstated_at
+        lifted_at = turn.account.facts.reinstated_from(terminated_at)
+        return closed_at is None or closed_at < terminated_at or closed_at == lifted_at
 
     def _hear_of_the_unseen(self, turn: Turn[A], case: C) -> None:
         """Terminations that were heard of cases which money or a void closed before any failure of theirs was read."""
         for case_id, at in list(case.book.heard_of.items()):
-            if case.book.ended or self._number_of(turn, case, case_id) is not None:
+            if self._number_of(turn, case, case_id) is not None:
                 del case.book.heard_of[case_id]
                 self._hear_of(turn, case, case_id, at)
 

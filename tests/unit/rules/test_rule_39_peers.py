@@ -288,6 +288,28 @@ def test_a_payment_that_undid_the_termination_is_the_closing_also_where_the_rein
         assert (case.open, case.case_id, case.book.next_number) == (True, SECOND, 2)
 
 
+@pytest.mark.parametrize("tell", [dispatched, retried])
+def test_of_two_reinstatements_the_first_behind_the_termination_lifts_it_though_both_were_read_before(
+    tell: Any,
+) -> None:
+    first, again = (failed(f"03-{day} 10:00", payment_method=None) for day in ("02", "13"))
+    back = [signal("account.reinstated", f"03-{day} 10:00") for day in ("10", "12", "14")]
+    heard = terminated(FIRST, "03-11 10:00")
+
+    for read in ((*back, heard, first), (heard, *back, first), (first, *back, heard), (first, heard, *back)):
+        case = tell(*read, again)
+        assert (case.open, case.case_id) == (True, SECOND)
+
+
+@pytest.mark.parametrize("tell", [dispatched, retried])
+def test_a_payment_of_before_the_terminated_case_does_not_undo_it_where_all_of_it_is_unseen_and_void(tell: Any) -> None:
+    heard = terminated(SECOND, "03-11 10:00"), signal("invoice.voided", "03-12 10:00")
+    read = [failed("03-02 10:00", payment_method=None), paid("03-01 10:00")]
+
+    for others in permutations(read):
+        assert tell(*heard, *others).book.terminated_at == instant("03-11 10:00")
+
+
 def test_what_may_count_again_after_a_reinstatement_says_nothing_of_the_customer() -> None:
     """The invoice is not at hand any more when the account is erased (rule 12)."""
     first, between = (failed(at, payment_method=None) for at in ("03-02 10:00", "03-11 14:00"))
