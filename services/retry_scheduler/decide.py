@@ -180,7 +180,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
             self.move(turn, case, stage, reason, upcoming=upcoming)
 
     def move(self, turn: RetryTurn, case: RetryCase, to_stage: str, reason: str, **told: Any) -> None:
-        """Tell by what decline to count it: the one that a charge was to get over, and the last where no other follows."""
+        """Tell by which decline to count it: what a charge was to get over, or the last one where none follows."""
         if case.stage == RetryStage.REQUESTED:
             told["charged_for"] = case.charged_for or str(DeclineClass.UNKNOWN)
         if to_stage in (RetryStage.WAITING_FOR_CUSTOMER, RetryStage.EXHAUSTED):
