@@ -281,7 +281,7 @@ def window_end(story: Story, case: Case, now: datetime) -> datetime | None:
     return pauses.moved(story, case, end, case.first.own_at, now)
 
 
-def next_plan(story: Story, case: Case, now: datetime) -> Plan | None:
+def next_plan(story: Story, case: Case, now: datetime, refused: str | None = None) -> Plan | None:
     """The next planned charge, or None where nothing is left (rules 15 to 17, 19)."""
     policy, last = case.policy, latest(case)
     if last.decline_class == "technical" and case.used_technical < len(policy.technical_after):
@@ -290,7 +290,7 @@ def next_plan(story: Story, case: Case, now: datetime) -> Plan | None:
         kind, distance = "after", policy.after[min(case.used_after, len(policy.after) - 1)]
     else:
         return None
-    advice = max(advised(story, case), default=last.at)
+    advice = max(advised(story, case, refused), default=last.at)
     earliest = max(open_date(story, case, later(last.at, distance, case.zone), now), advice)
     due_at = allowed(case, earliest, policy.retries_roll)
     if due_at <= last.at or due_at < advice:  # 0003, rule 16
@@ -313,9 +313,9 @@ def open_date(story: Story, case: Case, date: datetime, now: datetime) -> dateti
     return date if found == rolled else found
 
 
-def advised(story: Story, case: Case) -> list[datetime]:
+def advised(story: Story, case: Case, refused: str | None = None) -> list[datetime]:
     """Rule 19: a network's *not before* for the present method."""
-    present = method_key(present_method(story, case))
+    present = method_key(present_method(story, case, refused))
     found = []
     for one in case.attempts:
         wait = delay(one.failure, one.fact.data.get("payment_method") if one.fact is not None else None)
@@ -419,7 +419,7 @@ def finished_why(story: Story, case: Case) -> str | None:
         return "budget_exhausted" if urged_then and forbidden else None
     if forbidden:
         return "budget_exhausted"
-    return "retries_exhausted" if next_plan(known, then, at) is None else None
+    return "retries_exhausted" if next_plan(known, then, at, refused) is None else None
 
 
 def urged(story: Story, case: Case, now: datetime) -> None:
