@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from dunning.domain.words import AccountStage, Channel, DeclineClass
 from notification_dispatcher.channels.payload import NextConsequence, NoticeOrder, PaidWith
-from notification_dispatcher.templates.rendering import Letterhead, RenderingError, render
+from notification_dispatcher.templates.rendering import Letterhead, Rendered, RenderingError, render
 from notification_dispatcher.templates.wording import Wording
 
 _AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -31,7 +31,7 @@ _SAMPLES = (
     replace(_FULL, decline_class=DeclineClass.TECHNICAL, failure_code="processing_error"),
     *(replace(_FULL, next=NextConsequence(stage, _AT)) for stage in AccountStage if stage.restricts),
 )
-_LETTERHEADS = (Letterhead("Acme", "Acme GmbH"), Letterhead("Acme", "", "https://example.com/stop"))
+_LETTERHEADS = (Letterhead("Who writes", "A footer", "https://example.com/stop"), Letterhead("Who writes"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,43 @@ def example_order(template: str, locale: str) -> NoticeOrder:
 
 
 def broken_templates(wording: Wording) -> list[BrokenTemplate]:
-    """Everything that keeps a notice from being written: all templates in all languages, with much and with little
-    known of the case. Own files can break shipped ones as well: layouts and phrases are shared."""
+    """Everything that keeps a notice from being written, or from saying what every mail says (rule 34): all templates
+    in all languages, with much and with little known of the case. Own files can break shipped ones as well: layouts and
+    phrases are shared."""
     found: dict[tuple[str, int], BrokenTemplate] = {}
     for order, letterhead in zip(_orders(wording), cycle(_LETTERHEADS), strict=False):
         try:
-            render(order, letterhead, wording)
+            rendered = render(order, letterhead, wording)
         except RenderingError as error:
-            broken = _told(error, wording)
+            wrong = [_told(error, wording)]
+        else:
+            wrong = list(_left_out(rendered, order, letterhead, wording))
+        for broken in wrong:
             found.setdefault((broken.file, broken.line), broken)
     return list(found.values())
+
+
+def _left_out(
+    rendered: Rendered, order: NoticeOrder, letterhead: Letterhead, wording: Wording
+) -> Iterator[BrokenTemplate]:
+    """Who writes, the footer, and how to hear no more: in both parts, for nobody reads more than one of them."""
+    needed = {
+        "sender_name": letterhead.sender_name,
+        "footer_lines": letterhead.footer,
+        "opt_out_link": letterhead.opt_out_link(order),
+    }
+    for html, part in ((False, rendered.text), (True, rendered.html)):
+        missing = [name for name, words in needed.items() if words and words not in part]
+        if missing:
+            file = _own_file(wording, wording.file_of(order.template, rendered.locale, html=html), html=html)
+            yield BrokenTemplate(file, 1, f"every mail has to say {' and '.join(missing)}, and this one does not")
+
+
+def _own_file(wording: Wording, name: str | None, *, html: bool) -> str:
+    """The template, or the layout where that is what is one's own."""
+    suffix = "html" if html else "txt"
+    places = [wording.own / file for file in (name, f"layout.{suffix}") if wording.own and file]
+    return str(next((place for place in places if place.is_file()), wording.own or "templates"))
 
 
 def _orders(wording: Wording) -> Iterator[NoticeOrder]:

@@ -25,6 +25,7 @@ WELCOME = """{% extends layout %}
 {% block opening %}OPENING {{ name or "nobody" }}{% endblock %}
 {% block closing %}CLOSING{% endblock %}
 """
+EVERY_MAIL = "<p>{{ sender_name }} {{ footer_lines | join(', ') }} {{ opt_out_link or 'Answer to hear no more' }}</p>"
 POLICY = """id: mine
 version: 1
 ladder:
@@ -62,10 +63,11 @@ def test_an_own_file_takes_the_place_of_the_shipped_one_and_the_others_stay(tmp_
 
 
 def test_the_html_part_may_have_a_file_of_its_own(tmp_path: Path) -> None:
-    folder = put(tmp_path, en__welcome_back_txt=WELCOME, en__welcome_back_html="<b>{{ name }}</b>")
+    own = "<b>{{ name }}</b>" + EVERY_MAIL
+    folder = put(tmp_path, en__welcome_back_txt=WELCOME, en__welcome_back_html=own)
     notice = written(folder, template="welcome_back", customer_name="A & B")
 
-    assert notice.html == "<b>A &amp; B</b>\n"
+    assert notice.html.startswith("<b>A &amp; B</b>")
     assert "OPENING A & B\n" in notice.text
 
 
@@ -138,6 +140,24 @@ def test_a_broken_template_stops_the_start_with_its_place(
     assert complaint in str(raised.value)
     assert str(tmp_path) in str(raised.value)
     assert str(raised.value).endswith("[DUN-R021]")
+
+
+@pytest.mark.parametrize(
+    ("files", "place", "missing"),
+    [
+        ({"en__welcome_back_txt": "{% block subject %}S{% endblock %}"}, "en/welcome_back.txt", "sender_name"),
+        ({"en__terminated_html": "<b>{{ sender_name }}</b>"}, "en/terminated.html", "footer_lines"),
+        ({"layout_html": "{{ sender_name }} {{ footer_lines | join }}"}, "layout.html", "opt_out_link"),
+    ],
+)
+def test_a_template_that_leaves_out_what_every_mail_says_stops_the_start(
+    tmp_path: Path, files: dict[str, str], place: str, missing: str
+) -> None:
+    with pytest.raises(Problem) as found:
+        checked_wording(put(tmp_path, **files))
+
+    assert f"{place}:1: every mail has to say" in str(found.value)
+    assert missing in str(found.value)
 
 
 def test_however_many_templates_there_are_a_change_takes_effect_at_the_next_start(tmp_path: Path) -> None:
