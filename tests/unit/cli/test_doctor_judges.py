@@ -16,6 +16,7 @@ from dunning_cli.health.brokers import compare
 from dunning_cli.health.database import compare_clocks, compare_migrations, judge_outbox
 from dunning_cli.health.findings import Level
 from dunning_cli.health.lag import Position, judge_lag
+from dunning_cli.health.live import judge_start
 from dunning_cli.health.outside import look_at_mail
 from dunning_cli.health.policies import judge_policies
 
@@ -163,3 +164,20 @@ def test_a_policy_with_an_error_is_shown_with_its_place() -> None:
     assert found.level is Level.PROBLEM
     assert found.message.startswith("small.yaml:3:10: version:")
     assert found.do == "`dunning policy lint policies` lists everything"
+
+
+@pytest.mark.parametrize(
+    ("starts", "level", "message"),
+    [
+        ([NOW, NOW], Level.OK, "what failed before 2026-03-28T12:00:00Z opens no case"),
+        ([NOW, NOW + seconds(1)], Level.PROBLEM, "do not agree"),
+        ([NOW.replace(year=2062)] * 2, Level.WARNING, "no failure opens a case before 2062-03-28T12:00:00Z"),
+    ],
+)
+def test_a_start_is_one_instant_for_all_and_told_where_it_lies_ahead(
+    starts: list[datetime], level: Level, message: str
+) -> None:
+    found = judge_start(dict(zip(["retry_scheduler", "account_enforcement"], starts, strict=True)), NOW)
+
+    assert found.level is level
+    assert message in found.message
