@@ -88,13 +88,13 @@ class Brake:
         connection = tx.connection
         row = await connection.fetchrow(QUERIES["lock_brake"])
         assert row is not None, "there is one row"
-        if row["shut_at"] is not None:
-            return
         opened_at = self._opened_at = row["opened_at"]
-        since = _window(opened_at, now)
-        self._let_through = frozenset(
+        self._admitted = self._let_through = frozenset(
             timer.account_id for timer in inputs if timer.released and opened_at and timer.due_at <= opened_at
         )
+        if row["shut_at"] is not None:
+            return
+        since = _window(opened_at, now)
         counted = {each["account_id"] for each in await connection.fetch(QUERIES["counted_of"], since, list(asking))}
         new = [account_id for account_id in asking if account_id not in counted | self._let_through]
         free = await self._free(connection, row, since, len(new), now)

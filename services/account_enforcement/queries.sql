@@ -80,12 +80,12 @@ select at, what, by_name, reason, restricted, limited_to from brake_record order
 
 -- name: lock_released
 -- Accounts that waited for the brake, oldest first, once it is open and the news up to its opening was read (rule 40); what
--- somebody holds is passed over.
+-- somebody holds is passed over. Who waited when it was opened goes on, also where it was shut anew meanwhile.
 select a.account_id
 from cases c
 join accounts a using (account_id)
 where c.held_since is not null
-    and (select shut_at is null and coalesce(opened_at <= $3, true) from brake)
+    and (select (shut_at is null or c.held_since <= opened_at) and coalesce(opened_at <= $3, true) from brake)
     and c.account_id <> all ($2::text[])
 order by c.held_since
 limit $1

@@ -146,6 +146,25 @@ async def test_no_more_than_the_limit_and_then_it_stays_shut_until_it_is_opened(
         assert len(await restricted(one)) == 14  # what comes later counts anew
 
 
+async def test_all_that_waited_when_it_was_opened_go_on_also_where_it_is_shut_anew_before_their_turn(
+    database_url: str, tmp_path: Path
+) -> None:
+    clock = HandClock(NOON)
+    async with instances(database_url, tmp_path, clock, limit=1) as (one,):
+        await opens(one, NOON, *(f"acc_{number:02}" for number in range(10)))
+        await one.fires(NOON)
+        async with one.store.connection() as connection:
+            assert await open_brake(connection, "ada", "looked at them") == 9
+            await connection.execute("update brake set shut_at = clock_timestamp()")
+        clock.now = datetime.now(UTC) + timedelta(minutes=1)
+        await opens(one, clock(), "new_1")
+        await one.fires(clock())
+
+        assert await restricted(one) == [f"acc_{number:02}" for number in range(10)]
+        async with one.store.connection() as connection:
+            assert (await one.brake.standing(connection)).held == 1
+
+
 async def test_the_count_is_exact_over_several_instances(database_url: str, tmp_path: Path) -> None:
     clock = HandClock(NOON)
     async with instances(database_url, tmp_path, clock, limit=7, count=3) as several:
