@@ -13,8 +13,8 @@ MINUTE = timedelta(minutes=1)
 NOTHING = Span(0, 0)
 
 
-def date_of(story: Story, case: Case, rung: Rung) -> datetime:
-    """When a rung is due."""
+def date_of(story: Story, case: Case, rung: Rung, now: datetime | None = None) -> datetime:
+    """When a rung is due. A rest without an end counts up to `now`, if at all."""
     distance, start, set_at = rung.at, case.anchor(), case.first.own_at
     if case.shift is not None:
         name, actual = case.shift
@@ -23,7 +23,7 @@ def date_of(story: Story, case: Case, rung: Rung) -> datetime:
             distance, start, set_at = rung.at.less(moved_by.at), actual, actual
     roll = case.policy.roll if rung.at != NOTHING else None
     date = later_on_business_day(start, distance, case.zone, roll, case.country)
-    return rolled(case, pauses.moved(story, case, date, set_at), roll)
+    return rolled(case, pauses.moved(story, case, date, set_at, now), roll)
 
 
 def rolled(case: Case, moment: datetime, roll: Roll | None) -> datetime:
@@ -62,10 +62,15 @@ def is_passed(story: Story, case: Case, rung: Rung, done: Collection[str]) -> bo
         return True
     if not signals or rung.name in case.happened:
         return False
-    latest = max(date_of(story, case, one) for one in (*still_above(case, rung, done), rung))
+    up_to_it = (*still_above(case, rung, done), rung)
+    counts_from = case.first.own_at
     if case.shift is not None and rung_index(case, rung) > rung_index(case, case.policy.named(case.shift[0])):
-        latest = max(latest, case.shift[1])  # its date counts from there
-    return any(case.first.own_at < signal.own_at and latest < signal.own_at for signal in signals)
+        counts_from = max(counts_from, case.shift[1])
+    return any(
+        counts_from < signal.own_at
+        and all(date_of(story, case, one, signal.own_at) < signal.own_at for one in up_to_it)
+        for signal in signals
+    )
 
 
 def still_above(case: Case, rung: Rung, done: Collection[str]) -> list[Rung]:
