@@ -39,11 +39,17 @@ def _postgresql(url: SecretStr) -> SecretStr:
 def _has_servers(url: str) -> bool:
     """Whether every port is one; no server at all is a socket file."""
     try:
-        for server in _servers(urlsplit(url)).split(","):
-            urlsplit(f"//{server}").port  # noqa: B018 - raises where it is none
+        for server in servers_of(url):
+            server.port  # noqa: B018 - raises where it is none
     except ValueError:  # or brackets do not match
         return False
     return True
+
+
+def servers_of(url: str) -> list[SplitResult]:
+    """Each server that a URL names, several where commas part them. Raises ValueError where brackets do not match; a
+    port that is none raises when it is looked at."""
+    return [urlsplit(f"//{server}") for server in _servers(urlsplit(url)).split(",")]
 
 
 def _servers(parts: SplitResult) -> str:

@@ -3,6 +3,7 @@
 import socket
 from urllib.parse import urlsplit
 
+from dunning.runtime.settings import servers_of
 from dunning_cli.stack.errors import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, SMTP_UNREACHABLE, StackError
 
 _CONNECT_SECONDS_MAX = 3
@@ -52,11 +53,10 @@ def _require(what: str, url: str, code: str) -> None:
 
 def _addresses(url: str) -> list[str]:
     """`host:port` of each server that a URL names; none for a socket file: the first connection will tell."""
-    whole = urlsplit(url)
-    parts = [urlsplit(f"//{server}") for server in whole.netloc.rpartition("@")[2].split(",")]
-    if not all(each.hostname for each in parts):
+    servers, default_port = servers_of(url), _DEFAULT_PORTS.get(urlsplit(url).scheme, 0)
+    if not all(each.hostname for each in servers):
         return []
-    return [f"{each.hostname}:{each.port or _DEFAULT_PORTS.get(whole.scheme, 0)}" for each in parts]
+    return [f"{each.hostname}:{each.port or default_port}" for each in servers]
 
 
 def _message(what: str, where: str, refusal: str) -> str:
