@@ -79,9 +79,7 @@ class Asked:
     answered_until: datetime | None = None  # where it was answered: up to when another answer is in time as well
     method_at: datetime | None = None  # as of when the method was known that we asked to charge
     echoed_at: list[datetime] = field(default_factory=list)  # when failures of just this method answered: no news of it
-    echoed_as: Tried | None = (
-        None  # what the newest of them calls it: news to the next case, if it becomes part of that
-    )
+    echoed_as: Tried | None = None  # what the newest of them calls it: news to the next case, if that has it
 
 
 @dataclass(slots=True)

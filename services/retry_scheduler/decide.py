@@ -34,6 +34,7 @@ from retry_scheduler.next_step import (
     RetryAt,
     WaitForCustomer,
     last_attempt,
+    last_class,
     not_after,
     window_end,
 )
@@ -184,8 +185,7 @@ class RetryTrack(Track[RetryAccount, RetryCase]):
         if case.stage == RetryStage.REQUESTED:
             told["charged_for"] = case.charged_for or str(DeclineClass.UNKNOWN)
         if to_stage in (RetryStage.WAITING_FOR_CUSTOMER, RetryStage.EXHAUSTED):
-            last = last_attempt(case)
-            told["decline_class"] = str(last.decline_class if last else DeclineClass.UNKNOWN)
+            told["decline_class"] = str(last_class(case))
         super().move(turn, case, to_stage, reason, **told)
 
     # --- requests ---------------------------------------------------------------------------------------------------

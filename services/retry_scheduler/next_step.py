@@ -51,6 +51,12 @@ def last_attempt(case: RetryCase) -> Last | None:
     return Last(attempt.failed_at, attempt.decline_class, attempt.method_key) if attempt else None
 
 
+def last_class(case: RetryCase) -> DeclineClass:
+    """What the last attempt's decline means."""
+    last = last_attempt(case)
+    return last.decline_class if last else DeclineClass.UNKNOWN
+
+
 def is_barred(account: RetryAccount, case: RetryCase, last: Last) -> bool:
     """Whether no charge can succeed until a new method arrives (rule 18).
 

@@ -4,11 +4,10 @@ from datetime import datetime
 
 from dunning.domain import ids
 from dunning.domain.events import RetryRequested
-from dunning.domain.words import DeclineClass
 from retry_scheduler.case import Asked, Request, RetryAccount, RetryCase, RetryKind, RetryTurn, Tried
 from retry_scheduler.counting import count_request
 from retry_scheduler.methods import note_tried
-from retry_scheduler.next_step import last_attempt
+from retry_scheduler.next_step import last_class
 from retry_scheduler.pausing import use
 from retry_scheduler.urging import spend
 
@@ -28,7 +27,7 @@ def ask(
     if chosen:
         note_tried(case, chosen.method, chosen.at)
     case.request, case.plan, case.answered_at = request, None, None
-    case.charged_for = _last_class(case)
+    case.charged_for = str(last_class(case))
     case.requests += 1
     book.highest_attempt = number
     use(case, kind, 1)
@@ -57,8 +56,3 @@ def requested(turn: RetryTurn, case: RetryCase, request: Request) -> RetryReques
         decline_class=case.charged_for,
         traceparent=turn.traceparent,
     )
-
-
-def _last_class(case: RetryCase) -> str:
-    last = last_attempt(case)
-    return str(last.decline_class if last else DeclineClass.UNKNOWN)

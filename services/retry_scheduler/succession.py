@@ -22,7 +22,6 @@ def hand_over(old: RetryCase, new: RetryCase, *, inherits: bool) -> None:
 def _leave_behind(old: RetryCase, new: RetryCase) -> None:
     """What was asked for in the old case and ended there is no part of this one."""
     new.requested = [asked for asked in old.requested if new.request and asked.retry_id == new.request.retry_id]
-    new.tried = old.tried
     for asked in old.requested:
         echo = asked.echoed_as
         if echo and asked not in new.requested and any(each.failed_at == echo.at for each in new.book.attempts):
