@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from operator import itemgetter
 
 from dunning.domain.policy import ALL_CHANNELS, Cap, Policy
 from dunning.domain.words import Channel
@@ -60,7 +61,6 @@ def _forget_old(account: NoticeAccount, channel: Channel, widest: Cap, now: date
     """Of what went out, keep what a cap may still count: within the widest window, and no more than the largest
     number."""
     others = [each for each in account.contacts if each.channel != channel or each.at is None]
-    own = [each for each in account.contacts if each.channel == channel and each.at is not None]
-    recent = [each for each in own if each.at is not None and each.at + widest.within > now]
-    recent.sort(key=lambda each: each.at or now)
-    account.contacts = others + recent[-widest.most :]
+    own = [(each.at, each) for each in account.contacts if each.channel == channel and each.at is not None]
+    recent = sorted([known for known in own if known[0] + widest.within > now], key=itemgetter(0))
+    account.contacts = others + [each for _, each in recent[-widest.most :]]

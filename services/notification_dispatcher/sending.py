@@ -4,7 +4,7 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from dunning.domain import ids
-from dunning.domain.calendar import to_utc, zone_named
+from dunning.domain.calendar import earlier, to_utc, zone_named
 from dunning.domain.decision import Errand
 from dunning.domain.events import PaymentSucceeded, Signal
 from dunning.domain.holds import Halt, first_ahead, pause_of
@@ -78,8 +78,8 @@ class Sending(Outcomes):
         facts, rung = turn.account.facts, policy.rung(notice.rung)
         assert rung is not None, "a notice belongs to a rung"
         assert rung.notice is not None, "a notice belongs to a rung that has one"
-        method, zone = facts.method, facts.get("timezone")
-        zone = zone if zone and zone_named(zone) else case.zone
+        method, said = facts.method, facts.get("timezone")
+        zone = (zone_named(said) if said else None) or case.pinned_zone
         coming = self._consequence(turn.account, case, policy, rung, turn.now) if case.open else None
         quiet_from = closes_at(turn.account, policy, notice.channel, turn.now)
         return NoticeOrder(
@@ -95,7 +95,7 @@ class Sending(Outcomes):
             currency=case.book.currency,
             decline_class=DeclineClass(case.decline_class),
             failure_code=case.failure_code,
-            zone=zone,
+            zone=zone.key,
             at=turn.now,
             invoice_number=case.invoice_number,
             customer_name=facts.get("name"),
@@ -103,9 +103,7 @@ class Sending(Outcomes):
             payment_method=PaidWith(method.brand, method.last4) if method else None,
             update_payment_url=facts.update_url.value if facts.update_url else None,
             next=coming,
-            closes_at=min(
-                [at for at in (quiet_from, _end_of_day(coming.at, zone) if coming else None) if at], default=None
-            ),
+            closes_at=earlier(quiet_from, _end_of_day(coming.at, zone) if coming else None),
         )
 
     @staticmethod
@@ -168,7 +166,6 @@ class Sending(Outcomes):
                     self._touch(turn, case)
 
 
-def _end_of_day(instant: datetime, zone: str) -> datetime:
+def _end_of_day(instant: datetime, zone: ZoneInfo) -> datetime:
     """When the day is over that a notice names: it would announce what lies in the past."""
-    where = zone_named(zone) or ZoneInfo("UTC")
-    return to_utc(instant.astimezone(where).date() + timedelta(days=1), time.min, where)
+    return to_utc(instant.astimezone(zone).date() + timedelta(days=1), time.min, zone)

@@ -117,9 +117,13 @@ class Book:
     def closed_at(self, number: int) -> datetime | None:
         """When the case of a number was closed by full payment or reinstatement, seen or unseen; None where it was not,
         or where that is forgotten."""
-        known = [*self.closed_before, self.closed_until]
+        known = self._closing_times()
         place = number - 1 - (self.closings - len(known))
         return known[place] if 0 <= place < len(known) else None
+
+    def _closing_times(self) -> list[datetime]:
+        """When it was closed, as far as that is not forgotten, in the order of time."""
+        return [*self.closed_before, self.closed_until] if self.closed_until is not None else []
 
     def is_settled(self, failed_at: datetime) -> bool:
         """Whether a failure of this time changes nothing any more: paid since, voided, or terminated."""
@@ -131,8 +135,7 @@ class Book:
             return not self._is_over(failed_at)
         if self.lifted is None or self.ended:
             return False
-        others = [at for at in (*self.closed_before, self.closed_until) if at is not None and at != self.lifted.at]
-        return all(failed_at > at for at in others)
+        return all(failed_at > at for at in self._closing_times() if at != self.lifted.at)
 
     def _is_over(self, failed_at: datetime) -> bool:
         paid = self.closed_until is not None and failed_at <= self.closed_until
@@ -187,7 +190,7 @@ class Book:
             return None
         if lifted.first_failed_at is not None and lifted.first_failed_at > paid_at:
             return None
-        times = [at for at in (*self.closed_before, self.closed_until) if at is not None]
+        times = self._closing_times()
         if lifted.at not in times:  # so many closings came since that it is forgotten
             return None
         times.remove(lifted.at)

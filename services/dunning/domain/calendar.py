@@ -186,6 +186,11 @@ def rfc3339(instant: datetime) -> str:
     return instant.isoformat()[: -len("+00:00")] + "Z"
 
 
+def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Of two instants, of which either may be missing."""
+    return other if one is None or (other is not None and other < one) else one
+
+
 def local_days_between(earlier: datetime, later: datetime, zone: ZoneInfo) -> int:
     """Midnights between two instants in a zone, never below zero: `days_overdue` counts these (rule 35)."""
     return max(0, (later.astimezone(zone).date() - earlier.astimezone(zone).date()).days)

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from dunning.domain import ids, terminated
 from dunning.domain.book import Attempt, in_order
+from dunning.domain.calendar import earlier
 from dunning.domain.case import Case
 from dunning.domain.decision import Decision, MoneyMoved
 from dunning.domain.events import (
@@ -144,7 +145,7 @@ class Track(Generic[A, C]):
         account.reckoned = None
         for invoice_id in turn.touched:
             case = account.cases[invoice_id]
-            case.plan_wake(_earlier(self._earliest(account, case, now), self._missed_start(turn, case)), now)
+            case.plan_wake(earlier(self._earliest(account, case, now), self._missed_start(turn, case)), now)
         for case in account.cases.values() if self.has_conditions else ():
             if case.open and case.invoice_id not in turn.touched and self.policy_of(case).conditions:
                 at = self._earliest(account, case, now)
@@ -165,7 +166,7 @@ class Track(Generic[A, C]):
     def _earliest(self, account: A, case: C, now: datetime) -> datetime | None:
         """When to wake a case: also at the beginning of a pause that was announced for later (rule 27)."""
         pause_at = next_start(case.book.marks, now) if case.open and case.book.marks else None
-        return _earlier(self.wake_at(account, case, now), pause_at)
+        return earlier(self.wake_at(account, case, now), pause_at)
 
     def _case_of(self, account: A, invoice_id: str) -> C:
         found = account.cases.get(invoice_id)
@@ -543,8 +544,3 @@ class Track(Generic[A, C]):
         )
         case.stage = str(to_stage)
         turn.touch(case)
-
-
-def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
-    """Of two instants, of which either may be missing."""
-    return other if one is None or (other is not None and other < one) else one

@@ -46,8 +46,9 @@ def _sent_under_one_id(history: History, by_notice: dict[str, list[Result]]) -> 
     before: dict[tuple[str, str, str], Result] = {}
     for results in by_notice.values():
         sent = next((result for result in results if result.outcome == "sent"), None)
-        for case_id in sent.case_ids if sent else ():
-            assert sent is not None, "it has cases"
+        if sent is None:
+            continue
+        for case_id in sent.case_ids:
             former = before.get((case_id, sent.rung, sent.channel))
             before[case_id, sent.rung, sent.channel] = sent
             policy = history.policy_of(case_id)
