@@ -12,7 +12,7 @@ from dunning.runtime import read_through
 from tests.platform.loop import PRESENT, Process
 
 # Whoever waits for news is woken by it here, so a look at nothing new costs time and shows nothing.
-_PATIENCE: dict[str, Any] = {"_LANE_WAIT_MS": 3000, "LOOK_SECONDS": 60.0, "_HINT_SECONDS": 5.0}
+_PATIENCE: dict[str, Any] = {"_WAIT_MS": 3000, "LOOK_SECONDS": 60.0, "_HINT_SECONDS": 5.0}
 
 
 class _Asyncio:
@@ -55,6 +55,8 @@ def simulated(
                 if attribute in vars(module):
                     former.append((module, attribute, vars(module)[attribute]))
                     setattr(module, attribute, value)
+    nowhere = given.keys() - {attribute for _, attribute, _ in former}
+    assert not nowhere, f"the kernel has no {nowhere} any more"
     try:
         with patch.object(asyncio, "wait_for", wait_for), patch.object(read_through, "asyncio", _Asyncio()):
             yield

@@ -121,10 +121,10 @@ class Lane:
         owned: dict[TopicPartition, int] = {}
         positions: dict[TopicPartition, int] = {}
         begins: dict[TopicPartition, int] = {}
-        now = monotonic()
+        was_asked, now = {each.tp for each in asked}, monotonic()
         for each in self._reading.placed.values():
             here = found.get(each.tp)
-            if here is None and (each.tp not in {a.tp for a in asked} or now - each.stored_at < _MARKER_SECONDS):
+            if here is None and (each.tp not in was_asked or now - each.stored_at < _MARKER_SECONDS):
                 continue
             position = await self._reading.position(each)
             if here is None and position == each.stored:
