@@ -22,6 +22,7 @@ from dunning.runtime.fold import Outcome, Write
 from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for, told
 from dunning.runtime.metrics import Metrics
+from dunning.runtime.other_side import OtherSide
 from dunning.runtime.pauses import Pauses
 from dunning.runtime.problem import Problem
 from dunning.runtime.read_through import Horizon
@@ -67,6 +68,8 @@ class Errands(Generic[A]):
         self._clock = clock
         self._metrics = metrics
         self._rounds = Rounds("errands", settings.errand_poll_seconds, metrics, health)
+        forgotten_seconds = settings.errand_lease_seconds + 2 * settings.errand_pause_seconds_max
+        self._other_side = OtherSide(health, forgotten_seconds)
         self._at_work: set[asyncio.Task[None]] = set()
         self._not_begun: set[asyncio.Timeout] = set()
 
@@ -91,6 +94,7 @@ class Errands(Generic[A]):
             await asyncio.wait(self._at_work)
 
     async def _begin_some(self) -> bool:
+        self._other_side.forget()
         leased = await self.lease()
         for each in leased:
             task = asyncio.create_task(self._do(each))
@@ -144,6 +148,7 @@ class Errands(Generic[A]):
             async with limit:
                 self._not_begun.add(limit)
                 answer = await self._perform(leased.errand, begin)
+            self._other_side.note(leased.errand.kind, answer)
         except _Hold:
             return _NOT_NOW
         except Exception as error:  # noqa: BLE001 - whatever the service's worker raises is an answer too
@@ -178,6 +183,8 @@ class Errands(Generic[A]):
         if answer.refused and leased.refusals + 1 >= self._settings.errand_tries_max:
             return await self._report_until_stored(leased, self._report(leased.errand, "failed", answer.reason))
         self._metrics.errands_postponed.labels(leased.errand.kind).inc()
+        if answer.refused:  # one that answers nobody is told once, by `OtherSide`
+            _log.info("an errand is refused for now", errand=leased.errand.errand_id, reason=answer.reason)
         now = self._clock.now()
         if answer is _NOT_NOW:
             soon = now + timedelta(seconds=1)
