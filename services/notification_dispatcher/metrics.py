@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dunning.contracts.topics import NOTIFICATION_DISPATCHER
 from dunning.domain.decision import MoneyMoved
 from dunning.domain.events import NoticeResult, Output
-from dunning.domain.words import Outcome, Reason
+from dunning.domain.words import Channel, Outcome, Reason
 from dunning.runtime.metrics import Metrics
 
 
@@ -19,6 +19,8 @@ class NoticeMetrics(Metrics):
         self.bounce_mails = self._counter(
             "bounce_mails_total", "Mails in the boxes for bounces, by what they were.", "box", "outcome"
         )
+        for outcome in Outcome:  # Prometheus sees no increase in a series that appears with its first event
+            self.notices.labels(Channel.EMAIL, outcome)
 
     def observe(self, outputs: Sequence[Output], money: Sequence[MoneyMoved]) -> None:  # noqa: ARG002
         """Count results. A reason of ours is one of few words; one that a signal brought is counted as `other`."""

@@ -100,6 +100,7 @@ class Metrics:
         """What somebody is alerted to is there before it happens: Prometheus sees no increase in a series that appears
         with its first event."""
         for topic in topics:
+            self.consumed.labels(topic)  # whoever waits for the first of them has to see that none came
             self.conflicts.labels(topic)
             for reason in reasons:
                 self.dead_letters.labels(topic, reason)

@@ -91,7 +91,9 @@ def test_what_somebody_is_alerted_to_is_there_before_it_happens() -> None:
 
     assert told(metrics, "dead_letters_total", topic="payment.failed", reason="no_policy") == 0
     assert told(metrics, "conflicts_total", topic="payment.failed") == 0
+    assert told(metrics, "events_consumed_total", topic="payment.failed") == 0
     assert told(metrics, "fenced_total", what="shard") == 0
+    assert told(NoticeMetrics(), "notices_total", channel="email", outcome="bounced") == 0
 
 
 def test_every_reason_to_set_a_message_aside_is_known() -> None:
