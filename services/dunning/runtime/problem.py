@@ -29,3 +29,4 @@ class Problem(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{message}  [{code}]")
         self.code = code
+        self.message = message

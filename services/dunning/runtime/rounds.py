@@ -44,7 +44,8 @@ class Rounds:
             except (StoreUnavailable, Problem, *KAFKA_TROUBLES) as error:
                 self._metrics.retries.labels(self._part).inc()
                 if pauses.tries >= _TRIES_UNTOLD:
-                    self._health.trouble(self._part, code_of(error), f"{self._part} wait: {error}")
+                    why = error.message if isinstance(error, Problem) else error
+                    self._health.trouble(self._part, code_of(error), f"{self._part} wait: {why}")
                 await self._wait(pauses.next_seconds())
             else:
                 pauses.reset()

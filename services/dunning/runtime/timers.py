@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
 from dunning.domain.account import AccountState
+from dunning.domain.decision import CannotDecideYet
 from dunning.domain.events import TimerDue
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.crash_points import crash_point
@@ -15,7 +16,7 @@ from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for, told
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.outbox_bound import OutboxBound
-from dunning.runtime.problem import TIMER_FAILED
+from dunning.runtime.problem import POLICIES_UNUSABLE, TIMER_FAILED, Problem
 from dunning.runtime.read_through import Horizon
 from dunning.runtime.rounds import Rounds
 from dunning.runtime.service import Service
@@ -92,7 +93,7 @@ class Timers(Generic[A]):
             return True
         except Exception as error:
             if not concerns_the_input(error):
-                raise StoreUnavailable(type(error).__name__) from error
+                raise _to_be_waited_for(error) from error
             await self._fire_one_by_one(horizon, error)
             return True
 
@@ -179,7 +180,7 @@ class Timers(Generic[A]):
                 self._pass_over(failed.accounts, failed)
             except Exception as own_error:
                 if not concerns_the_input(own_error):
-                    raise StoreUnavailable(type(own_error).__name__) from own_error
+                    raise _to_be_waited_for(own_error) from own_error
                 self._pass_over({account_id}, own_error)
 
     def _pass_over(self, accounts: Collection[str], error: Exception | None) -> None:
@@ -204,6 +205,13 @@ class _AccountsFailed(Exception):
     def __init__(self, accounts: set[str]) -> None:
         super().__init__(f"{len(accounts)} accounts")
         self.accounts = accounts
+
+
+def _to_be_waited_for(error: Exception) -> Exception:
+    """What a person can do something about: a policy that is not on file here is no fault of the database."""
+    if isinstance(error, CannotDecideYet):
+        return Problem(POLICIES_UNUSABLE, str(error))
+    return StoreUnavailable(type(error).__name__)
 
 
 def _in_order(due: Due, horizon: datetime) -> list[TimerDue]:

@@ -23,7 +23,7 @@ from dunning.runtime.logs import log_for, told
 from dunning.runtime.meant import cases_meant
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.pauses import Pauses
-from dunning.runtime.problem import DATABASE_UNREACHABLE
+from dunning.runtime.problem import DATABASE_UNREACHABLE, POLICIES_UNUSABLE
 from dunning.runtime.service import Service
 from dunning.runtime.shared import take_shared
 from dunning.runtime.store import Fenced, OutboxRow, Store, StoreUnavailable, TopicPartition, Transaction, Verdict
@@ -182,7 +182,11 @@ class Turn(Generic[A]):
         """A deadlock or a dropped connection is gone the next time; what lasts longer is a trouble."""
         if pauses.tries >= 2:
             said = (str(error).splitlines() or [type(error).__name__])[0]  # what follows the first line quotes rows
-            self._health.trouble(DATABASE, DATABASE_UNREACHABLE, f"the database does not store what was read: {said}")
+            if isinstance(error, CannotDecideYet):
+                self._health.trouble(DATABASE, POLICIES_UNUSABLE, f"what was read waits: {said}")
+            else:
+                what = "the database does not store what was read"
+                self._health.trouble(DATABASE, DATABASE_UNREACHABLE, f"{what}: {said}")
         self._metrics.retries.labels(DATABASE).inc()
         await asyncio.sleep(pauses.next_seconds())
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
-from dunning.domain.decision import Decision
+from dunning.domain.decision import CannotDecideYet, Decision
 from dunning.domain.events import Input
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.fold import Outcome
@@ -30,8 +30,8 @@ SETTINGS = load_settings(
 
 
 class Odd:
-    """The toy's decisions, but for two accounts: of one every wake-up leaves everything as it is, of one none can be
-    made, until they are mended.
+    """The toy's decisions, but for three accounts: of one every wake-up leaves everything as it is, of one none can be
+    made, of one none yet, until they are mended.
     """
 
     mended = False
@@ -42,6 +42,8 @@ class Odd:
                 return Decision()
             case "acc-bad" if not self.mended:
                 raise ZeroDivisionError
+            case "acc-new" if not self.mended:
+                raise CannotDecideYet("policy small version 3 is not on file here")
             case _:
                 return decide(account, event, now)
 
@@ -168,6 +170,14 @@ async def test_a_case_that_stays_due_is_told_and_looked_at_again_after_a_minute(
     await works(world, 61)
     assert await world.published() == ["acc-1", "acc-idle"]
     assert world.health.troubles == {}
+
+
+@played
+async def test_a_policy_that_is_not_on_file_is_told_as_that_and_not_as_a_database_that_is_away(world: World) -> None:
+    await counted(world.store, "acc-new", "inv-1", due_at=NOON)
+
+    await works(world, 20)
+    assert world.health.troubles == {"timers": "timers wait: policy small version 3 is not on file here  [DUN-R020]"}
 
 
 @played

@@ -150,6 +150,22 @@ async def test_what_fails_for_the_third_time_is_a_trouble_and_not_before(failure
     assert taken.metrics.alarms.labels("DUN-R003")._value.get() == alarms
 
 
+async def test_a_policy_that_is_not_on_file_is_told_as_that_and_not_as_a_database_that_is_away() -> None:
+    tries: list[str] = []
+
+    def deciding(account: ToyAccount, event: Input, now: datetime) -> Decision:
+        tries.append(next(iter(taken.health.troubles.values()), ""))
+        if len(tries) < 5:
+            raise CannotDecideYet("policy small version 3 is not on file here")
+        return decide(account, event, now)
+
+    taken = Taken(MoodyStore(), decides=deciding)
+    await taken.take(failure("acc-1"))
+
+    assert tries[-1] == "what was read waits: policy small version 3 is not on file here  [DUN-R020]"
+    assert not taken.health.troubles
+
+
 @pytest.mark.parametrize("ending", [asyncio.CancelledError(), Fenced()])
 async def test_a_turn_that_ends_with_its_partitions_leaves_no_trouble_behind(ending: BaseException) -> None:
     taken = Taken(MoodyStore(*[StoreUnavailable("away")] * 3, ending))
