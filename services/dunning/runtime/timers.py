@@ -107,6 +107,8 @@ class Timers(Generic[A]):
             locked = await tx.lock_due_accounts(min(now, horizon), limit, self._stuck_now(), since)
             all_due = _in_order(locked, horizon) + await self._released(tx, horizon, limit, locked)
             inputs = [timer for timer in all_due if only in (None, timer.account_id)]
+            if not inputs:
+                self._looked_over(since, only)
             if not inputs or not await tx.may_act(hold=True):  # from here on a switch waits for us (rule 42)
                 return since is not None  # what lies before it has not been looked at
             accounts = await tx.load(_named(inputs))
@@ -122,6 +124,7 @@ class Timers(Generic[A]):
         crash_point("timers.committed")
         self._committed(outcome)
         self._count(inputs, now, outcome)
+        self._looked_over(since, only)
         if only is None and sum(map(len, locked.values())) >= limit:
             self._sweep.go_on(since, locked)
         again = outcome.earliest_due_at is not None and outcome.earliest_due_at <= horizon
@@ -143,9 +146,13 @@ class Timers(Generic[A]):
         """The accounts to pass over."""
         now = monotonic()
         self._stuck = {account_id: until for account_id, until in self._stuck.items() if until > now}
-        if not self._stuck:
-            self._health.well("stuck timers")
         return self._stuck.keys()
+
+    def _looked_over(self, since: datetime | None, only: str | None) -> None:
+        """Whoever had been passed over was looked at again: it is over when none of them is in the way any more, and
+        not before, or it would begin and end each minute."""
+        if since is None and only is None and not self._stuck:
+            self._health.well("stuck timers")
 
     async def _fold(self, accounts: Mapping[str, A], inputs: list[TimerDue], now: datetime) -> Outcome:
         try:

@@ -165,6 +165,7 @@ async def test_a_case_that_stays_due_is_told_and_looked_at_again_after_a_minute(
 
     await works(world, 1.5)
     assert world.told("timers_failed_total") == 2
+    assert world.told("alarms_total", code="DUN-R013") == 1
 
     world.odd.mended = True
     await works(world, 61)
