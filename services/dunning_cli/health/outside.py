@@ -5,6 +5,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from dunning_cli.health.findings import Finding, ok, problem, warning
+from dunning_cli.health.live import BRAKE
 from dunning_cli.stack.reach import why_no_connection
 from notification_dispatcher.channels.settings import SmtpServer
 
@@ -20,7 +21,7 @@ def look_at_service(service: str, metrics_url: str | None) -> Finding:
         return ok(SERVICE, f"{service}: not asked, {name} is not set; its lag says whether it works")
     try:
         with urlopen(f"{metrics_url.removesuffix('/metrics')}/readyz", timeout=_ANSWER_SECONDS_MAX) as answer:
-            answer.read(_ANSWER_BYTES_MAX)
+            body = answer.read(_ANSWER_BYTES_MAX)
     except HTTPError as refusal:
         return _not_ready(service, refusal.read(_ANSWER_BYTES_MAX))
     except (OSError, ValueError) as error:
@@ -29,16 +30,29 @@ def look_at_service(service: str, metrics_url: str | None) -> Finding:
         return problem(
             SERVICE, f"{service}: {metrics_url} does not answer ({why})", f"`dunning up` or `dunning run {service}`"
         )
-    return ok(SERVICE, f"{service} is ready")
+    return judge_ready(service, body)
+
+
+def judge_ready(service: str, body: bytes) -> Finding:
+    """A service that works may still have something that somebody has to look at."""
+    alarms = _said_of(body, "alarms")
+    if not alarms:
+        return ok(SERVICE, f"{service} is ready")
+    return warning(SERVICE, f"{service} is ready, but {alarms}", "docs/errors.md says what each code asks of you")
 
 
 def _not_ready(service: str, body: bytes) -> Finding:
-    try:
-        troubles = json.loads(body)["troubles"]
-        said = "; ".join(f"{part}: {trouble}" for part, trouble in troubles.items())
-    except (ValueError, LookupError, TypeError, AttributeError):
-        said = "its /readyz does not say why"
+    said = _said_of(body, "troubles") or "its /readyz does not say why"
     return problem(SERVICE, f"{service} is not ready: {said}", "wait a moment; if it stays, its log says more")
+
+
+def _said_of(body: bytes, kind: str) -> str:
+    """What `/readyz` says of it; empty where it says nothing. The brake has a finding of its own."""
+    try:
+        parts = json.loads(body)[kind].items()
+        return "; ".join(f"{part}: {said}" for part, said in parts if part != BRAKE)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ""
 
 
 def look_at_mail(smtp_url: str | None) -> Finding:

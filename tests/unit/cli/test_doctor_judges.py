@@ -17,7 +17,7 @@ from dunning_cli.health.database import compare_clocks, compare_migrations, judg
 from dunning_cli.health.findings import Level
 from dunning_cli.health.lag import Position, judge_lag
 from dunning_cli.health.live import judge_start
-from dunning_cli.health.outside import look_at_mail
+from dunning_cli.health.outside import judge_ready, look_at_mail
 from dunning_cli.health.policies import judge_policies
 
 NOW = datetime(2026, 3, 28, 12, tzinfo=UTC)
@@ -143,6 +143,21 @@ def test_an_address_that_is_no_mail_server_is_a_problem_and_not_the_end_of_the_d
 
     assert (found.level, found.do) == (Level.PROBLEM, "correct DUNNING_SMTP_URL: notification_dispatcher refuses it")
     assert "hidden" not in found.message
+
+
+def test_a_service_that_is_ready_and_has_an_alarm_is_a_warning() -> None:
+    """The brake's is told by the look at the brake."""
+    alarms = b'{"ready": true, "troubles": {}, "alarms": {"brake": "shut", "errands email": "away  [DUN-R004]"}}'
+
+    found = judge_ready("notification_dispatcher", alarms)
+
+    assert found.level is Level.WARNING
+    assert found.message == "notification_dispatcher is ready, but errands email: away  [DUN-R004]"
+
+
+@pytest.mark.parametrize("body", [b'{"ready": true, "troubles": {}, "alarms": {"brake": "shut"}}', b"yes", b""])
+def test_a_service_that_is_ready_is_well(body: bytes) -> None:
+    assert judge_ready("retry_scheduler", body).level is Level.OK
 
 
 def test_a_policy_that_changed_under_its_version_is_refused() -> None:
