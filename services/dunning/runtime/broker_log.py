@@ -76,7 +76,7 @@ class BrokerLog:
         for topic in self._topics:
             partitions = described.get(topic, {}).get("partitions", [])
             if not partitions:
-                hint = "create it, or let `dunning up` do so"
+                hint = "`dunning migrate` creates it"
                 raise Problem(TOPIC_MISSING, f'the topic "{topic}" does not exist: {hint}')
             found |= {TopicPartition(topic, each["partition"]) for each in partitions}
         return frozenset(found)
