@@ -14,7 +14,7 @@ import typer
 
 from dunning_cli.errors import CommandError
 from dunning_cli.stack.env_file import read_env_file
-from dunning_cli.stack.layout import DEFAULT_DATA_DIR, deploy_dir
+from dunning_cli.stack.layout import CHECKOUT, DEFAULT_DATA_DIR
 
 if TYPE_CHECKING:
     from dunning.runtime.settings import Settings
@@ -49,9 +49,9 @@ class Place:
 
     @property
     def policy_dir(self) -> Path:
-        """The directory of policies: the named one, else the one that `dunning up` uses by default."""
+        """The directory of policies: the named one, else the one that `dunning up` uses by default, there or not."""
         named = self.named.get("DUNNING_POLICY_DIR")
-        return Path(named) if named else deploy_dir() / "policies"
+        return Path(named) if named else CHECKOUT / "deploy" / "policies"
 
     def metrics_url(self, service: str) -> str | None:
         """Where a service shows its metrics, as far as that is known."""

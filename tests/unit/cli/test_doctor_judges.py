@@ -12,13 +12,15 @@ from dunning.runtime.broker_log import Bounds
 from dunning.runtime.migrate import migrations_of
 from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.store import TopicPartition
+from dunning_cli import place
 from dunning_cli.health.brokers import compare
 from dunning_cli.health.database import compare_clocks, compare_migrations, judge_outbox
 from dunning_cli.health.findings import Level
 from dunning_cli.health.lag import Position, judge_lag
 from dunning_cli.health.live import judge_start
 from dunning_cli.health.outside import judge_ready, look_at_mail
-from dunning_cli.health.policies import judge_policies
+from dunning_cli.health.policies import judge_policies, look_at_policies
+from dunning_cli.stack import layout
 
 NOW = datetime(2026, 3, 28, 12, tzinfo=UTC)
 SETTINGS = load_settings(Settings, kafka_bootstrap_servers="k:9092", database_url="postgresql://d", topic_prefix="p.")
@@ -171,6 +173,18 @@ def test_a_policy_that_changed_under_its_version_is_refused() -> None:
     assert (same.level, same.message) == (Level.OK, "small version 2 in policies")
     assert changed.level is Level.PROBLEM
     assert changed.do == "put it back as it was, and give the changed one version 3"
+
+
+def test_without_a_directory_of_policies_the_doctor_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As where it was installed without a checkout."""
+    monkeypatch.setattr(layout, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(place, "CHECKOUT", tmp_path, raising=False)
+
+    (found,) = look_at_policies(place.Place({}).policy_dir, {})
+
+    assert (found.level, found.do) == (Level.PROBLEM, "set DUNNING_POLICY_DIR to the directory of policy files")
 
 
 def test_a_policy_with_an_error_is_shown_with_its_place() -> None:
