@@ -136,7 +136,7 @@ def played(story: Callable[[World], Awaitable[None]], *, poll_seconds: float = 0
         world = World(poll_seconds=poll_seconds)
         running = asyncio.create_task(world.run())
         try:
-            await asyncio.sleep(1.02)
+            await asyncio.sleep(4.02)  # by then its lanes have heard of their partitions
             assert world.health.troubles == {}
             await story(world)
             assert not running.done()
