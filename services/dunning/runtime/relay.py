@@ -172,10 +172,11 @@ class Relay:
             self.is_idle = False
 
     async def _finish(self, rows: Sequence[PendingRow]) -> None:
-        await self._finish_numbers([row.id for row in rows])
+        """Waited for until the database is there again, and then it may be one that went back (`progress`)."""
+        await self._finish_numbers([row.id for row in rows], max(row.recorded_at for row in rows))
         self._suspects.difference_update(map(_topic_key, rows))
 
-    async def _finish_numbers(self, row_ids: Collection[int], recorded_until: datetime | None = None) -> None:
+    async def _finish_numbers(self, row_ids: Collection[int], recorded_until: datetime | None) -> None:
         """They are in Kafka for good; nothing else is published before the database knows it too."""
         pauses = Pauses()
         while True:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +17,7 @@ from dunning.runtime.metrics import Metrics
 from dunning.runtime.publisher import note_on
 from dunning.runtime.relay import Relay
 from dunning.runtime.settings import Settings, load_settings
-from dunning.runtime.store import StoreUnavailable, TopicPartition
+from dunning.runtime.store import PendingRow, StoreUnavailable, TopicPartition
 from dunning.testing.hand_clock import HandClock
 from dunning.testing.memory import MemoryStore
 from dunning.testing.memory_clients import DirectLink, MemoryAdmin, MemoryBroker, MemoryProducer
@@ -334,3 +334,23 @@ async def test_a_database_that_does_not_learn_what_was_published_is_told_the_thi
 
     assert (office.out(), await office.left(), office.commits) == (["a1"], [], 1)
     assert office.told("alarms_total", code="DUN-R003") == alarms
+
+
+async def test_a_number_that_a_database_gives_again_while_it_is_to_learn_what_was_published_is_another_rows(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine, finish = asyncio.sleep, office.store.finish_numbers
+    monkeypatch.setattr("dunning.runtime.relay.asyncio.sleep", lambda seconds: genuine(0))
+    standby = [PendingRow(1, a_row("b", "b1"), NOON + timedelta(seconds=9))]
+
+    async def finish_numbers(*given: Any) -> None:
+        if given[1] and standby:
+            office.store._tables.outbox[0] = {1: standby.pop()}
+            raise StoreUnavailable("a standby takes over, without the last commits")
+        await finish(*given)
+
+    await office.has("a a1")
+    with patch.object(office.store, "finish_numbers", finish_numbers):
+        await office.works()
+
+    assert (office.out(), await office.left()) == (["a1", "b1"], [])
