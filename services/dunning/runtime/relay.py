@@ -118,7 +118,6 @@ class Relay:
                     known = await publisher.last_committed()
                     await self._finish_numbers(known.ids, known.recorded_until)
                     pauses.reset()
-                    self._health.well(self._part)
                     refused = await self._publish_all(publisher)
                 if refused is None:
                     return
@@ -181,11 +180,13 @@ class Relay:
         pauses = Pauses()
         while True:
             try:
-                return await self._store.finish_numbers(self.shard, row_ids, recorded_until)
+                await self._store.finish_numbers(self.shard, row_ids, recorded_until)
             except StoreUnavailable as error:
                 if pauses.tries >= 2:
                     self._tell(error)
                 await asyncio.sleep(pauses.next_seconds())
+            else:
+                return self._health.well(self._part)
 
     # -- rows that Kafka refuses
 

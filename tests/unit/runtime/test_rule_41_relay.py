@@ -333,7 +333,7 @@ async def test_a_database_that_does_not_learn_what_was_published_is_told_the_thi
         await office.works()
 
     assert (office.out(), await office.left(), office.commits) == (["a1"], [], 1)
-    assert office.told("alarms_total", code="DUN-R003") == alarms
+    assert (office.told("alarms_total", code="DUN-R003"), office.health.troubles) == (alarms, {})
 
 
 async def test_a_number_that_a_database_gives_again_while_it_is_to_learn_what_was_published_is_another_rows(
