@@ -30,6 +30,10 @@ _BYTES_MAX = 8 * 1024 * 1024  # of one Kafka transaction: what rows weigh, not o
 _log = log_for("relay")
 
 
+class _Outdated(Exception):
+    """What was read of the outbox is no longer what waits there: it is to be read again."""
+
+
 class Relay:
     """Publishes one shard while it is ours.
 
@@ -115,15 +119,19 @@ class Relay:
         try:
             while await self._locks.holds(self.shard):
                 async with self._publisher() as publisher:
-                    known = await publisher.last_committed()
-                    await self._finish_numbers(known.ids, known.recorded_until)
+                    await self._finish_known(publisher)
                     pauses.reset()
                     refused = await self._publish_all(publisher)
                 if refused is None:
                     return
-                await self._isolate(refused)
+                with suppress(_Outdated):
+                    await self._isolate(refused)
         finally:
             self._metrics.shards.dec()
+
+    async def _finish_known(self, publisher: Publisher) -> None:
+        known = await publisher.last_committed()
+        await self._finish_numbers(known.ids, known.recorded_until)
 
     def _publisher(self, *, compressed: bool = False) -> Publisher:
         return Publisher(
@@ -203,8 +211,11 @@ class Relay:
         return None
 
     async def _try(self, rows: Sequence[PendingRow], *, compressed: bool = False) -> bool:
-        """Publish with a producer of its own; False where Kafka refuses."""
+        """Publish with a producer of its own; False where Kafka refuses. It fences off everybody, also whoever took the
+        shard over while we were frozen, or a switch of the mode: so what was read before is looked at again."""
         async with self._publisher(compressed=compressed) as publisher:
+            await self._finish_known(publisher)
+            await self._require_pending(rows)
             try:
                 await publisher.publish(rows)
             except REFUSED:
@@ -212,6 +223,15 @@ class Relay:
             await self._finish(rows)
         self._count(rows)
         return True
+
+    async def _require_pending(self, rows: Sequence[PendingRow]) -> None:
+        """Of the oldest rows, as these were when they were read."""
+        pending = await self._store.pending(
+            self.shard, self._settings.outbox_batch_rows, bytes_max=_BYTES_MAX, but_not=self._parked
+        )
+        oldest = {row.id: row for row in pending}
+        if any(oldest.get(row.id) != row for row in rows):
+            raise _Outdated
 
     def _park(self, row: PendingRow) -> None:
         """Nothing is dropped: the row stays, and so does what follows it under the same key in the same topic, for a

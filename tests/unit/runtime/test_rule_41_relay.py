@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -84,12 +85,16 @@ class Office:
         self.log = MemoryLog({"dunning.stage.changed": 1, "dunning.account.status": 1}, lambda: 0)
         self.metrics, self.locks = Metrics("toy"), Locks()
         self.health = Health(self.metrics)
-        broker, locks = MemoryBroker(self.log), self.locks
+        self.broker = MemoryBroker(self.log)
+        self.relay = self.another_relay()
+
+    def another_relay(self) -> Relay:
+        broker, locks = self.broker, self.locks
         clients = Clients(
             producer=partial(Producer, self, broker, DirectLink()), admin=partial(MemoryAdmin, broker, DirectLink())
         )
         given: Any = 0, "toy", self.store, locks, "payment.failed"
-        self.relay = Relay(
+        return Relay(
             *given,
             settings=SETTINGS,
             clock=DatabaseClock(5, host=self.hand),
@@ -354,3 +359,32 @@ async def test_a_number_that_a_database_gives_again_while_it_is_to_learn_what_wa
         await office.works()
 
     assert (office.out(), await office.left()) == (["a1", "b1"], [])
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_a_relay_that_was_frozen_while_it_looked_for_what_is_refused_repeats_nothing(
+    office: Office, monkeypatch: pytest.MonkeyPatch, *, dies: bool
+) -> None:
+    """Its new producer fences off whoever took the shard over, so what it had read before is not its to publish."""
+    office.refuses = lambda value, compressed: value == b"b1"
+    await office.has("a a1", "c c1", "b b1", "a a2")
+    genuine, frozen, finish = office.relay._isolate, [True], office.store.finish_numbers
+
+    async def finish_numbers(*given: Any) -> None:
+        if dies and given[1]:
+            raise ZeroDivisionError
+        await finish(*given)
+
+    async def isolate(rows: Any) -> None:
+        if frozen and frozen.pop():
+            other = office.another_relay()
+            other.drain()
+            await office.has("a a3")
+            with patch.object(office.store, "finish_numbers", finish_numbers), suppress(ZeroDivisionError):
+                await other.run()
+        await genuine(rows)
+
+    monkeypatch.setattr(office.relay, "_isolate", isolate)
+    await office.works()
+
+    assert (office.out(), await office.left()) == (["a1", "c1", "a2", "a3"], ["b1"])
