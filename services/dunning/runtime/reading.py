@@ -82,6 +82,8 @@ class Reading:
         assigned = self.assigned
         bounds = await self._log.bounds(missing)
         owned = await self._store.take_over(missing)
+        if beyond := [tp for tp, mine in owned.items() if (mine.next_offset or 0) > bounds[tp].end]:
+            bounds.update(await self._log.bounds(beyond))  # the former owner may have stored what came in since
         if self.assigned is not assigned:  # a rebalance came in between: whoever has them now takes them over again
             return
         for tp, mine in owned.items():

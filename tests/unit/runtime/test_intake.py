@@ -3,29 +3,30 @@ and how a partition comes back that something went wrong with.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from aiokafka import ConsumerRecord
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import CorruptRecordException, GroupAuthorizationFailedError, KafkaConnectionError
 from aiokafka.structs import TopicPartition as KafkaPartition
 
 from dunning.contracts.decode import decode
 from dunning.runtime.broker_log import BrokerLog
 from dunning.runtime.clients import Clients
 from dunning.runtime.clock import DatabaseClock
-from dunning.runtime.consumer import Intake
+from dunning.runtime.consumer import Intake, _Listener
 from dunning.runtime.health import Health
 from dunning.runtime.instance import outbox_writer
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.outbox_bound import OutboxBound
 from dunning.runtime.read_through import Done
 from dunning.runtime.settings import Settings, load_settings
-from dunning.runtime.store import TopicPartition
+from dunning.runtime.store import Owned, TopicPartition
 from dunning.runtime.turn import Batch, Turn
 from dunning.runtime.wanted import pass_over
 from dunning.testing.memory import MemoryStore
@@ -38,6 +39,8 @@ from tests.kernel import failure
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 FIRST, SECOND = TopicPartition("payment.failed", 0), TopicPartition("payment.failed", 1)
 NOWHERE = TopicPartition("nowhere", 0)  # among the broken ones: a mistake of the client's
+GROUP = TopicPartition("group", 0)  # the same: what the group's coordinator said
+AWAY = TopicPartition("away", 0)  # and this: nobody answers who asks for a connection
 ALL = ("payment.failed", "payment.succeeded", "dunning.signals")
 SETTINGS = load_settings(
     Settings,
@@ -57,6 +60,12 @@ class Reader(MemoryConsumer):
         self.stop_seconds = 0.0
         self.stopped = False
 
+    async def start(self) -> None:
+        if AWAY in self.broken:
+            await asyncio.sleep(0.01)
+            raise KafkaConnectionError
+        await super().start()
+
     async def stop(self) -> None:
         await asyncio.sleep(self.stop_seconds)
         await super().stop()
@@ -65,6 +74,8 @@ class Reader(MemoryConsumer):
     async def getmany(self, *partitions: KafkaPartition, **given: Any) -> dict[KafkaPartition, list[ConsumerRecord]]:
         if NOWHERE in self.broken:
             raise ZeroDivisionError
+        if GROUP in self.broken:
+            raise GroupAuthorizationFailedError
         if self.broken & {TopicPartition(*each) for each in partitions}:
             await asyncio.sleep(0.01)
             raise CorruptRecordException
@@ -366,3 +377,25 @@ def test_what_lies_behind_the_last_record_counts_as_read_once_nothing_is_in_hand
         assert (await desk.done())[0].offset == desk.log.end(FIRST) == records + 1
 
     told()
+
+
+@played
+async def test_what_came_in_and_was_stored_by_the_former_owner_at_the_very_last_is_not_taken_for_lost(
+    desk: Desk,
+) -> None:
+    """Whoever does not know yet that it was replaced reads on until somebody takes the partition over."""
+    genuine = desk.store.take_over
+
+    async def take_over(partitions: Collection[TopicPartition]) -> dict[TopicPartition, Owned]:
+        async with desk.store.transaction() as tx:
+            desk.comes(FIRST, "acc-1")
+            await tx.lock_offsets({FIRST: 1})
+            await tx.advance_offsets({FIRST: 1})
+        return await genuine(partitions)
+
+    with patch.object(desk.store, "take_over", take_over):
+        desk.intake.begin_again({FIRST: 1})
+        await asyncio.sleep(5)
+
+    assert (await desk.done())[0] == Done(2, 1, 1)
+    assert desk.told("alarms_total", code="DUN-R008") is None
