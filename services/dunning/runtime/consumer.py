@@ -188,6 +188,11 @@ class Intake:
 
     # -- which partitions
 
+    async def revoked(self, consumer: AIOKafkaConsumer) -> None:
+        """The group takes everything back, perhaps to give it again. One that is being stopped has nothing any more."""
+        if consumer is self._reading.consumer:
+            await self.let_go()
+
     async def let_go(self) -> None:
         """Stop reading everything. Turns in flight may end; one that does not is rolled back."""
         self._reading.let_go()
@@ -261,7 +266,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = consumer
 
     async def on_partitions_revoked(self, _: Collection[KafkaPartition]) -> None:
-        await self._intake.let_go()
+        await self._intake.revoked(self._consumer)
 
     async def on_partitions_assigned(self, assigned: Collection[KafkaPartition]) -> None:
         self._intake.assigned(self._consumer, assigned)

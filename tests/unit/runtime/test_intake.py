@@ -399,3 +399,13 @@ async def test_what_came_in_and_was_stored_by_the_former_owner_at_the_very_last_
 
     assert (await desk.done())[0] == Done(2, 1, 1)
     assert desk.told("alarms_total", code="DUN-R008") is None
+
+
+@played
+async def test_a_former_consumer_that_is_still_being_stopped_takes_nothing_from_the_present_one(desk: Desk) -> None:
+    former: Any = Reader(desk.broken, desk.broker, DirectLink())
+    await _Listener(desk.intake, former).on_partitions_revoked([KafkaPartition(*FIRST)])
+    desk.comes(FIRST, "acc-1")
+    await asyncio.sleep(5)
+
+    assert await desk.published() == ["acc-1"]
