@@ -39,7 +39,7 @@ _FETCH_BYTES_MAX = 16 * 1024 * 1024
 _SETTLE_SECONDS = 1.0
 _STOP_SECONDS = 3.0
 _HINT_SECONDS = 1.0
-_A_DAY_MS = 86_400_000
+_NEVER_MS = 100 * 365 * 86_400_000
 
 _log = log_for("consumer")
 
@@ -181,7 +181,9 @@ class Intake:
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=session_ms // 4,
             rebalance_timeout_ms=max(session_ms, 30_000),
-            max_poll_interval_ms=_A_DAY_MS,  # a database that is away is no reason to leave the group
+            # aiokafka leaves the group after that, and comes back only when somebody asks for records: never where the
+            # group gave us nothing to ask for. A database that is away is no reason either, for however long.
+            max_poll_interval_ms=_NEVER_MS,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
             fetch_max_bytes=_FETCH_BYTES_MAX,
         )

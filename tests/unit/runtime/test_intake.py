@@ -409,3 +409,12 @@ async def test_a_former_consumer_that_is_still_being_stopped_takes_nothing_from_
     await asyncio.sleep(5)
 
     assert await desk.published() == ["acc-1"]
+
+
+@played
+async def test_an_instance_that_asks_for_no_records_stays_a_member_of_its_group(desk: Desk) -> None:
+    """aiokafka would leave it after `max_poll_interval_ms`, and ask to come back only when somebody asks for records:
+    never where it has no partition to ask for, nor after a database was away for longer."""
+    consumer: Any = desk.intake._reading.consumer
+
+    assert consumer._settings["max_poll_interval_ms"] / 86_400_000 > 365 * 10
