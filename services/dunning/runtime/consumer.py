@@ -132,7 +132,7 @@ class Intake:
         try:
             consumer.subscribe(self._topics, listener=_Listener(self, consumer))
             starting = asyncio.create_task(consumer.start())
-            tasks = [starting, asyncio.create_task(self._settle(pauses)), asyncio.create_task(self._hint())]
+            tasks = [starting, asyncio.create_task(self._settle(starting, pauses)), asyncio.create_task(self._hint())]
             tasks += [asyncio.create_task(lane.run()) for lane in self._lanes]
             await self._first_failure(tasks)
         finally:
@@ -212,10 +212,12 @@ class Intake:
             self._reading.assign(partitions)
             self._changed.set()
 
-    async def _settle(self, pauses: Pauses) -> None:
+    async def _settle(self, starting: asyncio.Task[None], pauses: Pauses) -> None:
         """Begin to read what is assigned and not read yet, again and again: whatever stopped a partition, this is how
         it comes back."""
+        await starting
         while True:
+            await self._hear_the_group()
             if (missing := self._reading.missing) and not self._stopping:
                 try:
                     await self._reading.begin(missing)
@@ -229,6 +231,13 @@ class Intake:
             self._changed.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), _SETTLE_SECONDS)
+
+    async def _hear_the_group(self) -> None:
+        """Raises what the group's coordinator said, where no lane asks. aiokafka keeps it until somebody asks for
+        records, and does not ask the group for any partitions before that."""
+        consumer = self._reading.consumer
+        if not self._reading.assigned and consumer is not None:
+            await consumer.getmany(timeout_ms=0, max_records=1)
 
     async def _look_for_new_partitions(self) -> None:
         """A group spreads new partitions only if its leader notices them, and a leader that was restarted as a static

@@ -127,7 +127,7 @@ class MemoryConsumer:
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_ms / 1000
         wanted = self._assigned(partitions)
-        while True:
+        while wanted:
             found: dict[KafkaPartition, list[ConsumerRecord]] = {}
             late = True
             with suppress(KafkaConnectionError):  # fetching goes on in the background
@@ -136,6 +136,7 @@ class MemoryConsumer:
             left = until - loop.time()
             if found or left <= 0 or not await self._news(wanted, min(left, _LATE_LOOK_SECONDS) if late else left):
                 return found
+        return {}
 
     async def commit(self, offsets: Mapping[KafkaPartition, int]) -> None:
         await self._link.call("commit offsets", lambda: self._keep(offsets))

@@ -412,6 +412,34 @@ async def test_a_former_consumer_that_is_still_being_stopped_takes_nothing_from_
 
 
 @played
+async def test_while_kafka_is_away_that_is_one_trouble_and_does_not_seem_over_at_each_try(desk: Desk) -> None:
+    desk.broken |= {GROUP, AWAY}
+    await asyncio.sleep(20)
+    assert list(desk.health.troubles) == ["consumer"]
+    assert desk.told("alarms_total", code="DUN-R002") == 1
+
+    desk.broken.clear()
+    await asyncio.sleep(30)
+    assert desk.health.troubles == {}
+
+
+@played
+async def test_what_the_group_says_is_heard_where_it_gave_nothing_to_read(desk: Desk) -> None:
+    """aiokafka waits with it until somebody asks for records, and asks the group for nothing in the meantime."""
+    former = desk.intake._reading.consumer
+    desk.intake.assigned(former, [])
+    desk.broken.add(GROUP)
+    await asyncio.sleep(2)
+    desk.broken.clear()
+    await asyncio.sleep(20)
+    desk.comes(FIRST, "acc-1")
+    await asyncio.sleep(5)
+
+    assert (await desk.published(), desk.health.troubles) == (["acc-1"], {})
+    assert desk.intake._reading.consumer is not former
+
+
+@played
 async def test_an_instance_that_asks_for_no_records_stays_a_member_of_its_group(desk: Desk) -> None:
     """aiokafka would leave it after `max_poll_interval_ms`, and ask to come back only when somebody asks for records:
     never where it has no partition to ask for, nor after a database was away for longer."""
