@@ -85,7 +85,8 @@ class Errands(Generic[A]):
         """
         self._rounds.stop()
         for limit in self._not_begun:
-            limit.reschedule(asyncio.get_running_loop().time())
+            if not limit.expired():  # else it ends already
+                limit.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         """Lease as many as there are free hands; at the end, what is begun is waited for."""

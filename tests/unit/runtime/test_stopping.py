@@ -3,13 +3,32 @@
 import asyncio
 import subprocess
 import sys
+from datetime import UTC, datetime
+from typing import Any
 
 import asyncpg
 import pytest
 
+from dunning.domain.decision import Errand, Postpone
+from dunning.domain.events import ErrandReport
 from dunning.runtime import cancelling
+from dunning.runtime.clock import DatabaseClock
+from dunning.runtime.errands import Errands
+from dunning.runtime.health import Health
+from dunning.runtime.instance import outbox_writer
+from dunning.runtime.metrics import Metrics
 from dunning.runtime.postgres.connections import driver_errors_translated
-from dunning.runtime.store import StoreUnavailable
+from dunning.runtime.service import Begin
+from dunning.runtime.settings import Settings, load_settings
+from dunning.runtime.store import LeasedErrand, StoreUnavailable
+from dunning.testing.hand_clock import HandClock
+from dunning.testing.memory import MemoryStore
+from dunning.testing.toy import ToyAccount, toy_service
+
+NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
+SETTINGS = load_settings(
+    Settings, kafka_bootstrap_servers="nowhere:1", database_url="postgresql://nowhere", errand_lease_seconds=1
+)
 
 DEAF = """
 import asyncio
@@ -81,3 +100,34 @@ def test_a_process_that_holds_on_is_gone_all_the_same() -> None:
     done = subprocess.run([sys.executable, "-c", DEAF], timeout=120, check=False)
 
     assert done.returncode == 1
+
+
+async def test_errands_stop_also_while_one_whose_time_is_over_tidies_up() -> None:
+    """Raised out of `stop`, it would end the instance in the middle of what was to be an orderly end."""
+    store: MemoryStore[ToyAccount] = MemoryStore(toy_service(), clock=HandClock(NOON), shards=1)
+    tidying, tidied = asyncio.Event(), asyncio.Event()
+
+    async def slow_to_end(errand: Errand, begin: Begin) -> ErrandReport | Postpone:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            tidying.set()
+            await tidied.wait()
+        raise AssertionError
+
+    common: dict[str, Any] = {
+        "settings": SETTINGS,
+        "clock": DatabaseClock(5, host=HandClock(NOON)),
+        "metrics": Metrics("toy"),
+        "health": Health(Metrics("toy")),
+    }
+    horizon: Any = None
+    errands = Errands(toy_service(), store, slow_to_end, horizon, outbox_writer(""), **common, committed=lambda _: None)
+    errand = Errand("errand-1", "acc-1", "inv-1", "toy", NOON, {})
+    working = asyncio.create_task(errands._performed(LeasedErrand(errand, "token", 1, withdrawn=False, begun=False)))
+    await tidying.wait()
+
+    errands.stop()
+    tidied.set()
+
+    assert isinstance(await working, Postpone)
