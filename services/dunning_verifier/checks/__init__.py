@@ -14,6 +14,7 @@ from dunning_verifier.checks import (
     nothing_lost,
     notified_once,
     order,
+    owed,
     paid,
     quiet,
     rests,
@@ -40,6 +41,7 @@ CHECKS: tuple[Callable[[History], Iterator[Violation]], ...] = (
     consented.check,
     dead_letters.check,
     nothing_lost.check,
+    owed.check,
     final_state.check,
     witness.check,
 )

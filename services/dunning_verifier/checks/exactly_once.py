@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import NamedTuple
 
 from dunning_verifier.expected import open_cases
 from dunning_verifier.history import History, once
@@ -47,22 +48,44 @@ def _distinct(what: str, outputs: Iterable[tuple[Output, tuple[str | int | None,
 
 
 def _right_cases(history: History) -> Iterator[Violation]:
-    """Every case is one that the invoice's failures and payments make (rules 7 and 8)."""
-    told: set[str] = set()
-    for output in chain[Transition | Request](history.transitions, history.requests):
-        if output.case_id in told or output.account_id in history.murky_accounts:
+    """Every case is one that the invoice's failures and payments make (rules 7 and 8), wherever it is named."""
+    told: set[_Named] = set()
+    for output, named in _cases_named(history):
+        if named in told or output.account_id in history.murky_accounts:
             continue
-        told.add(output.case_id)
-        case = history.ledger.cases.get(output.case_id)
-        invoice = history.ledger.invoices.get((output.account_id, output.invoice_id))
+        told.add(named)
+        case = history.ledger.cases.get(named.case_id)
+        if named.invoice_id is None:
+            if case is None or case.invoice.account_id != named.account_id:
+                yield _violation(f"case {named.case_id} is none of the account's", output, named.case_id)
+            continue
+        invoice = history.ledger.invoices.get((named.account_id, named.invoice_id))
         if invoice is None or not (invoice.failures or invoice.unsure):
-            yield _violation(f"a case of invoice {output.invoice_id}, which has no failure among the inputs", output)
+            what = f"a case of invoice {named.invoice_id}, which has no failure among the inputs"
+            yield _violation(what, output, named.case_id)
         elif case is None or case.invoice is not invoice:
             allowed = ", ".join(f"{number}: {invoice.case_id(number)}" for number in invoice.numbers())
-            yield _violation(f"not a case number of invoice {output.invoice_id}; possible are {allowed}", output)
-        elif case.number > 1 and not _was_reopened(history, output.case_id):
-            what = f"case number {case.number} of invoice {output.invoice_id}, which has no failure after that payment"
-            yield _violation(what, output)
+            what = f"not a case number of invoice {named.invoice_id}; possible are {allowed}"
+            yield _violation(what, output, named.case_id)
+        elif case.number > 1 and not _was_reopened(history, named.case_id):
+            what = f"case number {case.number} of invoice {named.invoice_id}, which has no failure after that payment"
+            yield _violation(what, output, named.case_id)
+
+
+class _Named(NamedTuple):
+    case_id: str
+    account_id: str
+    invoice_id: str | None  # None where the event does not say
+
+
+def _cases_named(history: History) -> Iterator[tuple[Output, _Named]]:
+    for output in chain[Transition | Request](history.transitions, history.requests):
+        yield output, _Named(output.case_id, output.account_id, output.invoice_id)
+    for result in history.results:
+        yield from ((result, _Named(case_id, result.account_id, None)) for case_id in result.case_ids)
+    for status in history.statuses:
+        for line in status.open_cases:
+            yield status, _Named(line.case_id, status.account_id, line.invoice_id)
 
 
 def _was_reopened(history: History, case_id: str) -> bool:
@@ -99,8 +122,9 @@ def _known_to_all_services(history: History) -> Iterator[Violation]:
             )
 
 
-def _violation(what: str, output: Output) -> Violation:
-    case_id = output.case_id if isinstance(output, Transition | Request) else None
-    if isinstance(output, Result):
+def _violation(what: str, output: Output, case_id: str | None = None) -> Violation:
+    if case_id is None and isinstance(output, Transition | Request):
+        case_id = output.case_id
+    if case_id is None and isinstance(output, Result):
         case_id = output.case_ids[0]
     return Violation(PROMISE, what, output.where, output.account_id, case_id)

@@ -167,6 +167,12 @@ class Story:
         }
         return self.published("dunning.account.status", "account_enforcement", (self.account,), at, {**body, **data})
 
+    def owing(self, status: str, owed: int) -> "Story":
+        """The story with another amount in the first status of this kind."""
+        line = {"case_id": self.case, "invoice_id": self.invoice, "amount_minor": owed, "currency": "EUR"}
+        to_reinstate = [{"currency": "EUR", "amount_minor": owed}]
+        return self.changed("dunning.account.status", {"status": status}, open_cases=[line], to_reinstate=to_reinstate)
+
     def mailed(self, rung: str, at: str | None = None, name: str = "1.eml") -> "Story":
         """A mail in the sink."""
         self.mails = [*(self.mails or []), Mail(name, f"{self.case}-{rung}", instant(at) if at else None)]

@@ -59,6 +59,7 @@ def test_a_request_for_the_whole_after_a_payment_in_part_is_rejected() -> None:
 def test_a_request_for_what_remains_is_as_it_should_be() -> None:
     story = two_charges().succeeded("2026-03-05T10:00:00Z", remaining=1900)
     story.changed(REQUESTS, {"attempt_number": 3}, amount_minor=1900)
+    story.events[-3]["data"]["amount_minor"] = 1900  # the step to `requested`
 
     assert_kept(story, settled=False)
 

@@ -1,11 +1,16 @@
 """Promises 1 and 2: every input takes effect exactly once, and state and events change together."""
 
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from dunning_verifier import Tolerance
 from tests.unit.verifier.story import Story, a_recovered_case, a_suspended_case, assert_broken, assert_kept
 
 STAGES = "dunning.stage.changed"
+RESULTS, STATUS = "dunning.notice.result", "dunning.account.status"
+A_LINE = {"case_id": Story().case, "invoice_id": "in_1", "amount_minor": 4900, "currency": "EUR"}
 
 
 def a_returned_payment() -> Story:
@@ -144,3 +149,23 @@ def test_a_failure_read_before_the_payment_that_it_followed_may_stand_in_the_for
     )
 
     assert_kept(story, tolerance=Tolerance(timedelta(seconds=1), timedelta(seconds=5)))
+
+
+@pytest.mark.parametrize(
+    ("topic", "data", "says"),
+    [
+        (STAGES, {"invoice_id": "in_9"}, "a case of invoice in_9, which has no failure among the inputs"),
+        (RESULTS, {"case_ids": [Story("acc_2").case]}, "is none of the account's"),
+        (RESULTS, {"account_id": "acc_2"}, "is none of the account's"),
+        (STATUS, {"open_cases": [{**A_LINE, "invoice_id": "in_9"}]}, "a case of invoice in_9"),
+        (STATUS, {"open_cases": [{**A_LINE, "case_id": Story("acc_2").case}]}, "not a case number of invoice in_1"),
+    ],
+)
+def test_a_case_that_is_named_as_another_s_is_rejected_wherever_that_is(
+    topic: str, data: dict[str, Any], says: str
+) -> None:
+    story = a_suspended_case()
+    last = [event for event in story.events if event["topic"] == topic][-1]
+    last["data"].update(data)
+
+    assert_broken(story, 1, says, f"{topic}/0@{last['offset']}")

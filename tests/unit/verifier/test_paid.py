@@ -133,7 +133,9 @@ def test_an_adjustment_to_nothing_is_a_payment_in_full() -> None:
 
 def test_a_payment_in_part_closes_nothing() -> None:
     story = a_suspended_case().succeeded("2026-03-12T10:00:00Z", remaining=1900)
-    story.status("2026-03-16T10:00:01Z", "suspended", "suspended", owed=1900)
+    for stage in ("suspension_warning", "suspended"):
+        story.changed(STAGES, {"to_stage": stage}, amount_minor=1900)
+    story.owing("suspended", 1900)
 
     assert_kept(story)
 

@@ -38,6 +38,6 @@ def _paid_in_part() -> Story:
         .noticed("2026-03-02T10:00:02Z", "payment_failed")
         .succeeded("2026-03-03T10:00:00Z", remaining=1900)
         .status("2026-03-03T10:00:01Z", "past_due", "past_due", owed=1900)
-        .moved("notice", "2026-03-13T10:00:00Z", "payment_failed", "suspension_warning")
+        .moved("notice", "2026-03-13T10:00:00Z", "payment_failed", "suspension_warning", amount_minor=1900)
         .noticed("2026-03-13T10:00:00Z", "suspension_warning", "suppressed")
     )

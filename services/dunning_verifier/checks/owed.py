@@ -1,0 +1,48 @@
+"""What is owed, wherever it is told: promise 10's words agree with the inputs, not only the last one (rule 11)."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from dunning_verifier.history import History, once
+from dunning_verifier.invoices import Invoice
+from dunning_verifier.values import Output, Transition, Violation
+
+PROMISE = 10
+_ENDS = {"retry": {"recovered", "cancelled"}, "notice": {"recovered", "closed"}, "account": {"active", "terminated"}}
+
+
+def check(history: History) -> Iterator[Violation]:
+    """Amount and currency of every transition, and of every line of a status."""
+    for move in once(history.transitions):
+        yield from _told(history, move, move.case_id, (move.amount_minor, move.currency), move.effective_at)
+    for status in once(history.statuses):
+        for line in status.open_cases:
+            yield from _told(history, status, line.case_id, (line.amount_minor, line.currency), status.happened_at)
+
+
+def _told(history: History, output: Output, case_id: str, told: tuple[int, str], at: datetime) -> Iterator[Violation]:
+    case = history.ledger.cases.get(case_id)
+    if case is None or case.invoice.unsure or case.invoice.reinstatements or not case.invoice.failures:
+        return
+    amount_minor, currency = told
+    currencies = {failure.currency for failure in case.invoice.failures}
+    if currency not in currencies:
+        what = f"tells of {amount_minor} {currency}, but the invoice is in {_or(currencies)}"
+        yield Violation(PROMISE, what, output.where, output.account_id, case_id)
+    tolerance = history.tolerance
+    read_before, read_at_most = tolerance.read_before(None, at), at + tolerance.skew
+    owed = case.invoice.amounts_owed(case.number, read_before, read_at_most)
+    if isinstance(output, Transition) and output.to_stage in _ENDS.get(output.track, ()):
+        owed |= _ever_said(case.invoice, read_at_most)  # what was owed until then, also where the end was read late
+    if owed and amount_minor not in owed:
+        what = f"tells of {amount_minor} {currency}, but {_or(map(str, owed))} remained"
+        yield Violation(PROMISE, what, output.where, output.account_id, case_id)
+
+
+def _ever_said(invoice: Invoice, read_at_most: datetime) -> set[int]:
+    words = {word.amount_minor for word in invoice.remainders if word.logged_at <= read_at_most}
+    return words | {each.amount_due_minor for each in invoice.failures if each.logged_at <= read_at_most}
+
+
+def _or(words: "set[str] | map[str]") -> str:
+    return " or ".join(sorted(words))
