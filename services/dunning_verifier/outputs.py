@@ -99,6 +99,7 @@ def status(envelope: Envelope) -> Status:
         **_output_parts(envelope, None),
         status=fields.text("status"),
         previous_status=fields.text("previous_status"),
+        since=fields.time("since"),
         open_cases=tuple(
             OpenCase(line.text("case_id"), line.text("invoice_id"), line.number("amount_minor", 0), line.currency())
             for line in lines

@@ -288,6 +288,7 @@ class Status(Output):
 
     status: str
     previous_status: str
+    since: datetime
     open_cases: tuple[OpenCase, ...]
     open_cases_total: int | None = None  # where not all are listed
     to_reinstate: Mapping[str, int]

@@ -18,6 +18,7 @@ from dunning_verifier.checks import (
     paid,
     quiet,
     rests,
+    statuses,
     together,
     warned,
     witness,
@@ -28,6 +29,7 @@ from dunning_verifier.values import Violation
 CHECKS: tuple[Callable[[History], Iterator[Violation]], ...] = (
     exactly_once.check,
     together.check,
+    statuses.check,
     order.check,
     paid.check,
     rests.check,

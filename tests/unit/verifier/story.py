@@ -45,6 +45,7 @@ class Story:
         self.charges: list[Charge] | None = None
         self._sequences: Counter[tuple[str, ...]] = Counter()
         self._offsets: Counter[str] = Counter()
+        self._status_since = ""
 
     def next_case(self, number: int) -> "Story":
         """Go on with the invoice's case of this number."""
@@ -155,12 +156,13 @@ class Story:
 
     def status(self, at: str, previous: str, status: str, owed: int = 4900, **data: Any) -> "Story":
         """A `dunning.account.status` with this case open, or none when nothing is owed."""
+        self._status_since = self._status_since if status == previous and self._status_since else at
         line = {"case_id": self.case, "invoice_id": self.invoice, "amount_minor": owed, "currency": "EUR"}
         body = {
             "account_id": self.account,
             "status": status,
             "previous_status": previous,
-            "since": at,
+            "since": self._status_since,
             "reason": "",
             "open_cases": [{**line, "days_overdue": 0}] if owed else [],
             "to_reinstate": [{"currency": "EUR", "amount_minor": owed}] if owed else [],
