@@ -7,13 +7,14 @@ by a little: a status is held against all that the cases can have been within `-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, product
 
 from dunning_verifier.history import History, once
 from dunning_verifier.values import SEVERITY, Status, Transition, Violation
 
 TOGETHER, NOTHING_LOST = 2, 10  # promises
 _GRAIN = timedelta(seconds=1)  # times may be written without fractions
+_CASES_AT_ONCE_MAX = 8
 Stages = Mapping[str, str]  # where each case stands
 
 
@@ -61,6 +62,8 @@ def _explained(history: History, status: Status, steps: Sequence[Transition]) ->
     for case_id in (case_id for case_id, times in listed.items() if times > 1):
         yield _violation(NOTHING_LOST, f"lists a case {listed[case_id]} times", status, case_id)
     possible = list(_possible(history, status, steps))
+    if not possible:
+        return
     fitting = [stages for stages in possible if _worst(stages.values()) == status.status]
     if not fitting:
         worst = " or ".join(sorted({_worst(stages.values()) for stages in possible}))
@@ -75,17 +78,33 @@ def _explained(history: History, status: Status, steps: Sequence[Transition]) ->
 def _possible(history: History, status: Status, steps: Sequence[Transition]) -> Iterator[Stages]:
     """By each number of steps that may have been taken; whatever was terminated may have been reinstated."""
     at, lag = status.happened_at, history.tolerance.lag
-    least = next((n for n, step in enumerate(steps) if step.effective_at >= at - lag), len(steps))
-    most = max((n for n, step in enumerate(steps, 1) if step.effective_at <= at + lag), default=0)
+    surely = [step for step in steps if step.effective_at < at - lag]
+    perhaps = [step for step in steps if at - lag <= step.effective_at <= at + lag]
     lifted = any(
         signal.kind == "account.reinstated" and signal.logged_at <= at + history.tolerance.skew
         for signal in history.signals_of(status.account_id)
     )
-    for number in range(least, max(least, most) + 1):
-        stages = {step.case_id: step.to_stage for step in steps[:number]}
+    before = {step.case_id: step.to_stage for step in surely}
+    for taken in _some_of(perhaps, in_order=not history.simulated):
+        stages = before | {step.case_id: step.to_stage for step in taken}
         yield stages
         if lifted:
             yield {case_id: stage for case_id, stage in stages.items() if stage != "terminated"}
+
+
+def _some_of(steps: Sequence[Transition], *, in_order: bool) -> Iterator[Sequence[Transition]]:
+    """The first so many of them. A simulation sorts those of one instant by their cases: there each case is by itself.
+    Nothing where so many move at once that nobody can tell."""
+    if in_order:
+        yield from (steps[:number] for number in range(len(steps) + 1))
+        return
+    by_case: dict[str, list[Transition]] = defaultdict(list)
+    for step in steps:
+        by_case[step.case_id].append(step)
+    if len(by_case) > _CASES_AT_ONCE_MAX:
+        return
+    choices = ([moves[:number] for number in range(len(moves) + 1)] for moves in by_case.values())
+    yield from ([step for chosen in one for step in chosen] for one in product(*choices))
 
 
 def _worst(stages: Iterable[str]) -> str:
@@ -121,6 +140,9 @@ def _closed_and_listed(history: History, status: Status) -> Iterator[Violation]:
         read_before = tolerance.read_before(None, at)
         if not case.invoice.could_be_open(case.number, read_before, at + tolerance.skew):
             yield _violation(NOTHING_LOST, f"lists {line.invoice_id}, which was paid", status, line.case_id)
+        elif case.invoice.had_ended(read_before):
+            what = f"lists {line.invoice_id}, which was voided or written off"
+            yield _violation(NOTHING_LOST, what, status, line.case_id)
 
 
 def _told(steps: Sequence[Transition], told: Sequence[Status]) -> Iterator[Violation]:

@@ -46,16 +46,16 @@ def test_the_worst_of_several_cases_is_the_account_s_status() -> None:
     """The second invoice is only past due; a status that took it for the account's is wrong."""
     second = (
         Story(invoice="in_2")
-        .failed("2026-03-10T10:00:00Z", failure={"code": "payment_overdue"})
-        .moved("account", "2026-03-10T10:00:01Z", "active", "past_due")
-        .moved("notice", "2026-03-10T10:00:01Z", "none", "payment_failed")
+        .failed("2026-03-19T10:00:00Z", failure={"code": "payment_overdue"})
+        .moved("account", "2026-03-19T10:00:01Z", "active", "past_due")
+        .moved("notice", "2026-03-19T10:00:01Z", "none", "payment_failed")
     )
     story = a_suspended_case().with_events_of(second)
     owed = [
         {"case_id": one.case, "invoice_id": one.invoice, "amount_minor": 4900, "currency": "EUR"}
         for one in (story, second)
     ]
-    story.status("2026-03-20T10:00:00Z", "suspended", "suspended", open_cases=owed)
+    story.status("2026-03-19T10:00:01Z", "suspended", "suspended", open_cases=owed)
     story.events[-1]["data"]["to_reinstate"] = [{"currency": "EUR", "amount_minor": 9800}]
 
     assert_kept(story)
