@@ -16,7 +16,7 @@ from dunning_verifier.values import Failure, Signal, Success
 
 
 class Closing(NamedTuple):
-    """A full payment: when it was made, and when it could first be read."""
+    """A full payment, a void or a write-off: when it was made, and when it could first be read."""
 
     at: datetime
     logged_at: datetime
@@ -54,13 +54,22 @@ class Invoice:
     successes: list[Success] = field(default_factory=list)
     closings: list[Closing] = field(default_factory=list)
     remainders: list[Remainder] = field(default_factory=list)
-    ended: bool = False  # voided or written off: nothing opens any more (rule 10)
+    endings: list[Closing] = field(default_factory=list)  # voids and write-offs: nothing opens any more (rule 10)
     reinstatements: int = 0
     unsure: int = 0  # inputs that a careful reader may have refused: nothing strict is asked then
 
     def case_id(self, number: int) -> str:
         """The id of the invoice's n-th case."""
         return case_id_of(self.account_id, self.invoice_id, number)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was voided or written off."""
+        return bool(self.endings)
+
+    def had_ended(self, read_before: datetime) -> bool:
+        """Whether a service had to know that it was voided or written off."""
+        return any(ending.logged_at < read_before for ending in self.endings)
 
     def numbers(self) -> range:
         """Every case number that this invoice can have had."""
@@ -176,7 +185,7 @@ class Ledger:
             return
         invoice = self.invoice(signal.account_id, signal.invoice_id)
         if signal.kind in ("invoice.voided", "case.closed"):
-            invoice.ended = True
+            invoice.endings.append(Closing(signal.time, signal.logged_at))
         elif signal.kind == "invoice.adjusted":
             remaining = signal.data["invoice"]["amount_remaining_minor"]
             self._enter_remaining(invoice, signal.time, signal.logged_at, remaining)

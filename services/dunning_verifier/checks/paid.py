@@ -1,4 +1,4 @@
-"""Promise 4: what was paid is left alone.
+"""Promise 4: what was paid is left alone, and so is what was voided or written off (rule 10).
 
 What a service knew when it took a step is judged by the log's timestamps (`Tolerance`): whatever was in the log before
 the step was due had to be read first (rule 40).
@@ -29,8 +29,9 @@ def check(history: History) -> Iterator[Violation]:
 
 def _charges(history: History) -> Iterator[Violation]:
     for request in once(history.requests):
-        if _was_paid(history, request.case_id, charge_due_at(history, request), request.happened_at):
-            what = f"charge of attempt {request.attempt_number} requested although the invoice was paid"
+        why = _was_over(history, request.case_id, charge_due_at(history, request), request.happened_at)
+        if why is not None:
+            what = f"charge of attempt {request.attempt_number} requested although the invoice was {why}"
             yield Violation(PROMISE, what, request.where, request.account_id, request.case_id)
 
 
@@ -45,8 +46,9 @@ def _account_steps(history: History) -> Iterator[Violation]:
             else []
         )
         due_at = min((date for date in dates if date), default=None)
-        if _was_paid(history, move.case_id, due_at, move.effective_at):
-            what = f"account step to {move.to_stage} although the invoice was paid"
+        why = _was_over(history, move.case_id, due_at, move.effective_at)
+        if why is not None:
+            what = f"account step to {move.to_stage} although the invoice was {why}"
             yield Violation(PROMISE, what, move.where, move.account_id, move.case_id)
 
 
@@ -60,17 +62,21 @@ def _notices(history: History) -> Iterator[Violation]:
             if rung and rung.account == "terminated":
                 continue  # the only one that goes out after its case was closed (rule 32)
             due_at = earliest_date(history, result.account_id, case_id, rung) if rung else None
-            if _was_paid(history, case_id, due_at, result.at):
-                what = f"notice of {result.rung} sent although the invoice was paid"
+            why = _was_over(history, case_id, due_at, result.at)
+            if why is not None:
+                what = f"notice of {result.rung} sent although the invoice was {why}"
                 yield Violation(PROMISE, what, result.where, result.account_id, case_id)
 
 
-def _was_paid(history: History, case_id: str, due_at: datetime | None, done_at: datetime) -> bool:
+def _was_over(history: History, case_id: str, due_at: datetime | None, done_at: datetime) -> str | None:
     case = history.ledger.cases.get(case_id)
     if case is None or not _is_certain(case):
-        return False
+        return None
     read_before = history.tolerance.read_before(due_at, done_at)
-    return not case.invoice.could_be_open(case.number, read_before, done_at + history.tolerance.skew)
+    if case.invoice.had_ended(read_before):
+        return "voided or written off"
+    could_be_open = case.invoice.could_be_open(case.number, read_before, done_at + history.tolerance.skew)
+    return None if could_be_open else "paid"
 
 
 def _is_certain(case: CaseRef) -> bool:

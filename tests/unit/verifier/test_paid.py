@@ -1,5 +1,7 @@
 """Promise 4: what was paid is left alone."""
 
+import pytest
+
 from dunning_verifier import verify
 from tests.unit.verifier.story import Story, a_recovered_case, a_suspended_case, assert_broken, assert_kept
 
@@ -148,3 +150,36 @@ def test_what_lay_in_one_partition_before_it_came_again_in_another_could_be_read
     failure["at"] = "2026-03-20T10:00:00Z"  # the copy in partition 0, which comes first in the order of the logs
 
     assert not [one for one in verify(paid.history()) if "although the invoice was paid" in one.what]
+
+
+@pytest.mark.parametrize("kind", ["invoice.voided", "case.closed"])
+@pytest.mark.parametrize(
+    ("at", "says", "place"),
+    [
+        ("2026-03-15T10:00:00Z", "account step to suspended", f"{STAGES}/0@3"),
+        ("2026-03-12T10:00:00Z", "notice of suspension_warning sent", "dunning.notice.result/0@2"),
+    ],
+)
+def test_a_step_of_what_was_voided_or_written_off_is_rejected(kind: str, at: str, says: str, place: str) -> None:
+    story = a_suspended_case().signal(kind, at, invoice_id="in_1", reason="bankrupt")
+
+    assert_broken(story, 4, f"{says} although the invoice was voided or written off", place)
+
+
+def test_a_charge_of_what_was_voided_is_rejected_whatever_the_void_s_own_time() -> None:
+    story = a_recovered_case().signal("invoice.voided", "2026-03-01T10:00:00Z", invoice_id="in_1")
+    assert_broken(
+        story, 4, "charge of attempt 2 requested although the invoice was voided", "dunning.retry.requested/0@0"
+    )
+
+    story.events[-1]["at"] = "2026-03-03T10:00:00Z"  # in the log when it was charged already
+    assert not [one for one in verify(story.history()) if "requested although the invoice" in one.what]
+
+
+def test_a_status_that_lists_what_was_voided_is_rejected() -> None:
+    story = a_suspended_case().signal("invoice.voided", "2026-03-17T09:00:00Z", invoice_id="in_1")
+    story.moved("account", "2026-03-17T09:00:01Z", "suspended", "active", "voided")
+    story.moved("notice", "2026-03-17T09:00:01Z", "suspension_warning", "closed", "voided")
+    story.status("2026-03-17T09:02:00Z", "suspended", "active", to_reinstate=[])
+
+    assert_broken(story, 10, "lists in_1, which was voided or written off", "dunning.account.status/0@2")
