@@ -17,7 +17,7 @@ def charge_due_at(history: History, request: Request) -> datetime | None:
 
     None where something hurried it, for nobody says when; `not_before` where nothing planned it.
     """
-    planned = _planned(history, request)
+    planned = planned_for(history, request)
     if planned is None or planned.next_due_at is None:
         return request.not_before
     if _hurried(history, planned, request):
@@ -25,7 +25,7 @@ def charge_due_at(history: History, request: Request) -> datetime | None:
     return min(request.not_before, max(planned.next_due_at, planned.effective_at))
 
 
-def _planned(history: History, request: Request) -> Transition | None:
+def planned_for(history: History, request: Request) -> Transition | None:
     """The step to `scheduled` before the one to `requested` that came with the request."""
     moves = history.by_case.get(request.case_id, {}).get("retry", [])
     until = request.happened_at + history.tolerance.skew

@@ -11,7 +11,7 @@ from dunning_verifier.values import DISPATCHER, ENFORCEMENT, OWNER_OF_TRACK, SCH
 
 OVERDUE = "payment_overdue"
 # Codes that surely are no technical trouble: after one of these no rung holds any more (rule 20).
-_NOT_TECHNICAL = {
+NOT_TECHNICAL = {
     OVERDUE,
     "insufficient_funds",
     "do_not_honor",
@@ -49,7 +49,7 @@ class OpenCase:
         if self.policy.has_retries and all(failure.code != OVERDUE for failure in self.failures):
             owing.add(SCHEDULER)
         rests = history.rests.moved_dates(self.invoice.account_id, self.invoice.invoice_id)
-        decided = any(failure.code in _NOT_TECHNICAL and failure.plain_code for failure in self.failures)
+        decided = any(failure.code in NOT_TECHNICAL and failure.plain_code for failure in self.failures)
         if decided and not rests:  # a paused case says nothing on these tracks (rule 27)
             now = [rung for rung in self.policy.unconditional_rungs() if rung.at == _AT_ONCE]
             if any(rung.account for rung in now):

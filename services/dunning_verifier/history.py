@@ -170,17 +170,25 @@ class History:
         signals = (event for event in self.inputs if isinstance(event, Signal) and event.doubtful is None)
         return Rests.of(each for each in signals if each.where not in self.refused and not self._is_unsure(each))
 
-    @cached_property
-    def _signals(self) -> dict[str, list[Signal]]:
-        found: dict[str, list[Signal]] = defaultdict(list)
-        for event in self.inputs:
-            if isinstance(event, Signal):
-                found[event.account_id].append(event)
-        return dict(found)
-
     def signals_of(self, account_id: str) -> list[Signal]:
         """All signals of an account, whatever became of them."""
-        return self._signals.get(account_id, [])
+        return [event for event in self.inputs_of(account_id) if isinstance(event, Signal)]
+
+    @cached_property
+    def _inputs_by_account(self) -> dict[str, list[Input]]:
+        found: dict[str, list[Input]] = defaultdict(list)
+        for event in self.inputs:
+            found[event.account_id].append(event)
+        return dict(found)
+
+    def inputs_of(self, account_id: str) -> list[Input]:
+        """All inputs of an account, whatever became of them."""
+        return self._inputs_by_account.get(account_id, [])
+
+    def payments_of(self, account_id: str, invoice_id: str) -> list[Failure | Success]:
+        """All failures and successes of an invoice, whatever became of them."""
+        payments = (event for event in self.inputs_of(account_id) if isinstance(event, Failure | Success))
+        return [event for event in payments if event.invoice_id == invoice_id]
 
     @cached_property
     def customers(self) -> Customers:

@@ -16,6 +16,7 @@ from dunning_verifier.values import Failure
 _QUIET_CHANNELS_OF_A_PAIR = ("email", "sms", "push", "call")
 _QUIET_CHANNELS_BY_DEFAULT = ("sms", "push", "call")
 _CAPS_BY_DEFAULT = {"call": {"7d": 7}}
+_TECHNICAL_AFTER = ("10m", "1h", "6h")
 _LEGAL_QUIET = Hours(time(21), time(8))
 
 
@@ -68,6 +69,10 @@ class Policy:
     retry_roll: Roll | None = None
     retry_hours: Hours | None = None
     retry_window: Span | None = None
+    retry_after: tuple[Span, ...] = ()
+    technical_after: tuple[Span, ...] = ()
+    max_retries: int = 0
+    retry_timeout: Span | None = None
 
     def accepts(self, failure: Failure, country: str | None) -> bool:
         """Whether a failure is this policy's."""
@@ -141,6 +146,8 @@ def _documents(file: Path) -> Iterator[Mapping[str, Any]]:
 
 def _policy(document: Mapping[str, Any]) -> Policy:
     try:
+        retries = document.get("retries") or {}
+        after = _spans(retries.get("after", ()))
         return Policy(
             id=str(document["id"]),
             version=int(document.get("version", 1)),
@@ -150,16 +157,20 @@ def _policy(document: Mapping[str, Any]) -> Policy:
             anchor=document.get("anchor", "first_failure"),
             timezone=document.get("timezone", "account"),
             fallback_timezone=document.get("fallback_timezone", "UTC"),
-            has_retries=bool(document.get("retries")),
+            has_retries=bool(retries),
             rungs=_rungs(document.get("ladder") or []),
             quiet=_quiet(document.get("contact")),
             conditioned=frozenset(document.get("conditions") or ()),
             valid_from=_instant(document.get("valid_from")),
             caps=_caps(document.get("contact")),
             roll=Roll.parse(document.get("roll")),
-            retry_roll=Roll.parse((document.get("retries") or {}).get("roll")),
-            retry_window=_span_or_none((document.get("retries") or {}).get("window")),
-            retry_hours=_hours_or_none((document.get("retries") or {}).get("hours")),
+            retry_roll=Roll.parse(retries.get("roll")),
+            retry_window=_span_or_none(retries.get("window")),
+            retry_hours=_hours_or_none(retries.get("hours")),
+            retry_after=after,
+            technical_after=_spans(retries.get("technical_after", _TECHNICAL_AFTER)),
+            max_retries=int(retries.get("max_retries", len(after))),
+            retry_timeout=_span_or_none(retries.get("timeout")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadPolicy(f"policy {document.get('id')!r}: {error!r}") from None
@@ -237,6 +248,10 @@ def _hours(pair: list[Any]) -> Hours:
 
 def _hours_or_none(pair: list[Any] | None) -> Hours | None:
     return _hours(pair) if pair else None
+
+
+def _spans(texts: Iterable[Any]) -> tuple[Span, ...]:
+    return tuple(Span.parse(str(text)) for text in texts)
 
 
 def _span_or_none(text: Any) -> Span | None:

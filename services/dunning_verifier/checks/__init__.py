@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from dunning_verifier.checks import (
+    asked,
     budget,
     capped,
     charged_once,
@@ -34,6 +35,7 @@ CHECKS: tuple[Callable[[History], Iterator[Violation]], ...] = (
     paid.check,
     rests.check,
     charged_once.check,
+    asked.check,
     budget.check,
     notified_once.check,
     warned.check,

@@ -128,6 +128,9 @@ def _ledger(history: History, charges: list[Charge], requests: dict[str, Request
             yield Violation(PROMISE, what, where, account_id, case_id)
         if charge.at < request.not_before - history.tolerance.skew:
             yield Violation(PROMISE, f"charged at {charge.at.isoformat()}, too early", where, account_id, case_id)
+        if charge.invoice_id != request.invoice_id:
+            what = f"charged for invoice {charge.invoice_id}, asked was for {request.invoice_id}"
+            yield Violation(PROMISE, what, where, account_id, case_id)
         if (charge.amount_minor, charge.currency) != (request.amount_minor, request.currency):
             what = f"charged {charge.amount_minor} {charge.currency}, asked were {request.amount_minor}"
             yield Violation(PROMISE, what, where, account_id, case_id)

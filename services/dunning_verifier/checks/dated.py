@@ -1,5 +1,5 @@
 """The policy's dates, on which promises 5 and 6 rest: no step of the ladder comes before its date, rolled to a business
-day where the policy says so (23 to 25), and no charge is planned outside its hours or on a day off (16)."""
+day where the policy says so (23 to 25), no charge is planned or asked for outside its hours or on a day off (16)."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -8,17 +8,18 @@ from dunning_verifier.dates import earliest_date
 from dunning_verifier.due import HURRY
 from dunning_verifier.history import History, once
 from dunning_verifier.policy_file import Policy
-from dunning_verifier.values import Transition, Violation
+from dunning_verifier.values import Request, Transition, Violation
 
 LADDER, CHARGES = 6, 5  # promises
 _GRAIN = timedelta(seconds=1)  # times may be written without fractions
 
 
 def check(history: History) -> Iterator[Violation]:
-    """Account steps to something worse, notices that went out, and planned charges."""
+    """Account steps to something worse, notices that went out, planned charges and those asked for."""
     yield from _account_steps(history)
     yield from _notices(history)
     yield from _plans(history)
+    yield from _charges(history)
 
 
 def _account_steps(history: History) -> Iterator[Violation]:
@@ -68,11 +69,22 @@ def _plans(history: History) -> Iterator[Violation]:
             yield Violation(CHARGES, what, move.where, move.account_id, move.case_id)
 
 
-def _is_hurried(history: History, move: Transition) -> bool:
+def _charges(history: History) -> Iterator[Violation]:
+    for request in once(history.requests):
+        policy = history.policy_of(request.case_id)
+        if policy is None or _is_hurried(history, request):
+            continue
+        problem = _closed_at(history, policy, request.account_id, request.happened_at)
+        if problem:
+            what = f"attempt {request.attempt_number} was requested at {request.happened_at.isoformat()}, {problem}"
+            yield Violation(CHARGES, what, request.where, request.account_id, request.case_id)
+
+
+def _is_hurried(history: History, output: Transition | Request) -> bool:
     """Whether something passes over the hours, or moved dates in a way that no event tells (rules 18 and 27)."""
-    if history.rests.moved_dates(move.account_id, move.invoice_id):
+    if history.rests.moved_dates(output.account_id, output.invoice_id):
         return True
-    return any(signal.kind in HURRY for signal in history.signals_of(move.account_id))
+    return any(signal.kind in HURRY for signal in history.signals_of(output.account_id))
 
 
 def _closed_at(history: History, policy: Policy, account_id: str, at: datetime) -> str | None:

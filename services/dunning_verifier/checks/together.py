@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 
 from dunning_verifier.history import History, once
 from dunning_verifier.values import DISPATCHER, ENFORCEMENT, OWNER_OF_TRACK, SCHEDULER, Output, Violation
 
 PROMISE = 2
+_GRAIN = timedelta(seconds=1)  # times may be written without fractions
 
 
 def check(history: History) -> Iterator[Violation]:
@@ -34,6 +36,7 @@ def _requests_with_transitions(history: History) -> Iterator[Violation]:
     """A charge request and the step to `requested` come together; only a case that took an open request over from the
     one before it may stand at `requested` without a request of its own (rule 7)."""
     asked = {request.case_id: request for request in history.requests}
+    yield from _requests_at_their_transitions(history)
     requests = Counter(request.case_id for request in once(history.requests))
     entered: Counter[str] = Counter()
     last = {}
@@ -49,6 +52,16 @@ def _requests_with_transitions(history: History) -> Iterator[Violation]:
         seen = last.get(case_id) or asked[case_id]
         what = f"{requests[case_id]} charge requests, but {entered[case_id]} transitions to requested"
         yield Violation(PROMISE, what, seen.where, seen.account_id, case_id)
+
+
+def _requests_at_their_transitions(history: History) -> Iterator[Violation]:
+    """What is decided together is of one instant."""
+    for request in once(history.requests):
+        moves = history.by_case.get(request.case_id, {}).get("retry", [])
+        entered = [move.effective_at for move in moves if move.to_stage == "requested"]
+        if entered and all(abs(request.happened_at - at) > _GRAIN for at in entered):
+            what = f"requested at {request.happened_at.isoformat()}, when no transition to requested took effect"
+            yield Violation(PROMISE, what, request.where, request.account_id, request.case_id)
 
 
 def _notices_with_transitions(history: History) -> Iterator[Violation]:

@@ -237,7 +237,8 @@ def _has(event: Event, data: Event) -> bool:
 
 def assert_kept(story: Story, **known: Any) -> None:
     """No promise was broken."""
-    assert [str(violation) for violation in verify(story.history(**known))] == []
+    told = "\n".join(map(str, verify(story.history(**known))))
+    assert not told, told
 
 
 def assert_broken(story: Story, promise: int, says: str, at: str | None = None, **known: Any) -> Violation:

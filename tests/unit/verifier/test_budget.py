@@ -3,11 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.unit.verifier.story import Story, assert_broken, assert_kept
+from tests.unit.verifier.story import STANDARD, Story, assert_broken, assert_kept
 
 VISA = {"id": "pm_1", "type": "card", "brand": "visa", "fingerprint": "fp_1"}
 OF_INDIA = {**VISA, "country": "IN"}
 REQUESTS = "dunning.retry.requested"
+MANY = {**STANDARD, "retries": {"after": ["1d"], "max_retries": 40}}
 
 
 def on(day: int, hour: int = 10) -> str:
@@ -18,7 +19,7 @@ def on(day: int, hour: int = 10) -> str:
 
 def retried_daily(times: int, method: dict[str, Any] = VISA, account: str = "acc_1", **more: Any) -> Story:
     """A first charge, and as many that were asked for and failed, one a day."""
-    story = Story(account).failed(on(0), payment_method=method, **more)
+    story = Story(account, policy=MANY).failed(on(0), payment_method=method, **more)
     story.moved("retry", on(0), "none", "scheduled")
     for day in range(1, times + 1):
         story.requested(on(day), day + 1, on(day + 1))

@@ -1,5 +1,7 @@
 """Promise 5, the charges: at most one per attempt, for what remains, and never twice at the processor."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.unit.verifier.story import Story, a_recovered_case, assert_broken, assert_kept
@@ -8,9 +10,9 @@ REQUESTS = "dunning.retry.requested"
 
 
 def two_charges(second_at: str = "2026-03-06T10:00:00Z", answered: bool = True) -> Story:
-    """A request on the 3rd that stands for four days, and another one."""
+    """A request on the 3rd that stands for two weeks, and another one."""
     story = Story().failed("2026-03-02T10:00:00Z").moved("retry", "2026-03-02T10:00:01Z", "none", "scheduled")
-    story.requested("2026-03-03T10:00:00Z", 2, "2026-03-07T10:00:00Z")
+    story.requested("2026-03-03T10:00:00Z", 2, "2026-03-17T10:00:00Z")
     if answered:
         story.failed("2026-03-03T10:00:02Z", 2, retry_id=f"{story.case}:2")
     story.moved("retry", "2026-03-03T10:00:03Z", "requested", "scheduled")
@@ -113,3 +115,17 @@ def test_a_charge_of_something_else_is_rejected(data: dict[str, str], says: str)
     story = a_recovered_case().changed("dunning.retry.requested", {}, **data)
 
     assert_broken(story, 5, says, "dunning.retry.requested/0@0")
+
+
+def test_a_charge_for_another_invoice_is_rejected() -> None:
+    story = a_recovered_case().charged(2, "2026-03-03T10:00:02Z")
+    story.charges = [replace(charge, invoice_id="in_9") for charge in story.charges or []]
+
+    assert_broken(story, 5, "charged for invoice in_9, asked was for in_1", "ledger line 1")
+
+
+def test_a_request_at_another_instant_than_its_transition_is_rejected() -> None:
+    story = a_recovered_case()
+    story.find(REQUESTS)["at"] = "2026-03-03T18:00:00Z"
+
+    assert_broken(story, 2, "when no transition to requested took effect", f"{REQUESTS}/0@0")

@@ -99,7 +99,7 @@ def a_charge_two_seconds_late(paid_at: str, *hurry: str) -> Story:
     story.moved("retry", "2026-03-02T10:00:01Z", "none", "scheduled", next=planned)
     for kind in hurry:
         story.signal(kind, "2026-03-03T09:59:00Z", invoice_id="in_1")
-    return story.succeeded(paid_at).requested("2026-03-03T10:00:02Z", 2, "2026-03-04T10:00:00Z")
+    return story.succeeded(paid_at).requested("2026-03-03T10:00:02Z", 2, "2026-03-04T10:00:02Z")
 
 
 def test_what_was_paid_between_the_due_time_and_a_late_timer_need_not_be_known() -> None:

@@ -10,7 +10,7 @@ def three_charges() -> Story:
     """Three requests, each answered the next day."""
     story = Story().failed("2026-03-02T10:00:00Z").moved("retry", "2026-03-02T10:00:01Z", "none", "scheduled")
     for day in (3, 4, 5):
-        story.requested(f"2026-03-0{day}T10:00:00Z", day - 1, f"2026-03-0{day + 1}T09:00:00Z")
+        story.requested(f"2026-03-0{day}T10:00:00Z", day - 1, f"2026-03-0{day + 1}T10:00:00Z")
         story.failed(f"2026-03-0{day}T10:00:02Z", day - 1)
         story.moved("retry", f"2026-03-0{day}T10:00:03Z", "requested", "scheduled")
     return (
