@@ -19,6 +19,7 @@ from dunning_verifier.checks import (
     paid,
     quiet,
     rests,
+    stages,
     statuses,
     together,
     warned,
@@ -30,6 +31,7 @@ from dunning_verifier.values import Violation
 CHECKS: tuple[Callable[[History], Iterator[Violation]], ...] = (
     exactly_once.check,
     together.check,
+    stages.check,
     statuses.check,
     order.check,
     paid.check,

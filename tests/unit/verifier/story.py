@@ -30,6 +30,13 @@ STANDARD: dict[str, Any] = {
         {"rung": "terminated", "at": "45d", "account": "terminated", "warned_by": "final_notice"},
     ],
 }
+_REASONS = {
+    "past_due": "payment_failed",
+    "restricted": "grace_period_expired",
+    "suspended": "grace_period_expired",
+    "terminated": "grace_period_expired",
+    "recovered": "paid_elsewhere",
+}
 Event = dict[str, Any]
 
 
@@ -96,7 +103,9 @@ class Story:
         event_id = "/".join((topic, *counted, str(number)))
         return self.record(topic, at, id=event_id, sequence=number, source=f"/dunning/{service}", data=data)
 
-    def moved(self, track: str, at: str, from_stage: str, to_stage: str, reason: str = "", **data: Any) -> "Story":
+    def moved(
+        self, track: str, at: str, from_stage: str, to_stage: str, reason: str | None = None, **data: Any
+    ) -> "Story":
         """A `dunning.stage.changed`."""
         owner = {"retry": "retry_scheduler", "notice": "notification_dispatcher", "account": "account_enforcement"}
         body = {
@@ -106,7 +115,7 @@ class Story:
             "track": track,
             "from_stage": from_stage,
             "to_stage": to_stage,
-            "reason": reason,
+            "reason": _REASONS.get(to_stage, "") if reason is None else reason,
             "effective_at": at,
             "policy": {"id": self.policy["id"], "version": self.policy["version"]},
             "next": None,

@@ -14,7 +14,7 @@ def with_unreachable(duration: str) -> dict[str, Any]:
     return {**STANDARD, "ladder": ladder}
 
 
-def a_suspension_after(*outcomes: str, at: str = "2026-03-16T10:00:00Z", reason: str = "") -> Story:
+def a_suspension_after(*outcomes: str, at: str = "2026-03-16T10:00:00Z", reason: str | None = None) -> Story:
     """Warned on the 13th with these outcomes, suspended at another time."""
     story = (
         Story()
