@@ -25,6 +25,17 @@ def charge_due_at(history: History, request: Request) -> datetime | None:
     return min(request.not_before, max(planned.next_due_at, planned.effective_at))
 
 
+def waits_for_the_news(history: History, move: Transition) -> bool:
+    """Whether a step was due, and not only the answer to something that was read. What follows a case that should not
+    have been stands where that stood, as soon as that is read (rule 7)."""
+    case = history.ledger.cases.get(move.case_id)
+    if case is None or case.number > 1:
+        return False
+    if move.track == "notice":
+        return move.to_stage not in ("recovered", "closed")
+    return move.worsens or move.to_stage == "requested"
+
+
 def planned_for(history: History, request: Request) -> Transition | None:
     """The step to `scheduled` before the one to `requested` that came with the request."""
     moves = history.by_case.get(request.case_id, {}).get("retry", [])

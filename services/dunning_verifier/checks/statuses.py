@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise, product
 
+from dunning_verifier.due import waits_for_the_news
 from dunning_verifier.history import History, once
 from dunning_verifier.values import SEVERITY, Status, Transition, Violation
 
@@ -72,7 +73,8 @@ def _explained(history: History, status: Status, steps: Sequence[Transition]) ->
     problems = [_list_problem(status, stages) for stages in fitting]
     if all(problems):
         yield _violation(NOTHING_LOST, str(problems[0]), status)
-    yield from _closed_and_listed(history, status)
+    if any(step.effective_at == status.happened_at and waits_for_the_news(history, step) for step in steps):
+        yield from _closed_and_listed(history, status)
 
 
 def _possible(history: History, status: Status, steps: Sequence[Transition]) -> Iterator[Stages]:

@@ -33,6 +33,18 @@ def test_a_warning_of_the_whole_after_a_payment_in_part_is_rejected() -> None:
     assert_broken(story, 10, "tells of 4900 EUR, but 1900 remained", f"{STAGES}/0@2")
 
 
+def test_what_is_said_because_something_was_read_may_be_of_before_the_news() -> None:
+    """A service that was away reads an answer to its charge before a part of the money from elsewhere."""
+    story = a_recovered_case().succeeded("2026-03-02T18:00:00Z", remaining=1900)
+    story.changed(STAGES, {"to_stage": "requested"}, amount_minor=1900)
+    story.changed("dunning.retry.requested", {}, amount_minor=1900)
+    story.changed(STAGES, {"to_stage": "scheduled", "from_stage": "requested"}, amount_minor=4900)
+
+    assert_kept(story)
+    story.changed(STAGES, {"to_stage": "scheduled", "from_stage": "requested"}, amount_minor=7)
+    assert_broken(story, 10, "tells of 7 EUR", f"{STAGES}/0@4")
+
+
 def test_what_was_paid_in_part_just_before_may_be_told_of_as_a_whole() -> None:
     story = a_suspended_case().succeeded("2026-03-16T09:59:30Z", remaining=1900)
     story.status("2026-03-16T10:00:01Z", "suspended", "suspended", owed=1900, since="2026-03-16T10:00:00Z")

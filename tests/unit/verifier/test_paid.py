@@ -174,12 +174,3 @@ def test_a_charge_of_what_was_voided_is_rejected_whatever_the_void_s_own_time() 
 
     story.events[-1]["at"] = "2026-03-03T10:00:00Z"  # in the log when it was charged already
     assert not [one for one in verify(story.history()) if "requested although the invoice" in one.what]
-
-
-def test_a_status_that_lists_what_was_voided_is_rejected() -> None:
-    story = a_suspended_case().signal("invoice.voided", "2026-03-17T09:00:00Z", invoice_id="in_1")
-    story.moved("account", "2026-03-17T09:00:01Z", "suspended", "active", "voided")
-    story.moved("notice", "2026-03-17T09:00:01Z", "suspension_warning", "closed", "voided")
-    story.status("2026-03-17T09:02:00Z", "suspended", "active", to_reinstate=[])
-
-    assert_broken(story, 10, "lists in_1, which was voided or written off", "dunning.account.status/0@2")
