@@ -85,6 +85,7 @@ def result(envelope: Envelope) -> Result:
         case_ids=tuple(str(case_id) for case_id in case_ids),
         rung=fields.text("rung"),
         channel=fields.text("channel"),
+        template=fields.text_or_none("template"),
         outcome=fields.text("outcome"),
         at=at,
     )

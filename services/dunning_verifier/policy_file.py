@@ -36,6 +36,7 @@ class Rung:
     lead: Span
     unreachable: Span | None  # None: wait for ever (rule 26)
     channels: tuple[str, ...] = ()  # of its notice, fallbacks included
+    template: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,7 @@ def _rungs(ladder: list[Mapping[str, Any]]) -> tuple[Rung, ...]:
             lead=_lead(line, at),
             unreachable=Span.parse(str(line["unreachable"])) if line.get("unreachable", "wait") != "wait" else None,
             channels=_channels(line.get("notice") or {}),
+            template=(line.get("notice") or {}).get("template"),
         )
         for line in ladder
     )

@@ -268,6 +268,7 @@ class Result(Output):
     case_ids: tuple[str, ...]
     rung: str
     channel: str
+    template: str | None
     outcome: str
     at: datetime
 

@@ -106,6 +106,9 @@ def _problem(
         for delivery in sorted(notices.delivered, key=lambda result: result.at):
             if delivery.at > move.effective_at:
                 continue
+            if delivery.logged_at > move.effective_at + history.tolerance.lag:
+                nearest = f"of {rung.warned_by} nobody had said yet that it was delivered at {delivery.at.isoformat()}"
+                continue
             if not notices.stood(delivery, read_before):
                 nearest = f"{rung.warned_by} bounced after its delivery at {delivery.at.isoformat()}"
                 continue

@@ -15,6 +15,7 @@ from dunning_verifier.policy_file import Policies
 from dunning_verifier.records import record_of
 from dunning_verifier.values import Charge, Mail
 
+_OTHERS = ["in_app", "push", "sms", "call"]
 STANDARD: dict[str, Any] = {
     "id": "standard",
     "version": 1,
@@ -23,7 +24,12 @@ STANDARD: dict[str, Any] = {
     "retries": {"strategy": "ladder", "after": ["1d", "3d", "5d", "7d"]},
     "contact": {"quiet_hours": ["21:00", "08:00"]},
     "ladder": [
-        {"rung": "payment_failed", "at": "0d", "notice": {"channels": ["email"]}, "account": "past_due"},
+        {
+            "rung": "payment_failed",
+            "at": "0d",
+            "notice": {"channels": ["email"], "fallback": _OTHERS},
+            "account": "past_due",
+        },
         {"rung": "suspension_warning", "at": "11d", "notice": {"channels": ["email"]}},
         {"rung": "suspended", "at": "14d", "account": "suspended", "warned_by": "suspension_warning"},
         {"rung": "final_notice", "at": "30d", "notice": {"channels": ["email"]}},
@@ -78,7 +84,9 @@ class Story:
             "failure": {"code": "insufficient_funds"},
             "customer": {"timezone": "UTC", "country": "DE"},
         }
-        return self.record("payment.failed", logged or at, data={**body, **data})
+        merged = {**body, **data}
+        merged["customer"] = {"email": f"{self.account}@example.com", "phone": "+491", **merged["customer"]}
+        return self.record("payment.failed", logged or at, data=merged)
 
     def succeeded(self, at: str, remaining: int = 0, *, logged: str = "", **data: Any) -> "Story":
         """A `payment.succeeded`."""

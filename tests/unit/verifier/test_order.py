@@ -119,7 +119,7 @@ def test_a_transition_that_took_effect_a_day_before_its_former_one_is_rejected()
 
 
 def test_a_bounce_that_is_reported_late_has_its_own_time() -> None:
-    story = a_suspended_case().noticed("2026-03-01T10:00:00Z", "suspended", "bounced")
+    story = a_suspended_case().noticed("2026-03-01T10:00:00Z", "payment_failed", "bounced")
 
     assert_kept(story)
 

@@ -73,6 +73,8 @@ def test_a_second_channel_that_delivered_after_the_bounce_makes_the_suspension_w
         for at in ("2026-03-16T10:00:00Z", "2026-03-16T10:05:00Z")
     )
 
+    warning = {**STANDARD["ladder"][1], "notice": {"channels": ["email", "sms"]}}
+    early.policy = waited.policy = {**STANDARD, "ladder": [STANDARD["ladder"][0], warning, *STANDARD["ladder"][2:]]}
     assert_broken(early, 6, "less than its lead time of 3d 0s before", f"{STAGES}/0@3")
     assert_kept(waited)
 
@@ -174,3 +176,10 @@ def test_a_warning_of_a_case_that_held_nothing_counts_in_the_case_that_followed_
     story.events[-1]["sequence"] = 2
 
     assert_kept(story)
+
+
+def test_a_delivery_of_which_nobody_had_said_anything_yet_is_no_warning() -> None:
+    story = a_suspended_case()
+    story.find("dunning.notice.result", rung="suspension_warning", outcome="delivered")["at"] = "2026-03-18T10:00:00Z"
+
+    assert_broken(story, 6, "of suspension_warning nobody had said yet that it was delivered", f"{STAGES}/0@3")
