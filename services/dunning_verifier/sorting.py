@@ -91,7 +91,7 @@ class Sorter:
 
     def _refuse(self, record: Record, reason: str) -> None:
         self._records[record.where] = record
-        self._history.unreadable.append(Unreadable(record.where, record.logged_at, reason, record.value))
+        self._history.unreadable.append(Unreadable(record.where, record.logged_at, reason, record.value, record.key))
 
     def _take_input(self, value: Input) -> None:
         """Rule 1: the same thing again is counted, the same thing said differently is a conflict."""
@@ -139,4 +139,5 @@ def _dead_letter(record: Record) -> DeadLetter:
         reason=record.header("dlq-reason"),
         value=record.value,
         key=record.key,
+        headers=record.headers,
     )

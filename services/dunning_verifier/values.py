@@ -108,6 +108,7 @@ class Unreadable:
     logged_at: datetime
     reason: str
     value: bytes | None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,6 +306,7 @@ class DeadLetter:
     reason: str | None
     value: bytes | None
     key: str | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

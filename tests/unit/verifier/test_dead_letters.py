@@ -9,6 +9,7 @@ from dunning_verifier import Where, verify
 from tests.unit.verifier.story import Story, a_recovered_case, assert_broken, assert_kept
 
 ALL = ("retry_scheduler", "notification_dispatcher", "account_enforcement")
+STAGES, RESULTS = "dunning.stage.changed", "dunning.notice.result"
 CARD = "4111 1111 1111 1111"
 
 
@@ -145,3 +146,45 @@ def test_what_a_careful_reader_may_refuse_or_not_is_left_to_it() -> None:
         if services:
             story.dead_lettered("2026-03-03T12:00:01Z", "payment.failed", 2, *services)
         assert not [one for one in verify(story.history()) if one.promise == 9]
+
+
+def test_a_record_that_one_service_set_aside_twice_in_other_words_is_rejected() -> None:
+    story = with_poison(b"{", *ALL)
+    last = {name: value for name, value in story.events[-1].items() if name != "offset"}
+    assert_kept(story.record(**last))  # the relay may publish it again as it is
+
+    story.events[-1]["headers"] = {**last["headers"], "dlq-reason": "another one"}
+    assert_broken(story, 9, "set payment.failed/0@2 aside before", "payment.failed.account_enforcement.dlq/0@1")
+
+
+def test_a_dead_letter_of_what_its_service_does_not_read_is_rejected() -> None:
+    story = a_recovered_case().dead_lettered("2026-03-03T12:00:01Z", RESULTS, 0, "retry_scheduler")
+
+    assert_broken(story, 9, f"retry_scheduler set {RESULTS}/0@0 aside, which it does not read")
+
+
+def test_a_dead_letter_of_a_record_that_never_was_is_rejected() -> None:
+    story = a_recovered_case().dead_lettered("2026-03-03T12:00:01Z", "payment.failed", 7, "retry_scheduler")
+
+    assert_broken(story, 9, "a dead letter of payment.failed/0@7, which never was in the log")
+
+
+def test_a_word_of_a_peer_that_was_set_aside_is_rejected() -> None:
+    story = a_recovered_case().dead_lettered("2026-03-03T12:00:01Z", STAGES, 1, "notification_dispatcher")
+
+    assert_broken(story, 9, "readable, but set aside by notification_dispatcher", f"{STAGES}/0@1")
+
+
+def test_a_dead_letter_under_another_key_is_rejected() -> None:
+    story = with_poison(b"{", *ALL)
+    story.events[-1]["key"] = "acc_2"
+
+    told = "the dead letter's key is 'acc_2', that of payment.failed/0@2 is 'acc_1'"
+    assert_broken(story, 9, told, "payment.failed.account_enforcement.dlq/0@0")
+
+
+def test_a_card_number_in_the_reason_is_rejected() -> None:
+    story = with_poison(b"{", *ALL)
+    story.events[-1]["headers"]["dlq-detail"] = f"{CARD} is no amount"
+
+    assert_broken(story, 9, "whose reason shows a card number", "payment.failed.account_enforcement.dlq/0@0")

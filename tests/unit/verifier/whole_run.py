@@ -24,7 +24,7 @@ def whole_run() -> Story:
     story.charges = recovered.charged(2, "2026-03-03T10:00:01Z").charges
     poisoned = sum(event["topic"] == "payment.failed" for event in story.events)
     story.record("payment.failed", "2026-03-04T12:00:00Z", value=b"{", key="acc_9")
-    return story.dead_lettered("2026-03-04T12:00:01Z", "payment.failed", poisoned, *ALL)
+    return story.dead_lettered("2026-03-04T12:00:01Z", "payment.failed", poisoned, *ALL, key="acc_9")
 
 
 def _paid_in_part() -> Story:
