@@ -1,5 +1,6 @@
 """The second witness, for promises 1, 2 and 10: the services' tables hold what the topics say, no more and no less."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from dunning_verifier.databases import Row, Tables
@@ -22,6 +23,7 @@ def check(history: History) -> Iterator[Violation]:
         yield from _unpublished(tables)
         yield from _stages(history, tables)
         yield from _open_cases_without_a_row(history, tables)
+        yield from _services_agree(history, tables)
         yield from _overdue(history, tables)
         yield from _left_over(tables)
 
@@ -74,6 +76,19 @@ def _open_cases_without_a_row(history: History, tables: Tables) -> Iterator[Viol
             if (status.account_id, case.case_id) not in kept:
                 what = f"the account's last status lists a case that {ENFORCEMENT} does not keep open"
                 yield Violation(TOGETHER, what, status.where, status.account_id, case.case_id)
+
+
+def _services_agree(history: History, tables: Tables) -> Iterator[Violation]:
+    """Which case of an invoice is open does not depend on the order of reading (rule 8)."""
+    doubted = {event.account_id for event in history.inputs if history.is_doubtful(event)} | history.murky_accounts
+    by_invoice: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in tables.rows:
+        by_invoice[row.account_id, row.invoice_id].append(row)
+    for rows in by_invoice.values():
+        if len({row.case_id if row.is_open else None for row in rows}) > 1 and rows[0].account_id not in doubted:
+            open_ones = ", ".join(f"{row.service}: {row.case_id if row.is_open else 'none'}" for row in rows)
+            what = f"the services disagree on which case is open ({open_ones})"
+            yield Violation(EXACTLY_ONCE, what, _place_of(rows[0]), rows[0].account_id, rows[0].case_id)
 
 
 def _overdue(history: History, tables: Tables) -> Iterator[Violation]:

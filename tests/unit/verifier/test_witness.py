@@ -46,6 +46,12 @@ def with_more(fill: Callable[[Tables], None]) -> Tables:
 WAITING = Waiting("account_enforcement", "dunning.account.status", "acc_1", CASE, AT)
 LETTER = Where("payment.failed.retry_scheduler.dlq", 0, 3)
 WRONG: dict[str, tuple[int, str, str, Tables]] = {
+    "a case that one service closed": (
+        1,
+        "the services disagree on which case is open (retry_scheduler: none, notification_dispatcher: ",
+        "cases of retry_scheduler, invoice in_1",
+        with_row(0, is_open=False),
+    ),
     "a stage that was never published": (
         2,
         "keeps the account track at terminated",
