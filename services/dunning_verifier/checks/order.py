@@ -143,6 +143,10 @@ def _forward_in_time(stream: _Stream, history: History) -> Iterator[Violation]:
     for output in once(stream.outputs):
         if isinstance(output, Result) and output.outcome in _REPORTED:
             continue
+        if output.happened_at > output.logged_at + history.tolerance.lag:
+            published_at, at = output.logged_at.isoformat(), output.happened_at.isoformat()
+            what = f"published at {published_at}, before it took effect at {at}"
+            yield stream.violation(what, output)
         if before and output.happened_at < before.happened_at - history.tolerance.lag:
             what = f"took effect at {output.happened_at.isoformat()}, before the one that came first"
             yield stream.violation(what, output)

@@ -128,3 +128,12 @@ def test_an_account_that_gets_better_without_becoming_active_is_rejected() -> No
     story = a_suspended_case().moved("account", "2026-03-17T10:00:00Z", "suspended", "past_due")
 
     assert_broken(story.status("2026-03-17T10:00:00Z", "suspended", "past_due"), 3, "from suspended back to past_due")
+
+
+def test_a_step_that_was_published_before_it_took_effect_is_rejected() -> None:
+    """Early, and dated as if it had been in time."""
+    story = a_suspended_case()
+    story.find(STAGES, to_stage="suspended")["at"] = "2026-03-06T10:00:00Z"
+
+    told = "published at 2026-03-06T10:00:00+00:00, before it took effect at 2026-03-16T10:00:00+00:00"
+    assert_broken(story, 3, told, f"{STAGES}/0@3")

@@ -123,5 +123,6 @@ def test_two_steps_of_one_instant_have_one_status() -> None:
     story.without(STATUS, status="past_due").changed(STATUS, {"status": "suspended"}, previous_status="active")
     story.find(STATUS, status="suspended")["sequence"] = 1
     story.changed(STAGES, {"to_stage": "past_due"}, effective_at="2026-03-20T10:00:00Z")
+    story.find(STAGES, to_stage="past_due")["at"] = "2026-03-20T10:00:00Z"
 
     assert_kept(story)
