@@ -22,6 +22,7 @@ _VISA_REATTEMPTS = (  # from when on, how many
     (datetime(2021, 4, 17, tzinfo=UTC), 15),
 )
 _VISA_NEVER_APPROVES = frozenset(["04", "07", "12", "14", "15", "41", "43", "46", "57", "R0", "R1", "R3"])
+_REFUSED_FOR_GOOD = frozenset(["stolen_card", "lost_card", "pickup_card"])  # whatever else the failure says
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 Place = tuple[str, str]  # merchant and card
 
@@ -77,7 +78,24 @@ def check(history: History) -> Iterator[Violation]:
         read_before = history.tolerance.read_before(charge_due_at(history, request), request.happened_at)
         before = [each for each in tried[card.merchant, card.key] if each.known_at < read_before]
         yield from _over_limit(request, card, before)
+        if _is_barred(history, request, card, read_before):
+            yield _violation("the account's card was refused for good before, and nothing makes it good again", request)
         _enter(tried[card.merchant, card.key], request)
+
+
+def _is_barred(history: History, request: Request, card: Card, read_before: datetime) -> bool:
+    """A method that was declined hard is charged in none of the account's cases (rule 18)."""
+    if any(signal.kind == "account.erased" for signal in history.signals_of(request.account_id)):
+        return False
+    return any(
+        isinstance(event, Failure)
+        and event.card.key == card.key
+        and event.code in _REFUSED_FOR_GOOD
+        and event.logged_at < read_before
+        and not history.is_doubtful(event)
+        and event.where not in history.refused
+        for event in history.inputs_of(request.account_id)
+    )
 
 
 def _enter(attempts: list[_Attempt], request: Request) -> None:

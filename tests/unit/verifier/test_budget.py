@@ -90,3 +90,13 @@ def test_stripe_retries_no_card_of_india() -> None:
     broken(retried_daily(1, OF_INDIA, processor={"name": "Stripe"}), "issued in India", f"{REQUESTS}/0@0")
     kept(retried_daily(1, OF_INDIA, processor={"name": "adyen"}))
     kept(retried_daily(1, processor={"name": "stripe"}))
+
+
+def test_a_stolen_card_is_charged_in_none_of_the_account_s_cases() -> None:
+    stolen = retried_daily(1, {**VISA, "brand": "amex"}, failure={"code": "stolen_card"})
+    broken(stolen, "the account's card was refused for good before", f"{REQUESTS}/0@0")
+
+    of_another = Story("acc_2", "in_2").failed(on(0), payment_method=VISA, failure={"code": "stolen_card"})
+    kept(retried_daily(1).with_events_of(of_another))
+    late = Story("acc_1", "in_2").failed(on(1), payment_method=VISA, failure={"code": "stolen_card"})
+    kept(retried_daily(1).with_events_of(late))
