@@ -63,6 +63,7 @@ class Policy:
     has_retries: bool
     rungs: tuple[Rung, ...]
     quiet: Mapping[str, Hours] = field(default_factory=dict)
+    tags_none: Mapping[str, frozenset[str]] = field(default_factory=dict)  # of a rung: it waits while one is there
     conditioned: frozenset[str] = frozenset()  # rungs that may wait for something of the whole account (rule 38)
     valid_from: datetime | None = None
     caps: tuple[Cap, ...] = ()
@@ -162,6 +163,10 @@ def _policy(document: Mapping[str, Any]) -> Policy:
             rungs=_rungs(document.get("ladder") or []),
             quiet=_quiet(document.get("contact")),
             conditioned=frozenset(document.get("conditions") or ()),
+            tags_none={
+                str(rung): frozenset(map(str, said.get("tags_none") or ()))
+                for rung, said in (document.get("conditions") or {}).items()
+            },
             valid_from=_instant(document.get("valid_from")),
             caps=_caps(document.get("contact")),
             roll=Roll.parse(document.get("roll")),
