@@ -99,6 +99,8 @@ def _doubts_of_type(topic: str, event_type: Any) -> Iterator[str]:
     base, version = found.groups() if found else ("", None)
     if base not in _KNOWN_TOPICS:
         raise PassedOver(str(event_type))
+    if base != topic and topic in OUTPUT_TOPICS:
+        raise Unwanted(f"{event_type} is of another topic")
     if base != topic:
         yield f"{event_type} is of another topic"
     elif version is None:

@@ -22,10 +22,16 @@ _CURRENCIES = frozenset(_CURRENCY_CODES.split())
 
 
 class Fields:
-    """Reads fields and collects doubts: a number written as text may pass a lenient reader, a missing one none."""
+    """Reads fields and collects doubts: a number written as text may pass a lenient reader, a missing one none.
 
-    def __init__(self, data: Mapping[str, Any], doubts: list[str] | None = None, path: str = "") -> None:
+    `strict` is for what the services write themselves: there it passes nobody.
+    """
+
+    def __init__(
+        self, data: Mapping[str, Any], doubts: list[str] | None = None, path: str = "", *, strict: bool = False
+    ) -> None:
         self.data = data
+        self._strict = strict
         self.doubts = [] if doubts is None else doubts
         self._path = path
 
@@ -53,6 +59,8 @@ class Fields:
     def number(self, name: str, at_least: int) -> int:
         value = self._required(name)
         if isinstance(value, bool | float | str):
+            if self._strict:
+                raise Unwanted(f"{self._path}{name} is not written as an integer")
             try:
                 number = int(float(value))
             except (ValueError, OverflowError):
@@ -79,6 +87,8 @@ class Fields:
             if not _USUAL_YEARS[0] <= found.year <= _USUAL_YEARS[1] or "T" not in value:
                 self.doubts.append(f"{self._path}{name} is an unusual time")
             return found
+        if self._strict:
+            raise Unwanted(f"{self._path}{name} is not a time with an offset")
         try:
             found = instant(value + "Z")
         except (ValueError, OverflowError):
@@ -110,7 +120,7 @@ class Fields:
         value = self._required(name)
         if not isinstance(value, dict):
             raise Unwanted(f"{self._path}{name} is not an object")
-        return Fields(value, self.doubts, f"{self._path}{name}.")
+        return Fields(value, self.doubts, f"{self._path}{name}.", strict=self._strict)
 
     def optional_part(self, name: str) -> "Fields":
         value = self.data.get(name)

@@ -32,13 +32,13 @@ def _output_parts(envelope: Envelope, happened_at: datetime | None) -> _OutputPa
         source=envelope.source,
         key=envelope.key,
         sequence=envelope.sequence,
-        account_id=Fields(envelope.data).text("account_id"),
+        account_id=Fields(envelope.data, strict=True).text("account_id"),
         digest=hashlib.blake2b(content.encode(), digest_size=12).hexdigest(),
     )
 
 
 def transition(envelope: Envelope) -> Transition:
-    fields = Fields(envelope.data)
+    fields = Fields(envelope.data, strict=True)
     policy, effective_at = fields.part("policy"), fields.time("effective_at")
     upcoming = fields.optional_part("next")
     return Transition(
@@ -58,7 +58,7 @@ def transition(envelope: Envelope) -> Transition:
 
 
 def request(envelope: Envelope) -> Request:
-    fields = Fields(envelope.data)
+    fields = Fields(envelope.data, strict=True)
     return Request(
         **_output_parts(envelope, None),
         case_id=fields.text("case_id"),
@@ -75,7 +75,7 @@ def request(envelope: Envelope) -> Request:
 
 
 def result(envelope: Envelope) -> Result:
-    fields = Fields(envelope.data)
+    fields = Fields(envelope.data, strict=True)
     case_ids, at = envelope.data.get("case_ids"), fields.time("at")
     if not isinstance(case_ids, list) or not case_ids:
         raise Unwanted("case_ids is not a list of cases")
@@ -92,9 +92,9 @@ def result(envelope: Envelope) -> Result:
 
 
 def status(envelope: Envelope) -> Status:
-    fields = Fields(envelope.data)
-    lines = [Fields(line, path="open_cases.") for line in envelope.data.get("open_cases") or []]
-    owed = [Fields(line, path="to_reinstate.") for line in envelope.data.get("to_reinstate") or []]
+    fields = Fields(envelope.data, strict=True)
+    lines = [Fields(line, path="open_cases.", strict=True) for line in envelope.data.get("open_cases") or []]
+    owed = [Fields(line, path="to_reinstate.", strict=True) for line in envelope.data.get("to_reinstate") or []]
     total = fields.number("open_cases_total", 0) if envelope.data.get("open_cases_total") is not None else None
     return Status(
         **_output_parts(envelope, None),

@@ -128,6 +128,7 @@ def _at_its_distance(
     until = request.happened_at + history.tolerance.skew
     known = [failure for failure in case.invoice.failures if failure.logged_at <= until]
     plain = all(failure.plain_code and failure.code in NOT_TECHNICAL for failure in known)
+    since: datetime | None
     if former is not None:
         since, distances = _over_since(history, former), (*policy.retry_after, *policy.technical_after)
     elif plain:

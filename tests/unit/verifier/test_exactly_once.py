@@ -169,3 +169,21 @@ def test_a_case_that_is_named_as_another_s_is_rejected_wherever_that_is(
     last["data"].update(data)
 
     assert_broken(story, 1, says, f"{topic}/0@{last['offset']}")
+
+
+@pytest.mark.parametrize(
+    ("event", "data", "says"),
+    [
+        ({}, {"amount_minor": "4900"}, "amount_minor is not written as an integer"),
+        ({}, {"effective_at": "2026-03-16T10:00:00"}, "effective_at is not a time with an offset"),
+        ({"type": "payment.failed.v1"}, {}, "payment.failed.v1 is of another topic"),
+    ],
+)
+def test_what_the_services_write_has_the_shape_of_the_contract(
+    event: dict[str, Any], data: dict[str, Any], says: str
+) -> None:
+    """What a lenient reader would forgive a sender is no peer's to guess."""
+    story = a_suspended_case().changed(STAGES, {"to_stage": "suspended"}, **data)
+    story.find(STAGES, to_stage="suspended").update(event)
+
+    assert_broken(story, 9, f"retry_scheduler lost it: no dead letter ({says})", f"{STAGES}/0@3")
