@@ -1,13 +1,12 @@
 """What is owed, wherever it is told: promise 10's words agree with the inputs, not only the last one (rule 11).
 
-What is due waits until the news was read (rule 40), so it has to tell what remains. What is said because something was
-read may be said by a service that was away and reads one topic before the other: that tells of any amount ever said.
+What is said because something was read may be said by a service that was away and reads one topic before the other: so
+it may tell of any amount ever said, and what is due right behind it, too.
 """
 
 from collections.abc import Iterator
 from datetime import datetime
 
-from dunning_verifier.due import waits_for_the_news
 from dunning_verifier.history import History, once
 from dunning_verifier.invoices import Invoice
 from dunning_verifier.values import Output, Violation
@@ -18,17 +17,14 @@ PROMISE = 10
 def check(history: History) -> Iterator[Violation]:
     """Amount and currency of every transition, and of every line of a status."""
     for move in once(history.transitions):
-        due = waits_for_the_news(history, move)
-        yield from _told(history, move, move.case_id, (move.amount_minor, move.currency), move.effective_at, due=due)
+        yield from _told(history, move, move.case_id, (move.amount_minor, move.currency), move.effective_at)
     for status in once(history.statuses):
         for line in status.open_cases:
             told = line.amount_minor, line.currency
-            yield from _told(history, status, line.case_id, told, status.happened_at, due=False)
+            yield from _told(history, status, line.case_id, told, status.happened_at)
 
 
-def _told(
-    history: History, output: Output, case_id: str, told: tuple[int, str], at: datetime, *, due: bool
-) -> Iterator[Violation]:
+def _told(history: History, output: Output, case_id: str, told: tuple[int, str], at: datetime) -> Iterator[Violation]:
     case = history.ledger.cases.get(case_id)
     if case is None or case.invoice.unsure or case.invoice.reinstatements or not case.invoice.failures:
         return
@@ -37,11 +33,7 @@ def _told(
     if currency not in currencies:
         what = f"tells of {amount_minor} {currency}, but the invoice is in {_or(currencies)}"
         yield Violation(PROMISE, what, output.where, output.account_id, case_id)
-    tolerance = history.tolerance
-    read_at_most = at + tolerance.skew
-    owed = _ever_said(case.invoice, read_at_most)
-    if due:
-        owed = case.invoice.amounts_owed(case.number, tolerance.read_before(None, at), read_at_most)
+    owed = _ever_said(case.invoice, at + history.tolerance.skew)
     if owed and amount_minor not in owed:
         what = f"tells of {amount_minor} {currency}, but {_or(map(str, owed))} remained"
         yield Violation(PROMISE, what, output.where, output.account_id, case_id)

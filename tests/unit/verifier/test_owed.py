@@ -27,12 +27,6 @@ def test_a_status_that_told_of_another_amount_is_rejected_also_when_it_is_not_th
     assert_broken(story, 10, "tells of 1900 EUR, but 4900 remained", f"{STATUS}/0@0")
 
 
-def test_a_warning_of_the_whole_after_a_payment_in_part_is_rejected() -> None:
-    story = a_suspended_case().succeeded("2026-03-12T10:00:00Z", remaining=1900)
-
-    assert_broken(story, 10, "tells of 4900 EUR, but 1900 remained", f"{STAGES}/0@2")
-
-
 def test_what_is_said_because_something_was_read_may_be_of_before_the_news() -> None:
     """A service that was away reads an answer to its charge before a part of the money from elsewhere."""
     story = a_recovered_case().succeeded("2026-03-02T18:00:00Z", remaining=1900)
