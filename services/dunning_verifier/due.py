@@ -25,6 +25,11 @@ def charge_due_at(history: History, request: Request) -> datetime | None:
     return min(request.not_before, max(planned.next_due_at, planned.effective_at))
 
 
+def may_be_hurried(history: History, account_id: str) -> bool:
+    """Whether a new method or an order may have asked for a charge at once, whatever the plan says (rule 18)."""
+    return any(signal.kind in HURRY for signal in history.signals_of(account_id))
+
+
 def waits_for_the_news(history: History, move: Transition) -> bool:
     """Whether a step was due, and not only the answer to something that was read. What follows a case that should not
     have been stands where that stood, as soon as that is read (rule 7)."""

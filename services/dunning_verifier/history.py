@@ -172,7 +172,29 @@ class History:
 
     def signals_of(self, account_id: str) -> list[Signal]:
         """All signals of an account, whatever became of them."""
-        return [event for event in self.inputs_of(account_id) if isinstance(event, Signal)]
+        return self._signals_by_account.get(account_id, [])
+
+    @cached_property
+    def _signals_by_account(self) -> dict[str, list[Signal]]:
+        return {
+            account_id: [event for event in events if isinstance(event, Signal)]
+            for account_id, events in self._inputs_by_account.items()
+        }
+
+    @cached_property
+    def terminated_at(self) -> dict[tuple[str, str], datetime]:
+        """By account and invoice: when the first of its cases was terminated."""
+        first: dict[tuple[str, str], datetime] = {}
+        for move in self.transitions:
+            if move.to_stage == "terminated":
+                invoice = move.account_id, move.invoice_id
+                first[invoice] = min(move.effective_at, first.get(invoice, move.effective_at))
+        return first
+
+    def was_reinstated(self, account_id: str, until: datetime) -> bool:
+        """Whether a reinstatement of the account was in the log by then."""
+        signals = self.signals_of(account_id)
+        return any(signal.kind == "account.reinstated" and signal.logged_at <= until for signal in signals)
 
     @cached_property
     def _inputs_by_account(self) -> dict[str, list[Input]]:
@@ -220,7 +242,7 @@ class History:
     @cached_property
     def terminated_accounts(self) -> set[str]:
         """Accounts that were terminated at any time: other rules hold for them (rule 37)."""
-        return {move.account_id for move in self.transitions if move.to_stage == "terminated"}
+        return {account_id for account_id, _ in self.terminated_at}
 
     def is_empty(self) -> bool:
         """Whether there is nothing to verify: a verifier that looked at nothing must not be content."""

@@ -67,6 +67,11 @@ class Invoice:
         """Whether it was voided or written off."""
         return bool(self.endings)
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether its failures are known, and all that follows from them."""
+        return not self.unsure and not self.reinstatements and bool(self.failures)
+
     def had_ended(self, read_before: datetime) -> bool:
         """Whether a service had to know that it was voided or written off."""
         return any(ending.logged_at < read_before for ending in self.endings)

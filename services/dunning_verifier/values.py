@@ -4,7 +4,7 @@ Times are aware datetimes in UTC; amounts are integers in the currency's minor u
 of a record, which says when anybody could have read it; `happened_at` of an output is when its service decided it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -34,6 +34,13 @@ READERS = {
     ACCOUNT_STATUS: (),
 }
 SEVERITY = {"active": 0, "past_due": 1, "restricted": 2, "suspended": 3, "terminated": 4}
+RESTRICTING = {"restricted", "suspended", "terminated"}
+GRAIN = timedelta(seconds=1)  # times may be written without fractions
+
+
+def either(words: Iterable[str]) -> str:
+    """Any of these, in words."""
+    return " or ".join(sorted(words))
 
 
 class Where(NamedTuple):
@@ -59,6 +66,11 @@ class Tolerance:
 
     skew: timedelta = timedelta(seconds=1)
     lag: timedelta = timedelta(seconds=60)
+
+    @property
+    def slack(self) -> timedelta:
+        """By how much an instant may be missed that somebody wrote down."""
+        return max(self.skew, GRAIN)
 
     def read_before(self, due_at: datetime | None, done_at: datetime) -> datetime:
         """Whatever was logged before this instant was read when a step that was due and done then was taken.

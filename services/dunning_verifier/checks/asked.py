@@ -6,18 +6,17 @@ Which distance a decline leads to is not known here, so a request is held agains
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from dunning_verifier.clock import Span
-from dunning_verifier.due import HURRY, planned_for
+from dunning_verifier.due import may_be_hurried, planned_for
 from dunning_verifier.expected import NOT_TECHNICAL
 from dunning_verifier.history import History, once
 from dunning_verifier.invoices import CaseRef, Invoice
 from dunning_verifier.policy_file import Policy
-from dunning_verifier.values import Failure, Input, Request, Success, Transition, Violation
+from dunning_verifier.values import GRAIN, Failure, Input, Request, Success, Transition, Violation
 
 PROMISE = 5
-_GRAIN = timedelta(seconds=1)  # times may be written without fractions
 _TIMEOUTS = (Span(1, 0), Span(14, 0))  # of cards, and of all else
 
 
@@ -36,16 +35,11 @@ def check(history: History) -> Iterator[Violation]:
             continue
         for former, request in zip([None, *requests], requests, strict=False):
             yield from _stands_until(history, policy, case.invoice, request)
-            if not _is_hurried(history, request):
+            if not may_be_hurried(history, request.account_id):
                 yield from _before_its_plan(history, former, request)
                 yield from _in_its_window(history, policy, case.invoice, request)
                 yield from _at_its_distance(history, policy, case, former, request)
         yield from _not_too_many(history, policy, requests)
-
-
-def _is_hurried(history: History, request: Request) -> bool:
-    """Whether a new method or an order may have asked for it at once, whatever the plan says (rule 18)."""
-    return any(signal.kind in HURRY for signal in history.signals_of(request.account_id))
 
 
 def _numbered(history: History, request: Request, highest: int) -> Iterator[Violation]:
@@ -71,9 +65,9 @@ def _stands_until(history: History, policy: Policy, invoice: Invoice, request: R
     latest, moved = max(ends), history.rests.moved_dates(request.account_id, request.invoice_id)
     if policy.retry_window is not None:
         ends |= {end for end in _window_ends(history, policy, invoice, request) if end <= latest}
-    if request.not_after > latest + _GRAIN:
+    if request.not_after > latest + GRAIN:
         yield _violation(f"stands until {request.not_after.isoformat()}, beyond {latest.isoformat()}", request)
-    elif not moved and all(abs(request.not_after - end) > _GRAIN for end in ends):
+    elif not moved and all(abs(request.not_after - end) > GRAIN for end in ends):
         told = " or ".join(sorted(end.isoformat() for end in ends))
         yield _violation(f"stands until {request.not_after.isoformat()}, not until {told}", request)
 
@@ -91,7 +85,7 @@ def _in_its_window(history: History, policy: Policy, invoice: Invoice, request: 
     if policy.retry_window is None or history.rests.moved_dates(request.account_id, request.invoice_id):
         return
     end = max(_window_ends(history, policy, invoice, request), default=None)
-    if end is not None and request.happened_at > end + _GRAIN:
+    if end is not None and request.happened_at > end + GRAIN:
         yield _violation(f"requested after the window's end {end.isoformat()}", request)
 
 
@@ -104,7 +98,7 @@ def _before_its_plan(history: History, former: Request | None, request: Request)
     known_since = [event for event in history.inputs_of(request.account_id) if since <= event.logged_at <= until]
     if known_since and not _is_its_cause(history, planned, former, *known_since):
         return
-    if request.happened_at < planned.next_due_at - max(history.tolerance.skew, _GRAIN):
+    if request.happened_at < planned.next_due_at - history.tolerance.slack:
         yield _violation(f"requested before {planned.next_due_at.isoformat()}, for which it was planned", request)
 
 
@@ -141,7 +135,7 @@ def _at_its_distance(
         return
     zones = history.customers.pinned_zones(request.account_id, policy)
     earliest = min(distance.after(since, zone) for distance in distances for zone in zones)
-    if request.happened_at < earliest - max(history.tolerance.skew, _GRAIN):
+    if request.happened_at < earliest - history.tolerance.slack:
         what = f"requested before {earliest.isoformat()}; the attempt before it was at {since.isoformat()} or later"
         yield _violation(what, request)
 
@@ -160,7 +154,7 @@ def _may_answer(event: Failure | Success, request: Request) -> bool:
 def _not_too_many(history: History, policy: Policy, requests: Sequence[Request]) -> Iterator[Violation]:
     """What a pause revoked does not count, and a new method or an order comes on top (rules 18 and 27)."""
     most, last = policy.max_retries + len(policy.technical_after), requests[-1]
-    free = _is_hurried(history, last) or history.rests.moved_dates(last.account_id, last.invoice_id)
+    free = may_be_hurried(history, last.account_id) or history.rests.moved_dates(last.account_id, last.invoice_id)
     if not free and len(requests) > most:
         yield _violation(f"request {len(requests)} of a case; the policy has {most}, technical ones included", last)
 

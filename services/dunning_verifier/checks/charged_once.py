@@ -1,13 +1,13 @@
 """Promise 5, the charges: at most one request per attempt, under a stable key, and none was charged twice."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 
 from dunning_verifier.due import charge_due_at
 from dunning_verifier.history import History, once
-from dunning_verifier.values import Charge, Failure, Request, Success, Violation
+from dunning_verifier.values import Charge, Failure, Request, Success, Violation, either
 
 PROMISE = 5
 _REVOKED = {"recovered", "cancelled", "paused"}
@@ -39,7 +39,7 @@ def _named_and_priced(history: History, requests: list[Request]) -> Iterator[Vio
         if request.not_after < request.not_before:
             yield _violation("not_after lies before not_before", request)
         case = history.ledger.cases.get(request.case_id)
-        if case is None or case.invoice.unsure or case.invoice.reinstatements or not case.invoice.failures:
+        if case is None or not case.invoice.is_certain:
             continue
         read_before = history.tolerance.read_before(charge_due_at(history, request), request.happened_at)
         read_at_most = request.happened_at + history.tolerance.skew
@@ -56,15 +56,11 @@ def _named_and_priced(history: History, requests: list[Request]) -> Iterator[Vio
 def _of_its_invoice(request: Request, failures: Sequence[Failure]) -> Iterator[Violation]:
     currencies, payments = {each.currency for each in failures}, {each.payment_id for each in failures}
     if request.currency not in currencies:
-        told = f"asks for {request.amount_minor} {request.currency}, but the invoice is in {_or(currencies)}"
+        told = f"asks for {request.amount_minor} {request.currency}, but the invoice is in {either(currencies)}"
         yield _violation(told, request)
     if request.payment_id not in payments:
-        told = f"asks to charge payment {request.payment_id}, but the invoice's is {_or(payments)}"
+        told = f"asks to charge payment {request.payment_id}, but the invoice's is {either(payments)}"
         yield _violation(told, request)
-
-
-def _or(words: Iterable[str]) -> str:
-    return " or ".join(sorted(words))
 
 
 def _one_after_another(history: History, requests: list[Request]) -> Iterator[Violation]:

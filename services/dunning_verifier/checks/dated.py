@@ -2,16 +2,15 @@
 day where the policy says so (23 to 25), no charge is planned or asked for outside its hours or on a day off (16)."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from dunning_verifier.dates import earliest_date
-from dunning_verifier.due import HURRY
+from dunning_verifier.due import may_be_hurried
 from dunning_verifier.history import History, once
 from dunning_verifier.policy_file import Policy
 from dunning_verifier.values import Request, Transition, Violation
 
 LADDER, CHARGES = 6, 5  # promises
-_GRAIN = timedelta(seconds=1)  # times may be written without fractions
 
 
 def check(history: History) -> Iterator[Violation]:
@@ -29,7 +28,7 @@ def _account_steps(history: History) -> Iterator[Violation]:
         policy = history.policies.by_ref.get(move.policy)
         names = [rung.name for rung in policy.rungs_to(move.to_stage)] if policy else []
         date = _earliest(history, move.account_id, move.case_id, names)
-        if date is not None and move.effective_at < date - _slack(history):
+        if date is not None and move.effective_at < date - history.tolerance.slack:
             what = f"{move.to_stage} at {move.effective_at.isoformat()}, before its date {date.isoformat()}"
             yield Violation(LADDER, what, move.where, move.account_id, move.case_id)
 
@@ -40,7 +39,7 @@ def _notices(history: History) -> Iterator[Violation]:
             continue
         dates = [_earliest(history, result.account_id, case_id, [result.rung]) for case_id in result.case_ids]
         known = [date for date in dates if date is not None]
-        if len(known) == len(dates) and result.at < min(known) - _slack(history):
+        if len(known) == len(dates) and result.at < min(known) - history.tolerance.slack:
             what = f"notice of {result.rung} sent at {result.at.isoformat()}, before its date {min(known).isoformat()}"
             yield Violation(LADDER, what, result.where, result.account_id, result.case_ids[0])
 
@@ -52,10 +51,6 @@ def _earliest(history: History, account_id: str, case_id: str, rungs: list[str])
     found = [policy.rung(name) for name in rungs]
     dates = [earliest_date(history, account_id, case_id, rung) for rung in found if rung is not None]
     return min((date for date in dates if date is not None), default=None)
-
-
-def _slack(history: History) -> timedelta:
-    return max(history.tolerance.skew, _GRAIN)
 
 
 def _plans(history: History) -> Iterator[Violation]:
@@ -84,7 +79,7 @@ def _is_hurried(history: History, output: Transition | Request) -> bool:
     """Whether something passes over the hours, or moved dates in a way that no event tells (rules 18 and 27)."""
     if history.rests.moved_dates(output.account_id, output.invoice_id):
         return True
-    return any(signal.kind in HURRY for signal in history.signals_of(output.account_id))
+    return may_be_hurried(history, output.account_id)
 
 
 def _closed_at(history: History, policy: Policy, account_id: str, at: datetime) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dunning_verifier.history import History, once
 from dunning_verifier.reference import Final, Given, final_states
-from dunning_verifier.values import SERVICES, Failure, Input, Violation, Where
+from dunning_verifier.values import SERVICES, Failure, Input, Violation, Where, either
 
 PROMISE = 10
 _INITIAL_STAGE = {"retry": "none", "notice": "none", "account": "active"}
@@ -23,9 +23,8 @@ def check(history: History) -> Iterator[Violation]:
         yield from _stages(history, final)
         amount, where = listed.get((case_id, final.account_id), (None, None))
         if amount is not None and final.amounts and amount not in final.amounts:
-            what = (
-                f"the account's last status says that {amount} remain; by the inputs {_or(map(str, final.amounts))} do"
-            )
+            owed = either(map(str, final.amounts))
+            what = f"the account's last status says that {amount} remain; by the inputs {owed} do"
             yield Violation(PROMISE, what, where, final.account_id, case_id)
 
 
@@ -46,7 +45,7 @@ def _stages(history: History, final: Final) -> Iterator[Violation]:
         moves = history.by_case.get(final.case_id, {}).get(track, [])
         stage = moves[-1].to_stage if moves else _INITIAL_STAGE[track]
         if stage not in allowed:
-            what = f"{track} ends as {stage}; by the inputs of the case it has to be {_or(allowed)}"
+            what = f"{track} ends as {stage}; by the inputs of the case it has to be {either(allowed)}"
             where = moves[-1].where if moves else _first_failure(history, final)
             yield Violation(PROMISE, what, where, final.account_id, final.case_id)
 
@@ -54,7 +53,3 @@ def _stages(history: History, final: Final) -> Iterator[Violation]:
 def _first_failure(history: History, final: Final) -> Where | None:
     own = (event for event in history.inputs if isinstance(event, Failure) and event.account_id == final.account_id)
     return next((event.where for event in own if event.invoice_id == final.invoice_id), None)
-
-
-def _or(words: "Iterator[str] | frozenset[str] | map[str]") -> str:
-    return " or ".join(sorted(words))

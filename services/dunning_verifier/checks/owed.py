@@ -9,7 +9,7 @@ from datetime import datetime
 
 from dunning_verifier.history import History, once
 from dunning_verifier.invoices import Invoice
-from dunning_verifier.values import Output, Violation
+from dunning_verifier.values import Output, Violation, either
 
 PROMISE = 10
 
@@ -26,23 +26,19 @@ def check(history: History) -> Iterator[Violation]:
 
 def _told(history: History, output: Output, case_id: str, told: tuple[int, str], at: datetime) -> Iterator[Violation]:
     case = history.ledger.cases.get(case_id)
-    if case is None or case.invoice.unsure or case.invoice.reinstatements or not case.invoice.failures:
+    if case is None or not case.invoice.is_certain:
         return
     amount_minor, currency = told
     currencies = {failure.currency for failure in case.invoice.failures}
     if currency not in currencies:
-        what = f"tells of {amount_minor} {currency}, but the invoice is in {_or(currencies)}"
+        what = f"tells of {amount_minor} {currency}, but the invoice is in {either(currencies)}"
         yield Violation(PROMISE, what, output.where, output.account_id, case_id)
     owed = _ever_said(case.invoice, at + history.tolerance.skew)
     if owed and amount_minor not in owed:
-        what = f"tells of {amount_minor} {currency}, but {_or(map(str, owed))} remained"
+        what = f"tells of {amount_minor} {currency}, but {either(map(str, owed))} remained"
         yield Violation(PROMISE, what, output.where, output.account_id, case_id)
 
 
 def _ever_said(invoice: Invoice, read_at_most: datetime) -> set[int]:
     words = {word.amount_minor for word in invoice.remainders if word.logged_at <= read_at_most}
     return words | {each.amount_due_minor for each in invoice.failures if each.logged_at <= read_at_most}
-
-
-def _or(words: "set[str] | map[str]") -> str:
-    return " or ".join(sorted(words))

@@ -10,7 +10,6 @@ from datetime import datetime
 from dunning_verifier.dates import earliest_date
 from dunning_verifier.due import charge_due_at
 from dunning_verifier.history import History, once
-from dunning_verifier.invoices import CaseRef
 from dunning_verifier.values import Output, Transition, Violation
 
 PROMISE = 4
@@ -70,17 +69,13 @@ def _notices(history: History) -> Iterator[Violation]:
 
 def _was_over(history: History, case_id: str, due_at: datetime | None, done_at: datetime) -> str | None:
     case = history.ledger.cases.get(case_id)
-    if case is None or not _is_certain(case):
+    if case is None or not case.invoice.is_certain:
         return None
     read_before = history.tolerance.read_before(due_at, done_at)
     if case.invoice.had_ended(read_before):
         return "voided or written off"
     could_be_open = case.invoice.could_be_open(case.number, read_before, done_at + history.tolerance.skew)
     return None if could_be_open else "paid"
-
-
-def _is_certain(case: CaseRef) -> bool:
-    return not case.invoice.unsure and not case.invoice.reinstatements and bool(case.invoice.failures)
 
 
 def _after_the_end(history: History) -> Iterator[Violation]:
@@ -124,7 +119,12 @@ def _ends(history: History) -> Iterator[Violation]:
     """Every paid case ends recovered, and its account step is taken back."""
     for case_id, tracks in history.by_case.items():
         case = history.ledger.cases.get(case_id)
-        if case is None or not _is_certain(case) or case.invoice.ended or not case.invoice.paid_in_full(case.number):
+        if (
+            case is None
+            or not case.invoice.is_certain
+            or case.invoice.ended
+            or not case.invoice.paid_in_full(case.number)
+        ):
             continue
         if any(move.to_stage == "terminated" for move in tracks.get("account", ())):
             continue  # a payment after the termination is recorded without a transition (rule 37)

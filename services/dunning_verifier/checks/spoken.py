@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dunning_verifier.history import History, once
 from dunning_verifier.policy_file import Rung
-from dunning_verifier.values import Result, Signal, Violation
+from dunning_verifier.values import RESTRICTING, Result, Signal, Violation
 
 NOTICES, CONTACTS = 5, 8  # promises
 _NOTHING: frozenset[str] = frozenset()
@@ -16,7 +16,6 @@ _AFTER: Mapping[str | None, frozenset[str]] = {
     "delivered": frozenset({"bounced"}),
     "unknown": frozenset({"delivered", "bounced"}),  # it is never sent again
 }
-_RESTRICTING = {"restricted", "suspended", "terminated"}
 _ADDRESS_OF = {"email": "email", "sms": "phone", "call": "phone", "letter": "postal_address"}
 
 
@@ -45,7 +44,7 @@ def _of_its_rung(history: History, result: Result) -> Iterator[Violation]:
     elif rung.template is not None and result.template != rung.template:
         told = f"notice of {result.rung} was made from {result.template}, not from {rung.template}"
         yield _violation(NOTICES, told, result)
-    elif result.outcome == "sent" and rung.account in _RESTRICTING and not _has_happened(history, rung, result):
+    elif result.outcome == "sent" and rung.account in RESTRICTING and not _has_happened(history, rung, result):
         told = f"notice of {result.rung} sent at {result.at.isoformat()}, before the account was {rung.account}"
         yield _violation(NOTICES, told, result)
 

@@ -7,15 +7,14 @@ from itertools import pairwise
 from dunning_verifier.expected import OVERDUE
 from dunning_verifier.history import History, once
 from dunning_verifier.policy_file import Policy
-from dunning_verifier.values import SEVERITY, Transition, Violation
+from dunning_verifier.values import RESTRICTING, SEVERITY, Transition, Violation, either
 
 EXACTLY_ONCE, TOGETHER, ORDER, WARNED = 1, 2, 3, 6  # promises
 _RETRY = {"scheduled", "requested", "waiting_for_customer", "paused", "recovered", "exhausted", "cancelled"}
 _NOTICE_ENDS = {"recovered", "closed"}
-_RESTRICTING = {"restricted", "suspended", "terminated"}
 _REASONS = {  # the only ones that a step can have (rules 22, 26 and 36)
     ("account", "past_due"): {"payment_failed"},
-    **{("account", stage): {"grace_period_expired", "customer_unreachable"} for stage in _RESTRICTING},
+    **{("account", stage): {"grace_period_expired", "customer_unreachable"} for stage in RESTRICTING},
     ("retry", "recovered"): {"paid", "paid_elsewhere"},
 }
 
@@ -41,7 +40,7 @@ def _step(history: History, move: Transition) -> Iterator[Violation]:
         yield _violation(ORDER, f"{move.track} goes from {move.from_stage} to {move.to_stage}{problem}", move)
     reasons = _REASONS.get((move.track, move.to_stage))
     if reasons is not None and move.reason not in reasons:
-        what = f"{move.track} goes to {move.to_stage} by reason of {move.reason!r}, not of {_or(reasons)}"
+        what = f"{move.track} goes to {move.to_stage} by reason of {move.reason!r}, not of {either(reasons)}"
         yield _violation(TOGETHER, what, move)
 
 
@@ -63,7 +62,7 @@ def _rungs_with_notices(policy: Policy) -> list[str]:
 def _jump(history: History, move: Transition, policy: Policy | None) -> str | None:
     """Why a step cannot follow the stage before it."""
     if move.from_stage == move.to_stage:  # to restrict once more is a step all the same (decisions/0003)
-        return None if move.track == "account" and move.to_stage in _RESTRICTING else ", which is no step"
+        return None if move.track == "account" and move.to_stage in RESTRICTING else ", which is no step"
     if move.track == "retry":
         if move.to_stage == "requested" and move.from_stage != "scheduled":
             return "; only what is scheduled is requested"
@@ -151,18 +150,12 @@ def _is_end(move: Transition) -> bool:
 
 def _is_terminated(history: History, move: Transition) -> bool:
     """By any of the invoice's cases: one that a service opened before it heard of the termination ends as well."""
-    until = move.effective_at + history.tolerance.skew
-    return any(
-        each.to_stage == "terminated" and each.invoice_id == move.invoice_id and each.effective_at <= until
-        for each in history.transitions
-        if each.account_id == move.account_id
-    )
+    terminated_at = history.terminated_at.get((move.account_id, move.invoice_id))
+    return terminated_at is not None and terminated_at <= move.effective_at + history.tolerance.skew
 
 
 def _is_reinstated(history: History, move: Transition) -> bool:
-    until = move.effective_at + history.tolerance.skew
-    signals = history.signals_of(move.account_id)
-    return any(signal.kind == "account.reinstated" and signal.logged_at <= until for signal in signals)
+    return history.was_reinstated(move.account_id, move.effective_at + history.tolerance.skew)
 
 
 def _steps_of_the_terminated(history: History) -> Iterator[Violation]:
@@ -180,10 +173,6 @@ def _steps_of_the_terminated(history: History) -> Iterator[Violation]:
         ended.pop(move.case_id, None)
         if move.to_stage == "terminated":
             ended[move.case_id] = move
-
-
-def _or(words: set[str]) -> str:
-    return " or ".join(sorted(words))
 
 
 def _violation(promise: int, what: str, move: Transition) -> Violation:

@@ -6,15 +6,14 @@ by a little: a status is held against all that the cases can have been within `-
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby, pairwise, product
 
 from dunning_verifier.due import waits_for_the_news
 from dunning_verifier.history import History, once
-from dunning_verifier.values import SEVERITY, Status, Transition, Violation
+from dunning_verifier.values import GRAIN, SEVERITY, Status, Transition, Violation
 
 TOGETHER, NOTHING_LOST = 2, 10  # promises
-_GRAIN = timedelta(seconds=1)  # times may be written without fractions
 _CASES_AT_ONCE_MAX = 8
 Stages = Mapping[str, str]  # where each case stands
 
@@ -45,7 +44,7 @@ def _news(told: Sequence[Status]) -> Iterator[Violation]:
         if (former.sequence or 0) + 1 != status.sequence:
             continue
         since = former.since if status.status == former.status else status.happened_at
-        if abs(status.since - since) > _GRAIN:
+        if abs(status.since - since) > GRAIN:
             what = f"is {status.status} since {status.since.isoformat()}, but that began at {since.isoformat()}"
             yield _violation(TOGETHER, what, status)
         if _content(former) == _content(status):
@@ -82,10 +81,7 @@ def _possible(history: History, status: Status, steps: Sequence[Transition]) -> 
     at, lag = status.happened_at, history.tolerance.lag
     surely = [step for step in steps if step.effective_at < at - lag]
     perhaps = [step for step in steps if at - lag <= step.effective_at <= at + lag]
-    lifted = any(
-        signal.kind == "account.reinstated" and signal.logged_at <= at + history.tolerance.skew
-        for signal in history.signals_of(status.account_id)
-    )
+    lifted = history.was_reinstated(status.account_id, at + history.tolerance.skew)
     before = {step.case_id: step.to_stage for step in surely}
     for taken in _some_of(perhaps, in_order=not history.simulated):
         stages = before | {step.case_id: step.to_stage for step in taken}
@@ -137,7 +133,7 @@ def _closed_and_listed(history: History, status: Status) -> Iterator[Violation]:
     at, tolerance = status.happened_at, history.tolerance
     for line in status.open_cases:
         case = history.ledger.cases.get(line.case_id)
-        if case is None or case.invoice.unsure or case.invoice.reinstatements or not case.invoice.failures:
+        if case is None or not case.invoice.is_certain:
             continue
         read_before = tolerance.read_before(None, at)
         if not case.invoice.could_be_open(case.number, read_before, at + tolerance.skew):
@@ -161,7 +157,7 @@ def _told(steps: Sequence[Transition], told: Sequence[Status]) -> Iterator[Viola
 
 
 def _is_told(stage: str, at: datetime, told: Iterable[Status]) -> bool:
-    return any(status.status == stage and abs(status.happened_at - at) <= _GRAIN for status in told)
+    return any(status.status == stage and abs(status.happened_at - at) <= GRAIN for status in told)
 
 
 def _violation(promise: int, what: str, status: Status, case_id: str | None = None) -> Violation:

@@ -2,13 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
 
 from dunning_verifier.history import History, once
-from dunning_verifier.values import DISPATCHER, ENFORCEMENT, OWNER_OF_TRACK, SCHEDULER, Output, Violation
+from dunning_verifier.values import DISPATCHER, ENFORCEMENT, GRAIN, OWNER_OF_TRACK, SCHEDULER, Output, Violation
 
 PROMISE = 2
-_GRAIN = timedelta(seconds=1)  # times may be written without fractions
 
 
 def check(history: History) -> Iterator[Violation]:
@@ -59,7 +57,7 @@ def _requests_at_their_transitions(history: History) -> Iterator[Violation]:
     for request in once(history.requests):
         moves = history.by_case.get(request.case_id, {}).get("retry", [])
         entered = [move.effective_at for move in moves if move.to_stage == "requested"]
-        if entered and all(abs(request.happened_at - at) > _GRAIN for at in entered):
+        if entered and all(abs(request.happened_at - at) > GRAIN for at in entered):
             what = f"requested at {request.happened_at.isoformat()}, when no transition to requested took effect"
             yield Violation(PROMISE, what, request.where, request.account_id, request.case_id)
 

@@ -2,17 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from dunning_verifier.clock import Span
 from dunning_verifier.dates import earliest_date
 from dunning_verifier.history import History
 from dunning_verifier.policy_file import Policy, Rung
-from dunning_verifier.values import Result, Transition
+from dunning_verifier.values import GRAIN, Result, Transition
 
 UNREACHABLE = "customer_unreachable"
-_GRAIN = timedelta(seconds=1)  # times may be written without fractions
 _WARNING_LASTS = Span(14, 0)  # beyond its lead
 _ENDS = {"bounced", "failed", "unknown", "suppressed"}
 _OTHERS = {"sent", "delivered"}
@@ -45,7 +44,7 @@ def not_run_out(
     date = earliest_date(history, move.account_id, move.case_id, rung)
     start = max([*ended_at.values(), *([date] if date else [])])
     over_at = min(rung.unreachable.after(start, zone) for zone in zones)
-    if move.effective_at < over_at - _GRAIN:
+    if move.effective_at < over_at - GRAIN:
         return f"nobody could be reached, but the time for that was not over before {over_at.isoformat()}"
     return None
 

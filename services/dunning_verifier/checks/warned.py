@@ -3,17 +3,16 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from dunning_verifier.checks.unreachable import UNREACHABLE, not_run_out
 from dunning_verifier.clock import Span
 from dunning_verifier.history import History, once
 from dunning_verifier.policy_file import Policy, Rung
 from dunning_verifier.rolling import possible_dates
-from dunning_verifier.values import Result, Signal, Transition, Violation
+from dunning_verifier.values import GRAIN, Result, Signal, Transition, Violation
 
 PROMISE = 6
-_GRAIN = timedelta(seconds=1)  # times may be written without fractions
 _WARNING_LASTS = Span(14, 0)  # beyond its lead; then it has to be sent once more
 
 
@@ -128,11 +127,11 @@ def _too_near(history: History, move: Transition, policy: Policy, rung: Rung, de
     countries = history.customers.pinned_countries(move.account_id)
     roll = policy.roll.never_earlier if policy.roll else None
     met_at = min(possible_dates(rung.lead, [delivery.at], zones, countries, roll))
-    if move.effective_at >= met_at - _GRAIN:
+    if move.effective_at >= met_at - GRAIN:
         return None
     told = f"{rung.warned_by} was delivered at {delivery.at.isoformat()}"
     lead = f"its lead time of {rung.lead.days}d {rung.lead.seconds}s"
-    if any(move.effective_at >= rung.lead.after(delivery.at, zone) - _GRAIN for zone in zones):
+    if any(move.effective_at >= rung.lead.after(delivery.at, zone) - GRAIN for zone in zones):
         return f"{told}, and {lead} ends on {met_at.isoformat()}, the next business day"
     return f"{told}, less than {lead} before"
 
@@ -140,7 +139,7 @@ def _too_near(history: History, move: Transition, policy: Policy, rung: Rung, de
 def _too_old(history: History, move: Transition, policy: Policy, rung: Rung, delivery: Result) -> str | None:
     zones = history.customers.pinned_zones(move.account_id, policy)
     ends_at = max(_WARNING_LASTS.after(rung.lead.after(delivery.at, zone), zone) for zone in zones)
-    if move.effective_at <= ends_at + history.tolerance.lag + _GRAIN:
+    if move.effective_at <= ends_at + history.tolerance.lag + GRAIN:
         return None
     return f"{rung.warned_by} was delivered at {delivery.at.isoformat()}, so long ago that it had to be sent once more"
 
