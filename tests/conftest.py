@@ -1,10 +1,12 @@
 """Fixtures for everyone: a real Kafka and a real PostgreSQL, started when the first test asks for one."""
 
+import asyncio
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import hypothesis  # before any connection is left open: see below
 import pytest
+import uvloop
 
 from tests import stack
 from tests.faults.sizes import SIZES
@@ -15,6 +17,11 @@ hypothesis.settings.register_profile(
     "any machine", deadline=None
 )  # how long an example takes says how busy the machine is
 hypothesis.settings.load_profile("any machine")
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that the services run on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

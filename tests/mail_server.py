@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 HOST = "127.0.0.1"
 CERTIFICATE = Path(__file__).parent / "mail_server.pem"  # self-made, for localhost and 127.0.0.1; its key is no secret
@@ -169,8 +169,7 @@ class _Session(asyncio.Protocol):
         self.task: asyncio.Task[None]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        upgraded, self._transport = self._transport is not None, transport
+        upgraded, self._transport = self._transport is not None, cast(asyncio.Transport, transport)
         if not upgraded:
             server = self._server
             server.connections += 1

@@ -3,11 +3,12 @@
 `TOY_WORLD` names a file that its errands write a line to: the world, as far as the toy can touch it.
 """
 
-import asyncio
 import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+
+import uvloop
 
 from dunning.domain.decision import Errand
 from dunning.domain.events import ErrandReport
@@ -35,7 +36,7 @@ def main() -> int:
     except Problem as problem:
         sys.stderr.write(f"{problem}\n")
         return 2
-    return asyncio.run(run(toy_service(), settings, perform=write_a_line if "TOY_WORLD" in os.environ else None))
+    return uvloop.run(run(toy_service(), settings, perform=write_a_line if "TOY_WORLD" in os.environ else None))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """How a service's process begins: `python -m retry_scheduler`, or `dunning run retry_scheduler`."""
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
+
+import uvloop
 
 from dunning.runtime.problem import Problem
 from dunning.runtime.settings import Settings, load_settings, shown
@@ -25,7 +26,7 @@ def start(kind: type[S], serve: Callable[[S], Awaitable[int]], arguments: Sequen
         if PRINT_SETTINGS in given:
             print(shown(settings))  # noqa: T201
             return 0
-        return asyncio.run(_served(serve, settings))
+        return uvloop.run(_served(serve, settings))
     except Problem as problem:
         print(problem, file=sys.stderr)  # noqa: T201 - the one line for whoever started it
         return 1

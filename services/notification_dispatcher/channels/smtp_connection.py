@@ -7,6 +7,7 @@ That is the one thing a sender of dunning letters must know, so the exchanges ar
 import asyncio
 import re
 import ssl
+from typing import cast
 
 import aiosmtplib
 
@@ -47,8 +48,7 @@ class SmtpConnection:
         self._protocol = smtp.protocol
         self._command_timeout_seconds = command_timeout_seconds
         self._between_commands = True
-        transport = smtp.transport
-        assert isinstance(transport, asyncio.WriteTransport)
+        transport = cast(asyncio.WriteTransport, smtp.transport)  # uvloop's are no subclasses
         transport.set_write_buffer_limits(high=1, low=0)  # so that `drain` means: handed to the operating system
         self._writer = asyncio.StreamWriter(transport, self._protocol, None, asyncio.get_running_loop())
 
@@ -107,8 +107,8 @@ class SmtpConnection:
 
     def abort(self) -> None:
         """Close at once; what the server has not got by now it does not get."""
-        if self._smtp.transport is not None and isinstance(self._smtp.transport, asyncio.WriteTransport):
-            self._smtp.transport.abort()
+        if self._smtp.transport is not None:
+            cast(asyncio.WriteTransport, self._smtp.transport).abort()
         self._smtp.close()
 
 
