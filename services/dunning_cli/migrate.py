@@ -15,6 +15,14 @@ def migrate(
     service: Annotated[
         ServiceName | None, typer.Option("--service", help="Only this one's tables.", show_default=False)
     ] = None,
+    outbox_shards: Annotated[
+        int | None,
+        typer.Option(
+            "--outbox-shards",
+            help="How many instances of a service can publish at once; fixed when its tables are made.  [default: 2]",
+            show_default=False,
+        ),
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Bring the tables of all three services up to date, and create the topics that are missing.
@@ -27,11 +35,11 @@ def migrate(
 
     settings = find_place(data_dir).settings
     services = [service] if service else list(ServiceName)
-    for line in ask(_migrate(settings, [each.value for each in services])):
+    for line in ask(_migrate(settings, [each.value for each in services], outbox_shards)):
         print(line)
 
 
-async def _migrate(settings: "Settings", services: list[str]) -> list[str]:
+async def _migrate(settings: "Settings", services: list[str], shards: int | None) -> list[str]:
     """What was done, a line each. The database first: it is what a deployment waits for."""
     from dunning.runtime.migrate import migrate_with_shadow
     from dunning.runtime.run import postgres_settings
@@ -43,7 +51,7 @@ async def _migrate(settings: "Settings", services: list[str]) -> list[str]:
     require_broker(settings)
     lines = []
     for service in services:
-        applied = await migrate_with_shadow(postgres_settings(settings), service, start=settings.start)
+        applied = await migrate_with_shadow(postgres_settings(settings), service, shards=shards, start=settings.start)
         lines += [f"{service}: applied {step}" for step in applied] or [f"{service}: up to date"]
     report = await create_topics(settings)
     lines += [f"topic {name}: created" for name in report.created] or ["topics: all there"]

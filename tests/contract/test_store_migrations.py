@@ -155,10 +155,10 @@ async def test_the_number_of_shards_is_fixed_by_the_first_time(database_url: str
         await migrate_toy(database_url, shards=5)
 
 
-async def test_there_are_eight_shards_unless_a_number_is_given(database_url: str) -> None:
+async def test_there_are_two_shards_unless_a_number_is_given(database_url: str) -> None:
     await migrate_toy(database_url)
 
-    assert await asked(database_url, "select value::int from toy.facts where name = 'outbox_shards'") == 8
+    assert await asked(database_url, "select value::int from toy.facts where name = 'outbox_shards'") == 2
 
 
 @pytest.mark.parametrize("shards", [0, -1, 1025])

@@ -44,6 +44,16 @@ def test_migrate_makes_tables_and_topics_and_a_second_time_nothing(
     ]
 
 
+def test_the_number_of_outbox_shards_is_chosen_when_the_tables_are_made(settings: Mapping[str, str]) -> None:
+    made = dunning("migrate", "--outbox-shards", "3", settings=settings)
+    with_three = dunning("migrate", "--outbox-shards", "3", settings=settings)
+    with_five = dunning("migrate", "--outbox-shards", "5", settings=settings)
+
+    assert made.exit_code == with_three.exit_code == 0
+    assert with_five.exit_code != 0
+    assert "the outbox has 3 shards since it was made; it cannot have 5" in with_five.text
+
+
 def test_the_doctor_sees_what_is_missing_and_then_that_nobody_reads(settings: Mapping[str, str]) -> None:
     before = dunning("doctor", "--format", "json", settings=settings)
     dunning("migrate", settings=settings)

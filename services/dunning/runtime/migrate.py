@@ -29,7 +29,7 @@ from dunning.runtime.start import fix_start
 
 Half = Literal["pre", "post"]
 BOTH_HALVES: tuple[Half, ...] = ("pre", "post")
-SHARDS_BY_DEFAULT = 8
+SHARDS_BY_DEFAULT = 2  # one transaction a shard: few shards, few and large transactions, and each is far from busy
 SHARDS_MAX = 1024
 KERNEL = "kernel"
 
@@ -88,7 +88,7 @@ async def migrate(
 ) -> list[str]:
     """Apply what is missing in the service's schema; returns the names of what was applied.
 
-    `shards` is fixed by the first call (8 unless given): the order of an account's events rests on it, so that another
+    `shards` is fixed by the first call (2 unless given): the order of an account's events rests on it, so that another
     number later is an error. So is the start (rule 43), for all services of the database: that moment unless given;
     another one later is a Problem. Safe to run twice, and by several at once: they wait for each other.
     """
@@ -107,13 +107,13 @@ async def migrate(
 
 
 async def migrate_with_shadow(
-    database: PostgresSettings | str, service: str, *, start: datetime | None = None
+    database: PostgresSettings | str, service: str, *, shards: int | None = None, start: datetime | None = None
 ) -> list[str]:
     """A service's schema, and the one in which a shadow of it observes (rule 42); returns what was applied
     to the first."""
-    applied = await migrate(database, service, start=start)
+    applied = await migrate(database, service, shards=shards, start=start)
     shadow = observed_schema(service)
-    await migrate(database, shadow, migrations=migrations_of(service), start=start)
+    await migrate(database, shadow, shards=shards, migrations=migrations_of(service), start=start)
     connection = await _connect(_settings_of(database), shadow)
     try:
         await connection.execute("update present_mode set word = 'stop' where word is null")  # until it observes
