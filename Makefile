@@ -51,7 +51,7 @@ alerts: $(INSTALLED) ## Check Prometheus' alerts and run their unit tests; needs
 		case $$promtool in /*) ;; *) promtool=../../$$promtool ;; esac && \
 		$$promtool check config prometheus.yaml && $$promtool test rules alerts_test.yaml
 
-bench: $(INSTALLED) $(PEERS)/.installed ## Measure all against its goals, 90 minutes; or ARGS='timers --quick'
+bench: $(INSTALLED) $(PEERS)/.installed ## Measure all against its goals, 2 hours; or ARGS='timers --quick'
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 chaos: $(INSTALLED) ## Let random faults strike the real platform: SEED=1 MINUTES=10
