@@ -9,7 +9,7 @@ NO_SERVER := tests/unit tests/property tests/simulation
 PEERS := $(VENV)/peers# an environment of its own for what the services are measured beside
 SERVERS := tests/integration tests/contract# the long files first, so that both cores end at about one time
 FAULTS := $(addprefix tests/,integration/test_flood.py integration/test_kernel_crowds.py integration/test_kernel_lines.py \
-	e2e/test_chaos.py)
+	integration/test_kernel_dead_entries.py e2e/test_chaos.py)
 COMPILE := CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --no-config --generate-hashes --strip-extras \
 	--allow-unsafe --all-build-deps --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 

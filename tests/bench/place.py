@@ -1,5 +1,6 @@
 """Where a trial runs: servers, topics, tables, and what its services are told."""
 
+import asyncio
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+import asyncpg
 
 from dunning.runtime.migrate import migrate
 from dunning.runtime.settings import Settings, load_settings
@@ -16,6 +19,8 @@ from tests.bench.figures import counters
 from tests.bench.measure import Wrong, running
 from tests.pages import page_of
 
+# What docs/operations.md asks for; all else is PostgreSQL's default.
+DATABASE_SETTINGS = {"shared_buffers": "4GB", "max_wal_size": "16GB", "checkpoint_timeout": "15min"}
 POLICIES = Path(__file__).parent / "policies"
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -82,10 +87,22 @@ class Place:
 
 @contextmanager
 def own_place() -> Iterator[Place]:
-    """Servers of its own, so that no trial inherits another's tables, caches and logs."""
+    """Servers of its own, so that no trial inherits another's tables, caches and logs. Started twice: the database
+    server takes its memory when it starts."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         root = Path(folder)
         root.chmod(0o755)  # the database server runs as a user of its own where we are root
         with stack.kept(root / "stack") as settings:
+            asyncio.run(_set(settings[stack.DATABASE], DATABASE_SETTINGS))
+        with stack.kept(root / "stack") as settings:
             servers = {name: int(settings[f"DUNNING_PIDS_{name.upper()}"]) for name in ("kafka", "postgres")}
             yield Place(settings[stack.KAFKA], settings[stack.DATABASE], root, servers)
+
+
+async def _set(url: str, settings: Mapping[str, str]) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for name, value in settings.items():
+            await connection.execute(f"alter system set {name} = '{value}'")
+    finally:
+        await connection.close()

@@ -17,12 +17,16 @@ from dunning.runtime.migrate import Migration, MigrationError, kernel_migrations
 from dunning.runtime.postgres import PostgresSettings, PostgresStore, SchemaMissing
 from dunning.runtime.problem import Problem
 from dunning.runtime.start import FixedStart
+from dunning.runtime.store import SharedRow
 from dunning.testing.toy import migrate_toy, toy_migrations, toy_service
+from tests.contract.kit import counted, counts_of
 from tests.kernel import eventually
 
 BIRDS = Migration("toy/0001_birds.pre.sql", "pre", "create table birds (name text)")
 NESTS = Migration("toy/0002_nests.post.sql", "post", "alter table birds add column nest text not null")
 MARCH = "2026-03-01T00:00:00Z"
+STATES_AS_JSON = "kernel/0014_states_as_json.pre.sql"
+JOURNAL_OF_ACCOUNTS = "kernel/0015_journal_of_accounts.pre.sql"
 ONE_HOUR_EAST = timezone(timedelta(hours=1))
 BROKEN = Migration("toy/0003_broken.pre.sql", "pre", "create table eggs (n int); create table eggs (n int)")
 
@@ -59,6 +63,8 @@ async def test_a_second_time_there_is_nothing_to_do(database_url: str) -> None:
         "kernel/0011_shared.pre.sql",
         "kernel/0012_reopening.pre.sql",
         "kernel/0013_offset_moves.pre.sql",
+        STATES_AS_JSON,
+        JOURNAL_OF_ACCOUNTS,
         "toy/0001_cases.pre.sql",
     ]
     assert await migrate_toy(database_url) == []
@@ -75,7 +81,7 @@ async def test_what_is_missing_can_be_asked_for_before_and_after(database_url: s
 async def test_several_at_once_apply_everything_once(database_url: str) -> None:
     applied = await asyncio.gather(*(migrate_toy(database_url) for _ in range(5)))
 
-    assert sorted(len(names) for names in applied) == [0, 0, 0, 0, 9]
+    assert sorted(len(names) for names in applied) == [0, 0, 0, 0, len(toy_migrations())]
 
 
 async def test_a_file_that_changed_after_it_was_applied_is_an_error(database_url: str) -> None:
@@ -144,6 +150,37 @@ async def test_an_older_program_does_not_mind_what_a_newer_one_applied(database_
     await migrate(database_url, "toy", migrations=with_kernel(BIRDS, NESTS))
 
     assert await migrate(database_url, "toy", migrations=with_kernel(BIRDS)) == []
+
+
+TYPES_OF_STATES = """
+select array_agg(distinct udt_name::text) from information_schema.columns
+where table_schema = 'toy' and column_name = 'state' and table_name in ('accounts', 'cases', 'shared')
+"""
+
+
+async def test_states_are_json_in_tables_that_nothing_was_read_into(database_url: str) -> None:
+    await migrate_toy(database_url)
+
+    assert await asked(database_url, TYPES_OF_STATES) == ["json"]
+
+
+async def test_tables_with_states_as_jsonb_stay_so_and_are_written_and_read_as_well(database_url: str) -> None:
+    before = [step for step in toy_migrations() if step.name not in (STATES_AS_JSON, JOURNAL_OF_ACCOUNTS)]
+    await migrate(database_url, "toy", migrations=before)
+    await asked(database_url, "insert into toy.offsets (topic, partition, epoch) values ('payment.failed', 0, 1)")
+
+    assert await migrate_toy(database_url) == [STATES_AS_JSON, JOURNAL_OF_ACCOUNTS]
+
+    assert await asked(database_url, TYPES_OF_STATES) == ["jsonb"]
+    async with PostgresStore.open(PostgresSettings(url=database_url), toy_service()) as store:
+        for _ in range(3):  # copied into the table, then updated
+            await counted(store, "acct-1", "inv-1")
+            async with store.transaction() as tx:
+                await tx.load_shared(["card-1"])
+                await tx.save_shared([SharedRow("card-1", b"[1]", datetime.now(UTC))])
+        assert await counts_of(store, "acct-1") == {"inv-1": 3}
+        async with store.transaction() as tx:
+            assert await tx.load_shared(["card-1"]) == {"card-1": b"[1]"}
 
 
 async def test_the_number_of_shards_is_fixed_by_the_first_time(database_url: str) -> None:

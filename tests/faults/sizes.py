@@ -18,6 +18,7 @@ class Sizes:
     beside_flood_per_second: float  # first failures of other accounts
     calm_seconds: float  # their p99 without the flood is taken from so long before it and after it
     unpaid_invoices: int  # whose timers are due after all instances were down; a third of them is paid meanwhile
+    timers_due: int  # beside dead entries that a held transaction keeps
     storm_seconds: float  # instances join and leave
     broker_away_seconds: float
     kills_seconds: float  # random services are killed
@@ -30,6 +31,7 @@ SMALL = Sizes(
     beside_flood_per_second=20,
     calm_seconds=1,
     unpaid_invoices=600,
+    timers_due=2_000,
     storm_seconds=0,
     broker_away_seconds=0,
     kills_seconds=20,
@@ -41,6 +43,7 @@ FULL = Sizes(
     beside_flood_per_second=100,
     calm_seconds=30,
     unpaid_invoices=6_000,
+    timers_due=20_000,
     storm_seconds=60,
     broker_away_seconds=30,
     kills_seconds=60,

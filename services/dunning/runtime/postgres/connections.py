@@ -58,7 +58,7 @@ async def open_pool(settings: PostgresSettings, schema: str) -> Pool:
         settings.url,
         min_size=1,
         max_size=settings.pool_size,
-        init=_teach_jsonb,
+        init=_teach_json,
         reset=_keep_as_is,
         timeout=settings.connect_timeout_seconds,
         command_timeout=settings.statement_timeout_seconds + _LINE_SECONDS,
@@ -91,16 +91,21 @@ def _milliseconds(seconds: float) -> str:
     return str(round(seconds * 1000))
 
 
-async def _teach_jsonb(connection: Connection) -> None:
-    """States are bytes on our side: no way through `str`."""
+async def _teach_json(connection: Connection) -> None:
+    """States are bytes on our side: no way through `str`. They are json, and jsonb in tables from before that."""
+    await connection.set_type_codec("json", schema="pg_catalog", format="binary", encoder=_encode_json, decoder=bytes)
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", format="binary", encoder=_encode_jsonb, decoder=_decode_jsonb
     )
 
 
-def _encode_jsonb(state: bytes) -> bytes:
+def _encode_json(state: bytes) -> bytes:
     """PostgreSQL cannot hold the character NUL in a text. One in a customer's name must not stop the partition."""
-    return _JSONB_VERSION + (_without_nul(state) if _NUL_IN_JSON in state else state)
+    return _without_nul(state) if _NUL_IN_JSON in state else state
+
+
+def _encode_jsonb(state: bytes) -> bytes:
+    return _JSONB_VERSION + _encode_json(state)
 
 
 def _decode_jsonb(value: bytes) -> bytes:

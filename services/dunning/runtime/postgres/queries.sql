@@ -174,7 +174,7 @@ where not c.is_open and position(to_json(thing.id)::text in c.state::text) > 0;
 -- Arrays instead of a temporary table: measured alike, and nothing to set up per connection.
 update accounts a
 set state = given.state
-from unnest($1::text[], $2::jsonb[]) as given (account_id, state)
+from unnest($1::text[], $2::json[]) as given (account_id, state)
 where a.account_id = given.account_id;
 
 -- name: save_cases
@@ -182,7 +182,7 @@ where a.account_id = given.account_id;
 update cases c
 set state = given.state, is_open = given.is_open, due_at = given.due_at, closed_at = given.closed_at,
     kept_longer = given.kept_longer{assignments}
-from unnest($1::text[], $2::text[], $3::jsonb[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::boolean[]{arrays})
+from unnest($1::text[], $2::text[], $3::json[], $4::boolean[], $5::timestamptz[], $6::timestamptz[], $7::boolean[]{arrays})
     as given (account_id, invoice_id, state, is_open, due_at, closed_at, kept_longer{names})
 where c.account_id = given.account_id and c.invoice_id = given.invoice_id;
 
@@ -226,7 +226,7 @@ select count(*) from gone;
 -- The rows are ours since they were locked.
 update shared s
 set state = given.state, kept_until = given.kept_until
-from unnest($1::text[], $2::jsonb[], $3::timestamptz[]) as given (key, state, kept_until)
+from unnest($1::text[], $2::json[], $3::timestamptz[]) as given (key, state, kept_until)
 where s.key = given.key;
 
 -- name: lock_due_accounts
