@@ -172,15 +172,24 @@ async def test_tables_with_states_as_jsonb_stay_so_and_are_written_and_read_as_w
     assert await migrate_toy(database_url) == [STATES_AS_JSON, JOURNAL_OF_ACCOUNTS]
 
     assert await asked(database_url, TYPES_OF_STATES) == ["jsonb"]
-    async with PostgresStore.open(PostgresSettings(url=database_url), toy_service()) as store:
-        for _ in range(3):  # copied into the table, then updated
+    await written_and_read(database_url, times_before=0)
+    for table in ("accounts", "cases", "shared"):  # as CHANGELOG.md tells
+        await asked(database_url, f"alter table toy.{table} alter column state type json")
+    assert await asked(database_url, TYPES_OF_STATES) == ["json"]
+    await written_and_read(database_url, times_before=2)
+
+
+async def written_and_read(url: str, *, times_before: int) -> None:
+    """States that are new, known, and shared."""
+    async with PostgresStore.open(PostgresSettings(url=url), toy_service()) as store:
+        for times in (times_before + 1, times_before + 2):
             await counted(store, "acct-1", "inv-1")
             async with store.transaction() as tx:
                 await tx.load_shared(["card-1"])
-                await tx.save_shared([SharedRow("card-1", b"[1]", datetime.now(UTC))])
-        assert await counts_of(store, "acct-1") == {"inv-1": 3}
-        async with store.transaction() as tx:
-            assert await tx.load_shared(["card-1"]) == {"card-1": b"[1]"}
+                await tx.save_shared([SharedRow("card-1", f"[{times}]".encode(), datetime.now(UTC))])
+            assert await counts_of(store, "acct-1") == {"inv-1": times}
+            async with store.transaction() as tx:
+                assert await tx.load_shared(["card-1"]) == {"card-1": f"[{times}]".encode()}
 
 
 async def test_the_number_of_shards_is_fixed_by_the_first_time(database_url: str) -> None:

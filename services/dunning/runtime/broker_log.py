@@ -76,7 +76,7 @@ class BrokerLog:
         for topic in self._topics:
             partitions = described.get(topic, {}).get("partitions", [])
             if not partitions:
-                hint = "`dunning migrate` creates it"
+                hint = "`dunning migrate` creates it; where it is there, this user may not see it"
                 raise Problem(TOPIC_MISSING, f'the topic "{topic}" does not exist: {hint}')
             found |= {TopicPartition(topic, each["partition"]) for each in partitions}
         return frozenset(found)

@@ -40,7 +40,8 @@ def compare(
     for topic in TOPICS.values():
         name = _name(topic, settings)
         if not partitions.get(name):
-            findings.append(problem(TOPIC, f"{name} does not exist", "`dunning migrate` creates it"))
+            do = "`dunning migrate` creates it; where it is there, this user may not see it"
+            findings.append(problem(TOPIC, f"{name} does not exist", do))
             continue
         findings += _partition_count(topic, name, partitions[name])
         findings += _settings(topic, name, configs.get(name, {}))

@@ -23,23 +23,36 @@ _TIMEOUTS = (Span(1, 0), Span(14, 0))  # of cards, and of all else
 def check(history: History) -> Iterator[Violation]:
     """Every request by itself, then those of a case together."""
     by_case: dict[str, list[Request]] = defaultdict(list)
+    by_place: dict[tuple[str, str], list[Request]] = defaultdict(list)
     highest: dict[tuple[str, str], int] = defaultdict(int)
     for request in once(history.requests):
         place = request.account_id, request.invoice_id
         yield from _numbered(history, request, highest[place])
         highest[place] = max(highest[place], request.attempt_number)
         by_case[request.case_id].append(request)
+        by_place[place].append(request)
     for case_id, requests in by_case.items():
         case, policy = history.ledger.cases.get(case_id), history.policy_of(case_id)
         if case is None or policy is None or case.invoice.unsure or not case.invoice.failures:
             continue
-        for former, request in zip([None, *requests], requests, strict=False):
+        first = requests[0]
+        taken_over = _taken_over(history, first, by_place[first.account_id, first.invoice_id])
+        for former, request in zip([taken_over, *requests], requests, strict=False):
             yield from _stands_until(history, policy, case.invoice, request)
             if not may_be_hurried(history, request.account_id):
                 yield from _before_its_plan(history, former, request)
                 yield from _in_its_window(history, policy, case.invoice, request)
                 yield from _at_its_distance(history, policy, case, former, request)
         yield from _not_too_many(history, policy, requests)
+
+
+def _taken_over(history: History, first: Request, of_invoice: Sequence[Request]) -> Request | None:
+    """What the case before it had asked for, where a case was in `requested` before it asked for anything itself."""
+    moves = history.by_case.get(first.case_id, {}).get("retry", ())
+    if not any(move.to_stage == "requested" and move.effective_at < first.happened_at for move in moves):
+        return None
+    before = [each for each in of_invoice if each.case_id != first.case_id and each.happened_at < first.happened_at]
+    return max(before, key=lambda each: each.happened_at, default=None)
 
 
 def _numbered(history: History, request: Request, highest: int) -> Iterator[Violation]:

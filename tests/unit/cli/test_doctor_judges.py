@@ -49,7 +49,7 @@ def test_a_missing_topic_is_a_problem_and_migrate_creates_it() -> None:
     (found,) = compare(SETTINGS, {**PARTITIONS, "p.dunning.signals": 0}, CONFIGS)
 
     assert (found.level, found.message) == (Level.PROBLEM, "p.dunning.signals does not exist")
-    assert found.do == "`dunning migrate` creates it"
+    assert found.do.startswith("`dunning migrate` creates it")
 
 
 def test_settings_that_lose_events_are_problems_others_are_told() -> None:

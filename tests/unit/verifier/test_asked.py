@@ -91,6 +91,21 @@ def test_a_second_request_before_any_distance_is_rejected() -> None:
     broken(story, "requested before 2026-03-03T10:10:00", f"{REQUESTS}/0@1")
 
 
+def test_a_case_that_took_over_the_request_of_the_one_before_it_goes_on_from_there() -> None:
+    story = a_charge().failed("2026-03-03T14:00:00Z", 8, payment_id="pay_2", payment_method=CARD)
+    story.succeeded("2026-03-03T15:00:00Z", succeeded_at="2026-03-03T12:00:00Z")
+    story.moved("retry", "2026-03-03T15:00:01Z", "requested", "recovered", reason="paid_elsewhere")
+    story.next_case(2).moved("retry", "2026-03-03T15:00:01Z", "none", "scheduled")
+    taken_over = "2026-03-03T15:00:02Z"
+    story.moved("retry", taken_over, "scheduled", "requested")
+    story.moved("retry", "2026-03-04T10:00:00Z", "requested", "scheduled", reason="technical")
+    story.requested("2026-03-04T10:10:00Z", 9, "2026-03-05T10:10:00Z", reason="technical")
+
+    kept(story)
+    story.find("dunning.stage.changed", effective_at=taken_over)["data"]["to_stage"] = "paused"
+    broken(story, "requested before 2026-03-04T14:00:00", f"{REQUESTS}/0@1")
+
+
 def test_a_request_after_the_window_is_rejected() -> None:
     story = a_charge("2026-03-05T10:00:00Z", "2026-03-06T10:00:00Z", with_retries(window="2d"))
 
