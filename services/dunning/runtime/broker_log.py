@@ -20,6 +20,9 @@ from dunning.runtime.problem import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, TOP
 from dunning.runtime.settings import Settings
 from dunning.runtime.store import TopicPartition
 
+WHERE_IS_IT = "`dunning migrate` creates it; where it is there, this user may not see it"
+"""What to say of a topic that does not exist: of one that rights hide, Kafka says the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -76,8 +79,7 @@ class BrokerLog:
         for topic in self._topics:
             partitions = described.get(topic, {}).get("partitions", [])
             if not partitions:
-                hint = "`dunning migrate` creates it; where it is there, this user may not see it"
-                raise Problem(TOPIC_MISSING, f'the topic "{topic}" does not exist: {hint}')
+                raise Problem(TOPIC_MISSING, f'the topic "{topic}" does not exist: {WHERE_IS_IT}')
             found |= {TopicPartition(topic, each["partition"]) for each in partitions}
         return frozenset(found)
 

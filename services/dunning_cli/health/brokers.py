@@ -8,6 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from dunning.contracts.topics import TOPICS, Cleanup, Topic, kafka_name
+from dunning.runtime.broker_log import WHERE_IS_IT
 from dunning.runtime.settings import Settings
 from dunning_cli.asking import require_broker
 from dunning_cli.health.findings import Finding, ok, problem, warning
@@ -40,8 +41,7 @@ def compare(
     for topic in TOPICS.values():
         name = _name(topic, settings)
         if not partitions.get(name):
-            do = "`dunning migrate` creates it; where it is there, this user may not see it"
-            findings.append(problem(TOPIC, f"{name} does not exist", do))
+            findings.append(problem(TOPIC, f"{name} does not exist", WHERE_IS_IT))
             continue
         findings += _partition_count(topic, name, partitions[name])
         findings += _settings(topic, name, configs.get(name, {}))

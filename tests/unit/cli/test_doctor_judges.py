@@ -8,7 +8,7 @@ import pytest
 from dunning.contracts.topics import TOPICS
 from dunning.domain.events import PolicyRef
 from dunning.domain.policy_file import load_policy
-from dunning.runtime.broker_log import Bounds
+from dunning.runtime.broker_log import WHERE_IS_IT, Bounds
 from dunning.runtime.migrate import migrations_of
 from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.store import TopicPartition
@@ -49,7 +49,7 @@ def test_a_missing_topic_is_a_problem_and_migrate_creates_it() -> None:
     (found,) = compare(SETTINGS, {**PARTITIONS, "p.dunning.signals": 0}, CONFIGS)
 
     assert (found.level, found.message) == (Level.PROBLEM, "p.dunning.signals does not exist")
-    assert found.do.startswith("`dunning migrate` creates it")
+    assert found.do == WHERE_IS_IT
 
 
 def test_settings_that_lose_events_are_problems_others_are_told() -> None:
