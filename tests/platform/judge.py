@@ -20,6 +20,10 @@ from tests.platform.reference import Reference, stages_at_once, stages_of
 from tests.platform.scenario import PARTITIONS
 from tests.platform.world import World
 
+_PAID_AT_ONCE = [
+    "recovered"
+]  # who reads of an answer to the charge before the failure that led to it opens no case (rule 7)
+
 
 def judge(world: World) -> list[str]:
     """Everything that is wrong, in words."""
@@ -101,6 +105,9 @@ def _as_the_reference_says(world: World, records: list[Record]) -> Iterator[str]
     wrong = [key for key in sorted(expected.keys() | real.keys()) if expected.get(key) != real.get(key)]
     at_once = stages_at_once(world.scenario) if wrong else {}
     for case, track in wrong:
-        went = real.get((case, track))
-        if track == TrackName.RETRY or went != at_once.get((case, track)):
-            yield f"{track} of case {case} went {went}, the reference {expected.get((case, track))}"
+        went, should = real.get((case, track)), expected.get((case, track))
+        if track != TrackName.RETRY and (
+            went == at_once.get((case, track)) or (went is None and should == _PAID_AT_ONCE)
+        ):
+            continue
+        yield f"{track} of case {case} went {went}, the reference {should}"

@@ -21,6 +21,7 @@ _VISA_REATTEMPTS = (  # from when on, how many
     (datetime(2025, 5, 24, tzinfo=UTC), 20),
     (datetime(2021, 4, 17, tzinfo=UTC), 15),
 )
+_FEWEST = 10  # attempts that any network limits: Mastercard's, in a day
 _VISA_NEVER_APPROVES = frozenset(["04", "07", "12", "14", "15", "41", "43", "46", "57", "R0", "R1", "R3"])
 _REFUSED_FOR_GOOD = frozenset(["stolen_card", "lost_card", "pickup_card"])  # whatever else the failure says
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
@@ -81,6 +82,22 @@ def check(history: History) -> Iterator[Violation]:
         if _is_barred(history, request, card, read_before):
             yield _violation("the account's card was refused for good before, and nothing makes it good again", request)
         _enter(tried[card.merchant, card.key], request)
+
+
+def may_wait(history: History, account_id: str, at: datetime) -> bool:
+    """Whether a card of the account was tried so often in the 30 days before that a network may make the next charge
+    wait (rule 18). Until when, no event says."""
+    requests = list(once(history.requests))
+    cards, tried = _Cards.of(history), _reported(history, requests)
+    for request in requests:
+        if (card := cards.charged_by(request)) is not None:
+            _enter(tried[card.merchant, card.key], request)
+    own = {event.card.key for event in history.inputs_of(account_id) if isinstance(event, Failure | Success)}
+    return any(
+        sum(at - _VISA_WITHIN < attempt.at <= at for attempt in attempts) >= _FEWEST
+        for (_, key), attempts in tried.items()
+        if key in own
+    )
 
 
 def _is_barred(history: History, request: Request, card: Card, read_before: datetime) -> bool:

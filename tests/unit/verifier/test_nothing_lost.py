@@ -1,5 +1,6 @@
 """Promise 10: at the end, all that was owed has happened and all words agree."""
 
+from dunning_verifier import verify
 from dunning_verifier.clock import instant
 from tests.unit.verifier.story import STANDARD, Story, a_recovered_case, a_suspended_case, assert_broken, assert_kept
 
@@ -98,6 +99,22 @@ def test_a_charge_that_was_planned_and_never_came_is_rejected() -> None:
     story.with_events_of(Story("acc_2").failed("2026-03-04T10:00:00Z"))
     found = assert_broken(story, 10, "retry still stands at scheduled", "dunning.stage.changed/0@0")
     assert found.case_id == story.case
+
+
+def test_a_planned_charge_of_a_card_that_was_tried_often_may_wait_for_its_network() -> None:
+    card = {"id": "pm_1", "type": "card", "fingerprint": "fp_1", "brand": "visa"}
+    planned = {"stage": "requested", "due_at": "2026-03-03T10:00:00Z"}
+
+    def stands_still_after(attempts: int) -> bool:
+        story = Story()
+        for number in range(1, attempts + 1):
+            story.failed(f"2026-03-02T09:{number:02}:00Z", number, payment_method=card)
+        story.moved("retry", "2026-03-02T10:00:01Z", "none", "scheduled", next=planned)
+        story.with_events_of(Story("acc_2").failed("2026-03-04T10:00:00Z"))
+        return any("still stands" in violation.what for violation in verify(story.history()))
+
+    assert stands_still_after(9)
+    assert not stands_still_after(10)
 
 
 def test_a_request_that_ran_out_of_time_and_was_never_given_up_is_rejected() -> None:
