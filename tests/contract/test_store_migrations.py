@@ -13,7 +13,15 @@ import pytest
 from dunning.contracts.topics import SERVICES
 from dunning.domain.calendar import rfc3339
 from dunning.domain.rfc3339 import parse_rfc3339
-from dunning.runtime.migrate import Migration, MigrationError, kernel_migrations, migrate, missing_migrations
+from dunning.runtime.migrate import (
+    Migration,
+    MigrationError,
+    kernel_migrations,
+    migrate,
+    migrate_with_shadow,
+    migrations_of,
+    missing_migrations,
+)
 from dunning.runtime.postgres import PostgresSettings, PostgresStore, SchemaMissing
 from dunning.runtime.problem import Problem
 from dunning.runtime.start import FixedStart
@@ -190,6 +198,22 @@ async def written_and_read(url: str, *, times_before: int) -> None:
             assert await counts_of(store, "acct-1") == {"inv-1": times}
             async with store.transaction() as tx:
                 assert await tx.load_shared(["card-1"]) == {"card-1": f"[{times}]".encode()}
+
+
+async def test_what_observes_takes_its_states_and_its_shards_from_what_it_observes(database_url: str) -> None:
+    """The first go of an older version ended before it had made the shadow."""
+    newer = {STATES_AS_JSON, JOURNAL_OF_ACCOUNTS}
+    before = [step for step in migrations_of("retry_scheduler") if step.name not in newer]
+    await migrate(database_url, "retry_scheduler", migrations=before, shards=8)
+    read = "insert into retry_scheduler.offsets (topic, partition, epoch) values ('payment.failed', 0, 1)"
+    await asked(database_url, read)
+
+    await migrate_with_shadow(database_url, "retry_scheduler")
+
+    types = "select array_agg(udt_name::text) from information_schema.columns where column_name = 'state'"
+    assert await asked(database_url, f"{types} and table_name = 'cases'") == ["jsonb", "jsonb"]
+    shards = "select value::text from retry_scheduler_observed.facts where name = 'outbox_shards'"
+    assert await asked(database_url, shards) == "8"
 
 
 async def test_the_number_of_shards_is_fixed_by_the_first_time(database_url: str) -> None:

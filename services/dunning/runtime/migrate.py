@@ -38,6 +38,7 @@ _LOCK_TIMEOUT_SECONDS = 10
 _DEADLOCKS_MAX = 20  # of one step, before it gives up
 _FILE_NAME = re.compile(r"\d{4}_[a-z0-9_]+\.(pre|post)\.sql")
 _SCHEMA_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_SHARDS = "select value from facts where name = 'outbox_shards'"
 _RECORD = """
 create table if not exists migrations (
     name       text primary key,
@@ -113,6 +114,8 @@ async def migrate_with_shadow(
     to the first."""
     applied = await migrate(database, service, shards=shards, start=start)
     shadow = observed_schema(service)
+    if await _shards_of(database, shadow) is None:  # it may be that a first go, with another number, ended right here
+        shards = await _shards_of(database, service)
     await migrate(database, shadow, shards=shards, migrations=migrations_of(service), start=start)
     connection = await _connect(_settings_of(database), shadow)
     try:
@@ -227,11 +230,23 @@ async def _apply_at_once(connection: "asyncpg.Connection[asyncpg.Record]", step:
         await connection.execute("insert into migrations (name, digest) values ($1, $2)", step.name, step.digest)
 
 
+async def _shards_of(database: PostgresSettings | str, service: str) -> int | None:
+    """As they were fixed; None where that schema is yet to be made."""
+    connection = await _connect(_settings_of(database), service)
+    try:
+        if not await connection.fetchval("select to_regclass('facts') is not null"):
+            return None
+        fixed = await connection.fetchval(_SHARDS)
+        return None if fixed is None else int(json.loads(fixed))
+    finally:
+        await connection.close()
+
+
 async def _fix_shards(connection: "asyncpg.Connection[asyncpg.Record]", wanted: int | None) -> None:
     shards = SHARDS_BY_DEFAULT if wanted is None else wanted
     await connection.execute(
         "insert into facts (name, value) values ('outbox_shards', $1) on conflict (name) do nothing", json.dumps(shards)
     )
-    fixed = json.loads(await connection.fetchval("select value from facts where name = 'outbox_shards'"))
+    fixed = json.loads(await connection.fetchval(_SHARDS))
     if wanted is not None and wanted != fixed:
         raise MigrationError(f"the outbox has {fixed} shards since it was made; it cannot have {wanted}")
