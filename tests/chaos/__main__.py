@@ -15,8 +15,8 @@ _SHOWN_MAX = 50
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--per-second", type=float, default=2, help="new failed payments")
+    parser.add_argument("--minutes", type=_positive, default=10)
+    parser.add_argument("--per-second", type=_positive, default=2, help="new failed payments")
     options = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a broker that is away is the point of it
     evidence = Path("build") / f"chaos-{options.seed}"
@@ -26,6 +26,13 @@ def main() -> int:
     if not outcome.is_good:
         print(f"logs and events: {evidence}")
     return 0 if outcome.is_good else 1
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    return number
 
 
 def _tell(outcome: Outcome) -> None:

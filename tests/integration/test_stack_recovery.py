@@ -72,7 +72,7 @@ def test_up_beside_a_running_one_leaves_it_alone(data_dir: Path) -> None:
 
     said = up(data_dir)
 
-    assert said.endswith("is running already\nready\n")
+    assert said.endswith("is running already, with the policies that it was started with\nready\n")
     assert settings(data_dir) == before
 
 

@@ -46,7 +46,7 @@ def compare(
         findings += _partition_count(topic, name, partitions[name])
         findings += _settings(topic, name, configs.get(name, {}))
         findings += _outlives(topic, name, configs.get(name, {}), timedelta(days=settings.first_sightings_kept_days))
-    return findings or [ok(TOPIC, f"all {len(TOPICS)} are there with the settings of the registry")]
+    return findings or [ok(TOPIC, f"all {len(TOPICS)} are there with the settings of schemas/topics.yaml")]
 
 
 def _partition_count(topic: Topic, name: str, count: int) -> Iterator[Finding]:

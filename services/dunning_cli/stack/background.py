@@ -67,7 +67,7 @@ def _whole_lines(file: BinaryIO) -> Iterator[str]:
 
 
 def _wait_for_the_running(layout: Layout, options: UpOptions, report: Report) -> None:
-    report.say(f"{layout.root} is running already")
+    report.say(f"{layout.root} is running already, with the policies that it was started with")
     if not wait_until_ready(layout, options.scopes):
         raise StackError(PART_NOT_READY, f"what runs there did not get ready; {layout.log_of('up')} tells more")
     report.say(READY)

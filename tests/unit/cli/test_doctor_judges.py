@@ -42,7 +42,7 @@ def seconds(number: float) -> timedelta:
 def test_topics_as_the_registry_has_them_are_well() -> None:
     (found,) = compare(SETTINGS, PARTITIONS, CONFIGS)
 
-    assert (found.level, found.message) == (Level.OK, "all 19 are there with the settings of the registry")
+    assert (found.level, found.message) == (Level.OK, "all 19 are there with the settings of schemas/topics.yaml")
 
 
 def test_a_missing_topic_is_a_problem_and_migrate_creates_it() -> None:
