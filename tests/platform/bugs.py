@@ -171,7 +171,7 @@ SEARCHED_FROM = {
     "no fence": 29,
     "no relay fence": 9,
     "no finishing first": 8,
-    "no lease check": 150,
+    "no lease check": 300,
     "offsets on their own": 22,
 }
 

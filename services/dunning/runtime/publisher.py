@@ -117,11 +117,11 @@ class Publisher:
         await producer.begin_transaction()
         note = OffsetAndMetadata(rows[-1].id, note_on(rows))
         sending = [self._send(producer, where, several) for where, several in batches.items()]
-        results = await asyncio.gather(*sending, return_exceptions=True)
+        noting = producer.send_offsets_to_transaction({self._marker: note}, self._id)  # beside them: all or nothing
+        results = await asyncio.gather(*sending, noting, return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
-        await producer.send_offsets_to_transaction({self._marker: note}, self._id)
         crash_point("relay.sent")
         await producer.commit_transaction()
 
