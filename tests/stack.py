@@ -94,20 +94,21 @@ def without_named_servers() -> dict[str, str]:
 def fresh_database(server_url: str) -> Iterator[str]:
     """An empty database of its own, gone at the end."""
     name = f"test_{uuid.uuid4().hex[:16]}"
-    asyncio.run(_execute(server_url, f"create database {name}"))
+    asyncio.run(execute(server_url, f"create database {name}"))
     try:
         yield urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
     finally:
-        asyncio.run(_execute(server_url, f"drop database {name} with (force)"))
+        asyncio.run(execute(server_url, f"drop database {name} with (force)"))
 
 
 async def _spare_the_disk(server_url: str) -> None:
     """Tests kill processes, not the power: commits need not wait for the disk."""
-    await _execute(server_url, "alter system set fsync = off")
-    await _execute(server_url, "select pg_reload_conf()")
+    await execute(server_url, "alter system set fsync = off")
+    await execute(server_url, "select pg_reload_conf()")
 
 
-async def _execute(url: str, statement: str) -> None:
+async def execute(url: str, statement: str) -> None:
+    """One statement, in a connection of its own."""
     connection = await asyncpg.connect(url, timeout=30)
     try:
         await connection.execute(statement)

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import asyncpg
-
 from dunning.runtime.migrate import migrate
 from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.topics import create_topics
@@ -93,16 +91,8 @@ def own_place() -> Iterator[Place]:
         root = Path(folder)
         root.chmod(0o755)  # the database server runs as a user of its own where we are root
         with stack.kept(root / "stack") as settings:
-            asyncio.run(_set(settings[stack.DATABASE], DATABASE_SETTINGS))
+            for name, value in DATABASE_SETTINGS.items():
+                asyncio.run(stack.execute(settings[stack.DATABASE], f"alter system set {name} = '{value}'"))
         with stack.kept(root / "stack") as settings:
             servers = {name: int(settings[f"DUNNING_PIDS_{name.upper()}"]) for name in ("kafka", "postgres")}
             yield Place(settings[stack.KAFKA], settings[stack.DATABASE], root, servers)
-
-
-async def _set(url: str, settings: Mapping[str, str]) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        for name, value in settings.items():
-            await connection.execute(f"alter system set {name} = '{value}'")
-    finally:
-        await connection.close()

@@ -166,6 +166,10 @@ where table_schema = 'toy' and column_name = 'state' and table_name in ('account
 """
 
 
+def before_json(steps: list[Migration]) -> list[Migration]:
+    return [step for step in steps if step.name not in (STATES_AS_JSON, JOURNAL_OF_ACCOUNTS)]
+
+
 async def test_states_are_json_in_tables_that_nothing_was_read_into(database_url: str) -> None:
     await migrate_toy(database_url)
 
@@ -173,8 +177,7 @@ async def test_states_are_json_in_tables_that_nothing_was_read_into(database_url
 
 
 async def test_tables_with_states_as_jsonb_stay_so_and_are_written_and_read_as_well(database_url: str) -> None:
-    before = [step for step in toy_migrations() if step.name not in (STATES_AS_JSON, JOURNAL_OF_ACCOUNTS)]
-    await migrate(database_url, "toy", migrations=before)
+    await migrate(database_url, "toy", migrations=before_json(toy_migrations()))
     await asked(database_url, "insert into toy.offsets (topic, partition, epoch) values ('payment.failed', 0, 1)")
 
     assert await migrate_toy(database_url) == [STATES_AS_JSON, JOURNAL_OF_ACCOUNTS]
@@ -202,9 +205,7 @@ async def written_and_read(url: str, *, times_before: int) -> None:
 
 async def test_what_observes_takes_its_states_and_its_shards_from_what_it_observes(database_url: str) -> None:
     """The first go of an older version ended before it had made the shadow."""
-    newer = {STATES_AS_JSON, JOURNAL_OF_ACCOUNTS}
-    before = [step for step in migrations_of("retry_scheduler") if step.name not in newer]
-    await migrate(database_url, "retry_scheduler", migrations=before, shards=8)
+    await migrate(database_url, "retry_scheduler", migrations=before_json(migrations_of("retry_scheduler")), shards=8)
     read = "insert into retry_scheduler.offsets (topic, partition, epoch) values ('payment.failed', 0, 1)"
     await asked(database_url, read)
 

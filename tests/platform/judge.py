@@ -20,9 +20,8 @@ from tests.platform.reference import Reference, stages_at_once, stages_of
 from tests.platform.scenario import PARTITIONS
 from tests.platform.world import World
 
-_PAID_AT_ONCE = [
-    "recovered"
-]  # who reads of an answer to the charge before the failure that led to it opens no case (rule 7)
+# Who reads of an answer to the charge before the failure that led to it opens no case (rule 7).
+_PAID_AT_ONCE = ["recovered"]
 
 
 def judge(world: World) -> list[str]:

@@ -84,14 +84,19 @@ def check(history: History) -> Iterator[Violation]:
         _enter(tried[card.merchant, card.key], request)
 
 
-def may_wait(history: History, account_id: str, at: datetime) -> bool:
-    """Whether a card of the account was tried so often in the 30 days before that a network may make the next charge
-    wait (rule 18). Until when, no event says."""
+def all_attempts(history: History) -> dict[Place, list[_Attempt]]:
+    """Told of or asked for, by merchant and card."""
     requests = list(once(history.requests))
     cards, tried = _Cards.of(history), _reported(history, requests)
     for request in requests:
         if (card := cards.charged_by(request)) is not None:
             _enter(tried[card.merchant, card.key], request)
+    return tried
+
+
+def may_wait(history: History, tried: dict[Place, list[_Attempt]], account_id: str, at: datetime) -> bool:
+    """Whether a card of the account was tried so often in the 30 days before that a network may make the next charge
+    wait (rule 18). Until when, no event says."""
     own = {event.card.key for event in history.inputs_of(account_id) if isinstance(event, Failure | Success)}
     return any(
         sum(at - _VISA_WITHIN < attempt.at <= at for attempt in attempts) >= _FEWEST

@@ -3,8 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
+from functools import cache
 
-from dunning_verifier.checks.budget import may_wait
+from dunning_verifier.checks.budget import all_attempts, may_wait
 from dunning_verifier.expected import open_cases
 from dunning_verifier.history import History
 from dunning_verifier.values import SEVERITY, Signal, Status, Transition, Violation
@@ -36,6 +37,7 @@ def _no_step_is_overdue(history: History) -> Iterator[Violation]:
     latest: dict[str, datetime] = {}
     for (case_id, _), not_after in deadline.items():
         latest[case_id] = max(latest.get(case_id, not_after), not_after)
+    tried = cache(lambda: all_attempts(history))  # asked for only where something seems overdue
     for case_id, tracks in history.by_case.items():
         if not tracks.get("retry"):
             continue
@@ -44,7 +46,12 @@ def _no_step_is_overdue(history: History) -> Iterator[Violation]:
         if last.to_stage == "requested":
             due_at = latest.get(case_id)
         moved = history.rests.moved_dates(last.account_id, last.invoice_id)
-        if due_at is not None and due_at < until and not moved and not may_wait(history, last.account_id, due_at):
+        if (
+            due_at is not None
+            and due_at < until
+            and not moved
+            and not may_wait(history, tried(), last.account_id, due_at)
+        ):
             what = f"retry still stands at {last.to_stage}, though {due_at.isoformat()} has passed"
             yield Violation(PROMISE, what, last.where, last.account_id, case_id)
 
