@@ -4,6 +4,8 @@ In the simulator a charge is answered at the instant it is asked for (rule 46). 
 question and answer, what else is due at that instant happens. So here a charge is answered a moment later, by a line of
 input, as the world of a run does it. Where a charge is overdue when its case opens, so is the first rung, and a service
 may hear of the payment before it gets to its rung: notices and account may then go as the simulator alone says.
+
+Nor does anybody promise which of two events of one instant, on two topics, is read first: either order may be followed.
 """
 
 import json
@@ -60,13 +62,20 @@ def stages_at_once(scenario: Scenario) -> Stages:
 
 
 class Reference:
-    """One run of the simulator, from one instant at which something happens to the next."""
+    """One run of the simulator, from one instant at which something happens to the next.
 
-    def __init__(self, scenario: Scenario) -> None:
+    What is sent at one instant is read in the order of the scenario's lines, with `last_first` the other way round.
+    """
+
+    def __init__(self, scenario: Scenario, *, last_first: bool = False) -> None:
         self._scenario = scenario
         self._processor = _Later()
         self._simulation = Simulation(loaded(scenario.policy), self._processor)
-        self._lines = deque(_lines(scenario))
+        lines = list(_lines(scenario))
+        if last_first:
+            lines.reverse()
+            lines.sort(key=lambda line: line.at)
+        self._lines = deque(lines)
 
     def stages(self) -> Stages:
         """Those up to the scenario's end."""

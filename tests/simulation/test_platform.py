@@ -1,12 +1,16 @@
 """The whole platform in one process, with faults by seed (docs/proof.md)."""
 
+import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.platform.bugs import BUGS
+from tests.platform.reference import Reference
+from tests.platform.scenario import FAILED, SIGNALS, Scenario, Sent, card_of, failure
 
 BREAKS = {"no inbox": 1, "outbox in no order": 3, "no lease check": 5, "no warning": 6}
 """Which promise some of the planted bugs break: found by another sign, they would not be what they are called."""
@@ -50,3 +54,21 @@ def test_what_was_found_names_its_replay() -> None:
 
     assert done.returncode == 1
     assert "replay it with: python -m tests.platform --seed " in done.stdout
+
+
+@pytest.mark.parametrize(("last_first", "first_stage"), [(False, "waiting_for_customer"), (True, "scheduled")])
+def test_the_reference_reads_what_comes_at_one_instant_in_either_order(last_first: bool, first_stage: str) -> None:
+    at = datetime(2026, 3, 2, 3, 40, tzinfo=UTC)
+    new = {"kind": "payment_method.updated", "payment_method": card_of("a", "new"), "account_id": "a"}
+    sent = [
+        Sent(at, topic, 0, "a", json.dumps(data).encode())
+        for topic, data in (
+            (FAILED, failure("a", "in_a", 1, at, "expired_card")),
+            (SIGNALS, {**new, "at": at.isoformat()}),
+        )
+    ]
+
+    stages = Reference(Scenario(0, at, at + timedelta(hours=1), sent, {}, ["a"]), last_first=last_first).stages()
+
+    (retries,) = (moves for (_, track), moves in stages.items() if track == "retry")
+    assert retries[0] == first_stage
