@@ -17,6 +17,7 @@ from dunning.runtime.start import FixedStart
 async def serve(settings: EnforcementSettings) -> int:
     """Serve until told to stop."""
     shelf = PolicyShelf(settings.policy_dir, known_templates(settings.template_dir))
+    shelf.check()
     metrics = AccountMetrics()
     service = account_enforcement(
         shelf, FixedStart(settings.start), AccountsWatch(metrics), brake=Brake(settings.max_restrictions_per_day)

@@ -5,10 +5,12 @@ Modules of commands import what they need inside the command, so that `dunning s
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
 from dunning.runtime.problem import Problem
+from dunning.runtime.version import running_version
 from dunning_cli import account, brake, case, dlq, doctor, migrate, mode, offsets, policy, report, run, simulate, up
 from dunning_cli.demo.demo import demo
 from dunning_cli.errors import CommandError
@@ -40,9 +42,19 @@ app.add_typer(offsets.app, name="offsets")
 app.add_typer(report.app, name="report")
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(f"dunning {running_version()}")
+        raise typer.Exit
+
+
 @app.callback()
-def _commands() -> None:
-    """Keeps the names of commands in use while there is only one."""
+def _commands(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """What can be said before a command."""
 
 
 def main() -> None:

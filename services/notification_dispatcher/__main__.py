@@ -24,6 +24,7 @@ async def serve(settings: DispatcherSettings) -> int:
     """Serve until told to stop. Without an SMTP server every mail is `suppressed`, reason `channel_not_configured`."""
     wording = checked_wording(settings.template_dir)
     shelf = PolicyShelf(settings.policy_dir, wording.names)
+    shelf.check()
     fixed_start = FixedStart(settings.start)
     metrics = NoticeMetrics()
     readers = bounce_readers(settings, metrics)

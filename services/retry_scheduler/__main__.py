@@ -16,6 +16,7 @@ from retry_scheduler.service import retry_scheduler
 async def serve(settings: Settings) -> int:
     """Serve until told to stop."""
     shelf = PolicyShelf(settings.policy_dir, known_templates(settings.template_dir))
+    shelf.check()
     return await run(retry_scheduler(shelf, FixedStart(settings.start)), settings, metrics=RetryMetrics())
 
 

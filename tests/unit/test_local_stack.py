@@ -122,7 +122,7 @@ def test_a_broker_that_does_not_answer_is_one_line_that_says_what_to_do(layout: 
 
     assert str(refusal.value) == (
         f"cannot reach Kafka at 127.0.0.1:{port} (connection refused): is it running? "
-        "`dunning up` starts one [DUN-R002]"
+        "`dunning up` starts one where DUNNING_KAFKA_BOOTSTRAP_SERVERS names none [DUN-R002]"
     )
 
 

@@ -5,12 +5,12 @@ stage are few.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from dunning.domain.decision import MoneyMoved
 from dunning.domain.events import Output
+from dunning.runtime.version import running_version
 
 _LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _DELAY = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
@@ -26,7 +26,7 @@ class Metrics:
         self._what_is_due()
         self._what_goes_out()
         self._how_it_is()
-        self.build.labels(service, _version()).set(1)
+        self.build.labels(service, running_version()).set(1)
 
     def _what_comes_in(self) -> None:
         self.consumed = self._counter("events_consumed_total", "Records read, whatever became of them.", "topic")
@@ -122,10 +122,3 @@ class Metrics:
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"dunning_{name}", text, buckets=buckets, registry=self.registry)
-
-
-def _version() -> str:
-    try:
-        return version("dunning")
-    except PackageNotFoundError:
-        return "unknown"

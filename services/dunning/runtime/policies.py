@@ -49,11 +49,13 @@ class PolicyShelf:
         """Why the files are not in force as they are now; empty when they are."""
         return self._complaint
 
+    def check(self) -> None:
+        """What the files alone can tell, before anything is waited for. Raises Problem where they cannot be used."""
+        self._checked(self._read())
+
     async def start(self, connect: Connect) -> None:
         """Read everything once. Raises Problem where the files cannot be used: a service does not start half."""
         self._connect = connect
-        if self._directory is None:
-            raise Problem(POLICIES_UNUSABLE, "DUNNING_POLICY_DIR is not set: it names the directory of policy files")
         await self._load(self._read())
         if not len(self._policies):
             raise Problem(POLICIES_UNUSABLE, f"no policy file (*.yaml, *.yml) in {self._directory}")
@@ -84,7 +86,8 @@ class PolicyShelf:
             _log.warning("policies not looked at", reason=str(error))
 
     def _read(self) -> list[tuple[str, bytes]]:
-        assert self._directory is not None, "checked at the start"
+        if self._directory is None:
+            raise Problem(POLICIES_UNUSABLE, "DUNNING_POLICY_DIR is not set: it names the directory of policy files")
         try:
             return read_policy_files([self._directory])
         except OSError as error:
@@ -94,24 +97,27 @@ class PolicyShelf:
     async def _load(self, files: list[tuple[str, bytes]]) -> None:
         """Put new versions on file, refuse changed ones, and choose among these from now on."""
         assert self._connect is not None, "started"
-        loaded = load_policies(files, templates=self._templates)
-        if loaded.errors:
-            raise Problem(POLICIES_UNUSABLE, _listed(loaded.errors))
-        bodies = dict(files)
+        policies, bodies = self._checked(files), dict(files)
         async with self._connect() as connection, connection.transaction():
-            for policy in loaded.policies:
+            for policy in policies:
                 body = bodies[policy.source].decode()
                 try:
                     stored = table.StoredPolicy(policy.id, policy.version, policy.digest, body)
                     await table.save_policy(connection, stored)
                 except table.PolicyChanged as error:
                     raise Problem(POLICIES_UNUSABLE, f"{policy.source}: {error}") from None
-        current = {policy.ref: policy for policy in loaded.policies}
+        current = {policy.ref: policy for policy in policies}
         self._known |= current
         self._current = frozenset(current)
         self._files = files
         await self._learn()
         _log.info("policies in force", policies=[f"{policy.id} v{policy.version}" for policy in self._policies])
+
+    def _checked(self, files: list[tuple[str, bytes]]) -> Policies:
+        loaded = load_policies(files, templates=self._templates)
+        if loaded.errors:
+            raise Problem(POLICIES_UNUSABLE, _listed(loaded.errors))
+        return loaded.policies
 
     async def _learn(self) -> None:
         """Add the versions that only the database knows. Each is read once, for it never changes."""

@@ -107,7 +107,7 @@ async def _work(
         steps = [partial(keeper.start, store.connection) for keeper in service.keepers]
         steps.append(partial(_begin_with_mode, settings, service.name))
         for step in steps:
-            if not await _done(step, deadline, stop):
+            if not await _done(step, settings, deadline, stop):
                 return
         instance = Instance(service, store, log, settings, perform=perform, metrics=metrics, health=health)
         health.well("instance")
@@ -162,27 +162,27 @@ async def _opened_store(
         except SchemaMissing as error:
             problem = Problem(SCHEMA_MISSING, str(error))
         except StoreUnavailable as error:
-            problem = _unreachable(error)
+            problem = _unreachable(settings, error)
         await _wait_or_give_up(problem, deadline, pauses, stop)
     return None
 
 
-async def _done(step: Callable[[], Awaitable[None]], deadline: float, stop: asyncio.Event) -> bool:
+async def _done(step: Callable[[], Awaitable[None]], settings: Settings, deadline: float, stop: asyncio.Event) -> bool:
     """A step of the start, tried again while the database is away; False when told to stop in the meantime."""
     pauses = Pauses(seconds_first=0.25, seconds_max=3)
     while not stop.is_set():
         try:
             await step()
         except StoreUnavailable as error:
-            await _wait_or_give_up(_unreachable(error), deadline, pauses, stop)
+            await _wait_or_give_up(_unreachable(settings, error), deadline, pauses, stop)
         else:
             return True
     return False
 
 
-def _unreachable(error: StoreUnavailable) -> Problem:
-    hint = "is it running, and is DUNNING_DATABASE_URL right?"
-    return Problem(DATABASE_UNREACHABLE, f"cannot reach PostgreSQL ({error}): {hint}")
+def _unreachable(settings: Settings, error: StoreUnavailable) -> Problem:
+    at, hint = settings.database_place(), "is it running, and is DUNNING_DATABASE_URL right?"
+    return Problem(DATABASE_UNREACHABLE, f"cannot reach PostgreSQL at {at} ({error}): {hint}")
 
 
 async def _opened_log(

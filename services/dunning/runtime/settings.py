@@ -134,6 +134,11 @@ class Settings(BaseSettings):
             raise ValueError("kafka_tls_cert_file and kafka_tls_key_file come together")
         return self
 
+    def database_place(self) -> str:
+        """`host:port/database`, for messages: nothing of it is secret."""
+        parts = urlsplit(self.database_url.get_secret_value())
+        return f"{_servers(parts)}{parts.path}"
+
     def kafka_connection(self) -> dict[str, Any]:
         """What every Kafka client of this process is given: where to connect, and how."""
         secret = self.kafka_sasl_password

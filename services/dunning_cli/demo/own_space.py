@@ -17,7 +17,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from dunning_cli.stack.errors import DATABASE_UNREACHABLE, StackError
-from dunning_cli.stack.infra import DATABASE, KAFKA, MAIL_DIR, SMTP
+from dunning_cli.stack.infra import MAIL_DIR
+from dunning_cli.stack.reach import DATABASE, KAFKA, SMTP
 
 PREFIX = "DUNNING_TOPIC_PREFIX"
 BUSY = {

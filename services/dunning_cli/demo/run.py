@@ -27,8 +27,9 @@ from dunning_cli.stack.background import up_in_background
 from dunning_cli.stack.down import stop_stack
 from dunning_cli.stack.env_file import read_env_file
 from dunning_cli.stack.errors import KAFKA_UNREACHABLE, StackError
-from dunning_cli.stack.infra import DATABASE, KAFKA, MAIL_DIR
+from dunning_cli.stack.infra import MAIL_DIR
 from dunning_cli.stack.layout import Layout
+from dunning_cli.stack.reach import DATABASE, KAFKA
 from dunning_cli.stack.report import Report
 from dunning_cli.stack.run import UpOptions
 from dunning_cli.stack.scopes import ALL_SCOPES

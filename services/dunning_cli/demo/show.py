@@ -18,7 +18,7 @@ from dunning_cli.demo.processor import Processor, run_processor
 from dunning_cli.demo.reader import Reader
 from dunning_cli.demo.screen import Progress, Screen
 from dunning_cli.demo.traffic import Plan, Sending, schedule
-from dunning_cli.stack.infra import KAFKA
+from dunning_cli.stack.reach import KAFKA
 
 QUIET_SECONDS = 4.0
 OVERTIME_SECONDS = 15.0  # how long after the last date the show waits for silence

@@ -13,12 +13,9 @@ from dunning_cli.stack.mail import LocalMail
 from dunning_cli.stack.parts import Part
 from dunning_cli.stack.ports import Ports
 from dunning_cli.stack.postgres import LocalDatabase
-from dunning_cli.stack.reach import require_database, require_kafka, require_smtp
+from dunning_cli.stack.reach import DATABASE, KAFKA, SMTP, require_database, require_kafka, require_smtp
 from dunning_cli.stack.report import Report
 
-KAFKA = "DUNNING_KAFKA_BOOTSTRAP_SERVERS"
-DATABASE = "DUNNING_DATABASE_URL"
-SMTP = "DUNNING_SMTP_URL"
 MAIL_DIR = "DUNNING_MAIL_DIR"
 
 

@@ -6,6 +6,10 @@ from urllib.parse import urlsplit
 from dunning.runtime.settings import servers_of
 from dunning_cli.stack.errors import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, SMTP_UNREACHABLE, StackError
 
+KAFKA = "DUNNING_KAFKA_BOOTSTRAP_SERVERS"
+DATABASE = "DUNNING_DATABASE_URL"
+SMTP = "DUNNING_SMTP_URL"
+_CALLED = {KAFKA: "Kafka", DATABASE: "PostgreSQL", SMTP: "the mail server"}
 _CONNECT_SECONDS_MAX = 3
 _NO_ADDRESS = "not of the form host:port"
 _DEFAULT_PORTS = {"postgresql": 5432, "postgres": 5432, "smtp": 25, "smtps": 465}
@@ -29,26 +33,26 @@ def require_kafka(bootstrap_servers: str) -> None:
     """One of the named brokers is enough: it knows the others."""
     refusals = [why_no_connection(address.strip()) for address in bootstrap_servers.split(",")]
     if all(refusals):
-        raise StackError(KAFKA_UNREACHABLE, _message("Kafka", bootstrap_servers, str(refusals[0])))
+        raise StackError(KAFKA_UNREACHABLE, _message(KAFKA, bootstrap_servers, str(refusals[0])))
 
 
 def require_database(url: str) -> None:
-    _require("PostgreSQL", url, DATABASE_UNREACHABLE)
+    _require(DATABASE, url, DATABASE_UNREACHABLE)
 
 
 def require_smtp(url: str) -> None:
-    _require("the mail server", url, SMTP_UNREACHABLE)
+    _require(SMTP, url, SMTP_UNREACHABLE)
 
 
-def _require(what: str, url: str, code: str) -> None:
+def _require(setting: str, url: str, code: str) -> None:
     """One of several servers is enough."""
     try:
         addresses = _addresses(url)
     except ValueError:  # brackets that do not match, a port that is no number
-        raise StackError(code, _message(what, "the address that is set", _NO_ADDRESS)) from None
+        raise StackError(code, _message(setting, "the address that is set", _NO_ADDRESS)) from None
     refusals = [why_no_connection(address) for address in addresses]
     if refusals and all(refusals):
-        raise StackError(code, _message(what, ",".join(addresses), str(refusals[0])))
+        raise StackError(code, _message(setting, ",".join(addresses), str(refusals[0])))
 
 
 def _addresses(url: str) -> list[str]:
@@ -59,5 +63,6 @@ def _addresses(url: str) -> list[str]:
     return [f"{each.hostname}:{each.port or default_port}" for each in servers]
 
 
-def _message(what: str, where: str, refusal: str) -> str:
-    return f"cannot reach {what} at {where} ({refusal}): is it running? `dunning up` starts one"
+def _message(setting: str, where: str, refusal: str) -> str:
+    hint = f"is it running? `dunning up` starts one where {setting} names none"
+    return f"cannot reach {_CALLED[setting]} at {where} ({refusal}): {hint}"

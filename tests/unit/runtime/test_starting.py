@@ -1,13 +1,21 @@
 """A database that goes away in the middle of a start is waited for like one that is not there yet."""
 
 import asyncio
+from importlib import import_module
+from pathlib import Path
 from time import monotonic
 
 import pytest
 
+from dunning.contracts.topics import SERVICES
 from dunning.runtime import run
 from dunning.runtime.problem import Problem
+from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.store import StoreUnavailable
+
+SETTINGS = load_settings(
+    Settings, kafka_bootstrap_servers="kafka:9092", database_url="postgresql://me:hidden@db:5432/dunning"
+)
 
 
 class Step:
@@ -27,13 +35,13 @@ class Step:
 async def test_a_step_of_the_start_is_tried_again_while_the_database_is_away() -> None:
     step = Step(failures=1)
 
-    assert await run._done(step, monotonic() + 60, asyncio.Event())
+    assert await run._done(step, SETTINGS, monotonic() + 60, asyncio.Event())
     assert step.done == 1
 
 
 async def test_when_it_stays_away_the_start_ends_in_one_line() -> None:
-    with pytest.raises(Problem, match=r"cannot reach PostgreSQL .*DUN-R003"):
-        await run._done(Step(failures=9), monotonic() - 1, asyncio.Event())
+    with pytest.raises(Problem, match=r"cannot reach PostgreSQL at db:5432/dunning \(.*DUN-R003"):
+        await run._done(Step(failures=9), SETTINGS, monotonic() - 1, asyncio.Event())
 
 
 async def test_whoever_is_told_to_stop_in_the_meantime_starts_nothing() -> None:
@@ -41,5 +49,21 @@ async def test_whoever_is_told_to_stop_in_the_meantime_starts_nothing() -> None:
     stop.set()
     step = Step(failures=0)
 
-    assert not await run._done(step, monotonic() + 60, stop)
+    assert not await run._done(step, SETTINGS, monotonic() + 60, stop)
     assert step.done == 0
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_broken_policy_file_is_told_before_any_server_is_waited_for(
+    service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.yaml").write_text("id: mine\nversion: one\n")
+    monkeypatch.setenv("DUNNING_POLICY_DIR", str(tmp_path))
+    monkeypatch.setenv("DUNNING_KAFKA_BOOTSTRAP_SERVERS", "nowhere.invalid:9092")
+    monkeypatch.setenv("DUNNING_DATABASE_URL", "postgresql://nowhere.invalid/dunning")
+    monkeypatch.setenv("DUNNING_START_TIMEOUT_SECONDS", "0.1")
+
+    assert import_module(f"{service}.__main__").main([]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "/mine.yaml:1:1: ladder: " in line
+    assert line.endswith("[DUN-R020]")
