@@ -70,7 +70,7 @@ def unreachable_at(
         return None
     start = case.date_of(rung, policy)
     for channel in _channels(warning):
-        own = [known for known in _deliveries(case, warning, channel) if known.ended_at is not None]
+        own = _deliveries(case, warning, channel)
         ended = {known.notice_id: known.ended_at for known in own if known.ended_at is not None}
         latest = max(ended.values(), default=None)
         if latest is None or (stale_at is not None and latest < stale_at):

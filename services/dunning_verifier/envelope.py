@@ -1,4 +1,4 @@
-"""Takes a record out of its wrapping: CloudEvents in binary mode, in structured mode, or plain JSON (contracts.md).
+"""Takes a record out of its wrapping: CloudEvents in binary mode, in structured mode, or plain JSON (docs/events.md).
 
 A careful reader and this one may differ on odd bodies. So there are two refusals: `Unwanted` for what nobody can read,
 and `doubts` for what may be read or refused; the checks demand something only where there is no doubt.

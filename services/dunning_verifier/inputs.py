@@ -1,4 +1,4 @@
-"""Failures, successes and signals out of their events, with the fields and types of contracts.md read anew."""
+"""Failures, successes and signals out of their events, with the fields and types of docs/events.md read anew."""
 
 import json
 from collections.abc import Mapping

@@ -51,7 +51,6 @@ class Invoice:
     account_id: str
     invoice_id: str
     failures: list[Failure] = field(default_factory=list)
-    successes: list[Success] = field(default_factory=list)
     closings: list[Closing] = field(default_factory=list)
     remainders: list[Remainder] = field(default_factory=list)
     endings: list[Closing] = field(default_factory=list)  # voids and write-offs: nothing opens any more (rule 10)
@@ -179,7 +178,6 @@ class Ledger:
     def enter_success(self, success: Success) -> None:
         """Money, in full or in part."""
         invoice = self.invoice(success.account_id, success.invoice_id)
-        invoice.successes.append(success)
         self._enter_remaining(invoice, success.time, success.logged_at, success.amount_remaining_minor)
 
     def enter_signal(self, signal: Signal) -> None:

@@ -1,4 +1,4 @@
-"""Transitions, charge requests, notice results and statuses out of their events, with contracts.md read anew."""
+"""Transitions, charge requests, notice results and statuses out of their events, with docs/events.md read anew."""
 
 import hashlib
 import json

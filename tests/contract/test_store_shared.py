@@ -1,4 +1,4 @@
-"""State that accounts share is locked by its keys, whoever comes from whichever account (architecture, section 5)."""
+"""State that accounts share is locked by its keys, whoever comes from whichever account."""
 
 import asyncio
 from datetime import timedelta

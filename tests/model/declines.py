@@ -1,4 +1,4 @@
-"""What a failure means for a retry, from the tables of facts/declines.md (rule 19)."""
+"""What a failure means for a retry, written from what networks and processors publish (rule 19)."""
 
 from datetime import timedelta
 from typing import Any

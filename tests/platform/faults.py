@@ -46,7 +46,6 @@ _LOOKS = frozenset(
 _A_MOMENT = 0.25  # how often a call takes a little longer than no time at all
 _BEFORE = ("killed", "frozen", "cut off", "failed", "slow")
 _AFTER = ("killed", "frozen", "answer lost", "slow")
-_POINT = ("killed", "killed", "frozen")
 FREEZE_SECONDS = (1.0, 4.0, 7.0, 18.0)
 CUT_SECONDS = (0.5, 2.0, 9.0)
 SLOW_SECONDS = (0.3, 1.5, 6.0)
@@ -60,8 +59,8 @@ class Faults:
     loop: SimulatedLoop
     left: int
     chance: float  # of a fault at a call that does something
-    say: Callable[[str], None]
     ambush: Ambush
+    say: Callable[[str], None] = lambda what: None
     counts: Counter[str] = field(default_factory=Counter)
     cut_until: dict[tuple[str, str], float] = field(default_factory=dict)  # process and way
     slow_until: dict[tuple[str, TopicPartition], float] = field(default_factory=dict)  # process, or whole service

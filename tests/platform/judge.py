@@ -92,8 +92,7 @@ def _set_aside_once(world: World, records: list[Record]) -> Iterator[str]:
 
 def _has_unknown_notice(records: list[Record]) -> bool:
     return any(
-        record.where.topic == NOTICE_RESULT
-        and json.loads(record.value or b"{}")["outcome"] not in ("sent", "delivered")
+        record.where.topic == NOTICE_RESULT and json.loads(record.value or b"{}")["outcome"] == "unknown"
         for record in records
     )
 

@@ -39,7 +39,7 @@ def play(seed: int, tell: Callable[[str], None] | None = None) -> Run:
     rng = random.Random(seed)
     loop = SimulatedLoop()
     lying_in_wait = ambush(rng)
-    faults = Faults(rng, loop, rng.choice(_BUDGETS), rng.choice(_CHANCES), lambda what: None, lying_in_wait)
+    faults = Faults(rng, loop, rng.choice(_BUDGETS), rng.choice(_CHANCES), lying_in_wait)
     world = World(scenario(rng, lying_in_wait.min_poison), rng, loop, faults, tell)
     gc.disable()  # what is dead stays as it is: nothing of it may run in somebody else's time
     try:

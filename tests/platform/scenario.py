@@ -70,7 +70,6 @@ class Scenario:
     until: datetime
     sent: list[Sent]
     answers: Mapping[tuple[str, int], str | None]  # invoice and attempt: a code, `paid`, or None: nobody answers
-    accounts: list[str]
 
     @property
     def document(self) -> Data:
@@ -137,7 +136,7 @@ def scenario(rng: random.Random, min_poison: int = 0) -> Scenario:
         )
     writer.sent.sort(key=lambda each: each.at)
     until = starts_at + timedelta(days=20)
-    return Scenario(rng.randrange(len(DOCUMENTS)), starts_at, until, writer.sent, answers, accounts)
+    return Scenario(rng.randrange(len(DOCUMENTS)), starts_at, until, writer.sent, answers)
 
 
 def _invoice(writer: _Writer, account: str, invoice: str, answers: dict[tuple[str, int], str | None]) -> None:

@@ -177,7 +177,6 @@ class World:
     known_requests: set[str] = field(default_factory=set)
     starts: int = 0
     has_slept: bool = False
-    has_unknown_mail: bool = False
 
     def __post_init__(self) -> None:
         self.clocks = Clocks(self.loop, self.scenario.starts_at - timedelta(seconds=30))

@@ -68,7 +68,7 @@ def test_the_reference_reads_what_comes_at_one_instant_in_either_order(last_firs
         )
     ]
 
-    stages = Reference(Scenario(0, at, at + timedelta(hours=1), sent, {}, ["a"]), last_first=last_first).stages()
+    stages = Reference(Scenario(0, at, at + timedelta(hours=1), sent, {}), last_first=last_first).stages()
 
     (retries,) = (moves for (_, track), moves in stages.items() if track == "retry")
     assert retries[0] == first_stage

@@ -1,4 +1,4 @@
-"""No card number ever (contracts.md, rule 6): finds card numbers in bodies and masks them.
+"""No card number ever (rule 6): finds card numbers in bodies and masks them.
 
 A card number is 13 to 19 digits that start with 2 to 6 and pass the Luhn check. Spaces and dashes between the digits
 are ignored, and it is not inside a longer word, so that neither `ord4111111111111111x` nor a UUID is one. Where digits

@@ -108,7 +108,7 @@ class PaymentSucceeded(Struct, frozen=True):
 
 
 class Signal(Struct, frozen=True):
-    """A fact or an order from outside. `kind` is one of contracts.md, or `other`; what is not said is None."""
+    """A fact or an order from outside. `kind` is one of docs/events.md, or `other`; what is not said is None."""
 
     event_id: str
     account_id: str

@@ -18,7 +18,7 @@ def event_id(event_type: str, subject: str, *parts: object) -> str:
 
 
 def retry_id(of_case: str, attempt_number: int) -> str:
-    """The idempotency key of a charge request (contracts.md)."""
+    """The idempotency key of a charge request (docs/events.md, `dunning.retry.requested`)."""
     return f"{of_case}:{attempt_number}"
 
 

@@ -253,7 +253,7 @@ class Policies:
             raise PolicyNotOnFile(f"policy {ref.id} version {ref.version} is not on file here") from None
 
     def choose(self, failure: PaymentFailed, country: str | None) -> Policy | None:
-        """The policy for a case that opens with this failure, in the order of priority, then id (contracts.md).
+        """The policy for a case that opens with this failure, in the order of priority, then id.
 
         The failure's time chooses among versions, then `match` among policies (rule 13).
         """

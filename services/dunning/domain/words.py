@@ -1,6 +1,6 @@
 """The closed vocabularies of the platform, as they stand on the wire.
 
-Values are what `contracts.md` fixes; an unknown value read from outside becomes `OTHER` where the enum has one.
+Values are what `docs/events.md` says; an unknown value read from outside becomes `OTHER` where the enum has one.
 """
 
 from enum import StrEnum

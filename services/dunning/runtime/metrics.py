@@ -1,4 +1,4 @@
-"""The kernel's metrics (contracts.md, "Metrics"). Services add their own to the same registry.
+"""The kernel's metrics (docs/operations.md). Services add their own to the same registry.
 
 Counters in the hot path are added to once a batch. There are no ids in labels, ever: a topic, a partition, a reason, a
 stage are few.

@@ -1,4 +1,4 @@
-"""From the outbox to Kafka: in order, once, by one owner per shard (architecture, section 3; rule 41)."""
+"""From the outbox to Kafka: in order, once, by one owner per shard (rule 41)."""
 
 import asyncio
 from collections.abc import Collection, Sequence

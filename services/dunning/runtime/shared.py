@@ -1,4 +1,4 @@
-"""State that several accounts share, between the locking of accounts and the decisions (architecture, section 5).
+"""State that several accounts share, between the locking of accounts and the decisions.
 
 It is locked after the accounts, all keys in one call: so two instances that decide about one card at the same time wait
 for each other, and never crosswise. A service that shares nothing pays nothing.

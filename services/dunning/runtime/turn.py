@@ -1,4 +1,5 @@
-"""One turn of the consumer: a batch of records of several partitions, in one transaction (architecture, section 3)."""
+"""One turn of the consumer: a batch of records of several partitions, in one transaction ("Exactly once" in
+docs/concepts.md)."""
 
 import asyncio
 from collections import Counter

@@ -9,7 +9,6 @@ from account_enforcement.case import AccountCase, EnforcedAccount
 from dunning.contracts.topics import PAYMENT_FAILED
 from dunning.domain.calendar import rfc3339
 from dunning.domain.case import Case
-from dunning.domain.events import PolicyRef
 from dunning.domain.policy import Policy
 from dunning_cli.cases.expected import Expected, OpenErrand, account_expected, notice_expected, retry_expected
 from dunning_cli.cases.kept import kept_signals
@@ -25,11 +24,6 @@ class Present:
 
     case: Case
     stages: Mapping[str, str]  # by track
-
-    @property
-    def policy(self) -> PolicyRef | None:
-        """The version that it pinned."""
-        return self.case.policy
 
 
 @dataclass(frozen=True, slots=True)

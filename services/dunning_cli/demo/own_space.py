@@ -9,7 +9,6 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -36,16 +35,10 @@ EVERYTHING_ACTS = {
 _CONNECT_SECONDS_MAX = 10
 
 
-@dataclass(frozen=True, slots=True)
-class OwnSpace:
-    """What is set for this process and all that it starts."""
-
-    topic_prefix: str
-
-
 @contextmanager
-def own_space(*, keep: bool) -> Iterator[OwnSpace]:
-    """Set the environment accordingly; at the end put it back, and remove what was made unless it is to be kept."""
+def own_space(*, keep: bool) -> Iterator[str]:
+    """Set the environment accordingly and yield the topics' prefix; at the end put it back, and remove what was made
+    unless it is to be kept."""
     before = dict(os.environ)
     name = f"demo_{uuid.uuid4().hex[:8]}"
     kafka, database = os.environ.get(KAFKA), os.environ.get(DATABASE)
@@ -59,7 +52,7 @@ def own_space(*, keep: bool) -> Iterator[OwnSpace]:
         if database:
             _execute(database, f"create database {name}")
             os.environ[DATABASE] = urlunsplit(urlsplit(database)._replace(path=f"/{name}"))
-        yield OwnSpace(os.environ.get(PREFIX, ""))
+        yield os.environ.get(PREFIX, "")
     finally:
         os.environ.clear()
         os.environ.update(before)

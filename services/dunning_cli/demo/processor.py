@@ -1,18 +1,13 @@
 """A simulated payment processor: charges what it is asked to charge, at most once per `retry_id`, and answers.
 
-`python -m dunning_cli.demo.processor --ledger FILE` runs it as a process of its own, by the environment's settings.
 What it decides is `odds`, what it did is `ledger`; here is what lies between a request and its answer.
 """
 
-import argparse
 import asyncio
 import json
-import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -169,30 +164,3 @@ async def run_processor(
                 running.take(json.loads(record.value))
         if running.tasks:
             await asyncio.wait(running.tasks)
-
-
-def main() -> None:
-    """Run until Ctrl-C."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ledger", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING)
-    asyncio.run(_run_alone(options.ledger, options.seed))
-
-
-async def _run_alone(path: Path, seed: int) -> None:
-    import signal
-
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    with Ledger(path) as ledger:
-        servers = os.environ["DUNNING_KAFKA_BOOTSTRAP_SERVERS"]
-        await run_processor(
-            Processor(ledger, seed), servers, stopping, prefix=os.environ.get("DUNNING_TOPIC_PREFIX", "")
-        )
-
-
-if __name__ == "__main__":
-    main()

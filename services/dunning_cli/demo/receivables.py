@@ -26,7 +26,6 @@ class Receivable:
 
     customer_id: str
     invoice_id: str
-    invoiced_on: date
     due_on: date
     settled_on: date
     amount_minor: int
@@ -52,7 +51,6 @@ def read_receivables(lines: Iterable[str]) -> list[Receivable]:
         Receivable(
             customer_id=row["customer_id"],
             invoice_id=row["invoice_id"],
-            invoiced_on=date.fromisoformat(row["invoiced_on"]),
             due_on=date.fromisoformat(row["due_on"]),
             settled_on=date.fromisoformat(row["settled_on"]),
             amount_minor=int(Decimal(row["amount"]) * 100),

@@ -17,7 +17,7 @@ from dunning.domain.policy import Policy
 from dunning.domain.policy_file import load_policies
 from dunning.runtime.policy_directory import read_policy_files
 from dunning_cli.demo.arrival import stamp_on_arrival
-from dunning_cli.demo.own_space import OwnSpace, own_space
+from dunning_cli.demo.own_space import own_space
 from dunning_cli.demo.screen import Screen, figures, screen_for
 from dunning_cli.demo.show import Casting, Outcome, perform
 from dunning_cli.demo.stories import Choice, choose
@@ -57,9 +57,9 @@ def run_demo(options: DemoOptions) -> int:
     console = Console()
     began = time.monotonic()
     _fresh_data(options.data_dir)
-    with own_space(keep=options.keep) as space:
+    with own_space(keep=options.keep) as prefix:
         try:
-            code = _play(console, options, space)
+            code = _play(console, options, prefix)
         finally:
             if not options.keep:
                 console.print("Stopping everything.")
@@ -80,10 +80,10 @@ def end_well_when_asked() -> None:
         signal.signal(number, interrupt)
 
 
-def _play(console: Console, options: DemoOptions, space: OwnSpace) -> int:
+def _play(console: Console, options: DemoOptions, prefix: str) -> int:
     up_in_background(UpOptions(options.data_dir, options.policy_dir, ALL_SCOPES), Report())
     settings = read_env_file(Layout.at(options.data_dir).env_file)
-    casting = _casting(options, settings, _policy_in(options.policy_dir), space)
+    casting = _casting(options, settings, _policy_in(options.policy_dir), prefix)
     _say_where(console, settings, running=True)
     with screen_for(console, [rung.name for rung in casting.policy.ladder]) as screen:
         outcome = asyncio.run(_performed(casting, screen))
@@ -122,10 +122,10 @@ def _policy_in(policy_dir: Path) -> Policy:
     return next(iter(loaded.policies))
 
 
-def _casting(options: DemoOptions, settings: Mapping[str, str], policy: Policy, space: OwnSpace) -> Casting:
+def _casting(options: DemoOptions, settings: Mapping[str, str], policy: Policy, prefix: str) -> Casting:
     return Casting(
         settings=settings,
-        prefix=space.topic_prefix,
+        prefix=prefix,
         ledger=options.data_dir / "charges.ndjson",
         poison=options.data_dir / "poison.ndjson",
         policy=policy,

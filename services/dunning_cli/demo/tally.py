@@ -106,11 +106,6 @@ class Tally:
         key = (data["invoice"]["id"], data["payment_id"], data["succeeded_at"])
         self._payments[key] = (data["invoice"]["id"], data["currency"], data["amount_minor"])
 
-    @property
-    def suspended_cases(self) -> frozenset[str]:
-        """Cases that were ever suspended."""
-        return frozenset(self._ever["suspended"])
-
     def snapshot(self) -> Snapshot:
         """How things stand."""
         stages: dict[str, Counter[str]] = {track: Counter() for track in TRACKS}

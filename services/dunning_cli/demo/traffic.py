@@ -57,7 +57,6 @@ class Plan:
     invoices: int = 3000
     seconds: float = 40.0
     day_seconds: float = 2.0
-    shares: Shares = Shares()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ class _Traffic:
     def __init__(self, plan: Plan, random: Random) -> None:
         self._plan = plan
         self._random = random
-        self._shares = plan.shares
+        self._shares = Shares()
         self._accounts = 0
 
     def invoices(self) -> Iterator[tuple[Invoice, float]]:

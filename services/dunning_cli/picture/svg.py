@@ -42,12 +42,9 @@ def rectangle(
     look: str,
     *,
     about: str = "",
-    radius: float = 0,
 ) -> ET.Element:
     """A filled rectangle."""
     element = ET.SubElement(parent, "rect", {**_placed(x=x, y=y, width=width, height=height), "class": look})
-    if radius:
-        element.set("rx", f"{radius:g}")
     return _told(element, about)
 
 

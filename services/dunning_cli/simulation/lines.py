@@ -1,4 +1,4 @@
-"""Lines in and lines out of `dunning simulate` (contracts.md)."""
+"""Lines in and lines out of `dunning simulate` (docs/examples)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A simulated processor that answers every charge request at the instant it is made (contracts.md, `--charges`)."""
+"""A simulated processor that answers every charge request at the instant it is made (`--charges`)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""One module per promise (architecture, section 2), each a pass over the history that yields violations."""
+"""One module per promise (docs/verifier.md), each a pass over the history that yields violations."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""Topics, and who reads and writes them (contracts.md; rules.md, "Who reads what")."""
+"""Topics, and who reads and writes them (docs/events.md, "Topics")."""
 
 import pytest
 

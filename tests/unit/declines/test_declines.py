@@ -1,4 +1,4 @@
-"""What a refusal means: the tables as `facts/declines.md` has them, and rule 19 on which source decides."""
+"""What a refusal means: the tables as they are published, and rule 19 on which source decides."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -28,7 +28,7 @@ DEFAULT = Contact(QUIET_BY_DEFAULT, CAPS_BY_DEFAULT)
 
 
 def read_contact(field: Field) -> Contact:
-    """What is left out is as `facts/contact-rules.md` has it (contracts.md)."""
+    """What is left out is as docs/policy-reference.md has it (`contact`)."""
     keys = fields.section(field, CONTACT)
     return Contact(
         quiet_hours=_quiet_hours(keys["quiet_hours"]) if "quiet_hours" in keys else DEFAULT.quiet_hours,

@@ -1,4 +1,4 @@
-"""Where each partition is read: epochs fence off former owners (architecture, section 3)."""
+"""Where each partition is read: epochs fence off former owners (docs/concepts.md, "Exactly once")."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime

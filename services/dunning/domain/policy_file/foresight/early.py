@@ -1,4 +1,4 @@
-"""Rungs that a weekend brings forward to the anchor itself (contracts.md, `roll`)."""
+"""Rungs that a weekend brings forward to the anchor itself (docs/policy-reference.md, "Business days")."""
 
 from datetime import datetime
 
