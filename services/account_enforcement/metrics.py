@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from time import monotonic
+from typing import Any
 
 from dunning.contracts.topics import ACCOUNT_ENFORCEMENT
 from dunning.domain.decision import MoneyMoved
@@ -56,7 +57,7 @@ class AccountsWatch:
         """Remember where to look."""
         self._connect = connect
 
-    async def run(self) -> None:
+    async def run(self, health: Any) -> None:  # noqa: ARG002 - its figures tell nothing of the service's health
         """Look again and again, for ever."""
         while True:
             began = monotonic()

@@ -1,11 +1,12 @@
 """What the store tests say often."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from dunning.domain.decision import Errand
+from dunning.runtime.sharding import shard_of
 from dunning.runtime.store import LeasedErrand, OutboxRow, Owned, PendingRow, Store, TopicPartition
 from dunning.testing.toy import RECOVERED, SCHEDULED, ToyAccount, ToyCase, case_id_of
 
@@ -68,6 +69,12 @@ async def published(store: ToyStore, rows: Iterable[OutboxRow]) -> None:
 async def all_pending(store: ToyStore) -> list[PendingRow]:
     """What waits in all shards, shard after shard."""
     return [row for shard in range(store.shards) for row in await store.pending(shard, 1000)]
+
+
+async def finish(store: ToyStore, rows: Sequence[PendingRow]) -> None:
+    """Acknowledge these, whichever shards they are in."""
+    for shard in range(store.shards):
+        await store.finish(shard, [row.id for row in rows if shard_of(row.row.key, store.shards) == shard])
 
 
 async def values_of(store: ToyStore, key: str) -> list[str]:

@@ -10,7 +10,7 @@ from dunning.runtime.postgres import PostgresStore
 from dunning.runtime.store import ForgetBefore, Forgotten, Verdict
 from dunning.testing.hand_clock import HandClock
 from dunning.testing.toy import RECOVERED, SCHEDULED, ToyAccount, ToyCase, case_id_of
-from tests.contract.kit import NOON, ToyStore, a_row, all_pending, counts_of, still_waits
+from tests.contract.kit import NOON, ToyStore, a_row, all_pending, counts_of, finish, still_waits
 
 DAY = timedelta(days=1)
 BEFORE = ForgetBefore(cases=NOON - 400 * DAY, invoices=NOON - 35 * DAY)
@@ -159,11 +159,11 @@ async def test_the_story_of_a_case_goes_with_it_and_old_news_of_its_account(stor
                 a_row("acct-2", "4"),
             ]
         )
-    await store.finish(await all_pending(store))
+    await finish(store, await all_pending(store))
     clock.now = NOON
     async with store.transaction() as tx:
         await tx.publish([a_row("acct-1", "5")])
-    await store.finish(await all_pending(store))
+    await finish(store, await all_pending(store))
 
     assert (await store.forget_closed(BEFORE, 10)).events == 2  # 1 and 3
 

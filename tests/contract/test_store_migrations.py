@@ -20,7 +20,6 @@ from dunning.runtime.migrate import (
     migrate,
     migrate_with_shadow,
     migrations_of,
-    missing_migrations,
 )
 from dunning.runtime.postgres import PostgresSettings, PostgresStore, SchemaMissing
 from dunning.runtime.problem import Problem
@@ -76,14 +75,6 @@ async def test_a_second_time_there_is_nothing_to_do(database_url: str) -> None:
         "toy/0001_cases.pre.sql",
     ]
     assert await migrate_toy(database_url) == []
-
-
-async def test_what_is_missing_can_be_asked_for_before_and_after(database_url: str) -> None:
-    steps = toy_migrations()
-
-    assert await missing_migrations(database_url, "toy", migrations=steps) == [step.name for step in steps]
-    await migrate_toy(database_url)
-    assert await missing_migrations(database_url, "toy", migrations=steps) == []
 
 
 async def test_several_at_once_apply_everything_once(database_url: str) -> None:

@@ -5,7 +5,7 @@ import asyncio
 from dunning.runtime.sharding import shard_of
 from dunning.runtime.store import OutboxRow, TopicKey
 from dunning.testing.hand_clock import HandClock
-from tests.contract.kit import NOON, ToyStore, a_row, all_pending, published, values_of
+from tests.contract.kit import NOON, ToyStore, a_row, all_pending, finish, published, values_of
 
 
 def test_the_shard_of_a_key_is_its_checksum_and_so_the_same_for_ever() -> None:
@@ -87,7 +87,7 @@ async def test_pending_passes_over_the_keys_that_wait_for_something_else(store: 
 async def test_one_question_tells_in_which_of_some_shards_something_waits(store: ToyStore) -> None:
     assert [shard_of(key, 4) for key in ("acct-1", "acct-2", "acct-4")] == [1, 3, 2]
     await published(store, [a_row("acct-1", "e1"), a_row("acct-1", "e2"), a_row("acct-2", "x1"), a_row("acct-4", "y1")])
-    await store.finish(await store.pending(2, 10))
+    await finish(store, await store.pending(2, 10))
 
     assert await store.shards_pending(range(4)) == {1, 3}
     assert await store.shards_pending([2, 3]) == {3}
@@ -98,8 +98,8 @@ async def test_rows_that_are_known_by_their_numbers_are_finished_too(store: ToyS
     await published(store, [a_row("acct-1", f"e{number}") for number in range(3)])
     known = [pending.id for pending in await all_pending(store)][:2]
 
-    await store.finish_numbers(shard_of("acct-1", 4), [*known, 10**12])
-    await store.finish_numbers(shard_of("acct-1", 4), [])
+    await store.finish(shard_of("acct-1", 4), [*known, 10**12])
+    await store.finish(shard_of("acct-1", 4), [])
 
     assert await values_of(store, "acct-1") == ["e2"]
 
@@ -108,9 +108,9 @@ async def test_what_is_finished_waits_no_more_and_finishing_twice_is_harmless(st
     await published(store, [a_row("acct-1", f"e{number}") for number in range(3)])
     acknowledged = (await all_pending(store))[:2]
 
-    await store.finish(acknowledged)
-    await store.finish(acknowledged)
-    await store.finish([])
+    await finish(store, acknowledged)
+    await finish(store, acknowledged)
+    await finish(store, [])
 
     assert await values_of(store, "acct-1") == ["e2"]
 
@@ -121,7 +121,7 @@ async def test_a_row_that_is_committed_late_is_not_lost(store: ToyStore) -> None
         await published(store, [a_row("acct-1", "fast")])
         seen = await all_pending(store)
         assert [pending.row.value for pending in seen] == [b"fast"]
-    await store.finish(seen)
+    await finish(store, seen)
 
     assert await values_of(store, "acct-1") == ["slow"]
 
@@ -135,7 +135,7 @@ async def test_of_rows_known_by_their_numbers_none_is_finished_that_was_recorded
     await published(store, [a_row("acct-1", "after")])
     numbers = [pending.id for pending in await all_pending(store)]
 
-    await store.finish_numbers(shard_of("acct-1", 4), numbers, NOON)
+    await store.finish(shard_of("acct-1", 4), numbers, NOON)
 
     assert await values_of(store, "acct-1") == ["after"]
 

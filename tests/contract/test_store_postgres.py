@@ -20,7 +20,7 @@ from dunning.runtime.postgres import (
 from dunning.runtime.postgres.queries import QUERIES
 from dunning.runtime.store import OutboxRow, StoreUnavailable
 from dunning.testing.toy import ToyAccount, toy_service
-from tests.contract.kit import a_row, all_pending, at, count_up, counted, counts_of, published, taken_over
+from tests.contract.kit import a_row, all_pending, at, count_up, counted, counts_of, finish, published, taken_over
 
 Store = PostgresStore[ToyAccount]
 Statement = Callable[[str], Awaitable[Any]]
@@ -53,7 +53,7 @@ async def test_an_acknowledged_event_is_in_the_journal_of_its_case(pg: Store) ->
     dead_letter = OutboxRow("payment.failed.toy.dlq", "acct-1", b"?", (), None, None)
     await published(pg, [a_row("acct-1", "e1", case_id="case-1"), a_row("acct-1", "e2"), dead_letter])
 
-    await pg.finish(await all_pending(pg))
+    await finish(pg, await all_pending(pg))
 
     async with pg.connection() as connection:
         rows = await connection.fetch("select value, case_id, account_id from journal order by id")

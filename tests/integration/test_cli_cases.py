@@ -101,7 +101,7 @@ class Installation:
                     await _decide(store, service, event, now)
                 if published:
                     for shard in range(store.shards):
-                        await store.finish(await store.pending(shard, 1000))
+                        await store.finish(shard, [row.id for row in await store.pending(shard, 1000)])
 
     def asked(self, *arguments: str) -> Said:
         """What the command says about it."""

@@ -166,15 +166,6 @@ BUGS: dict[str, Callable[[], list[Patch]]] = {
     "offsets on their own": _commit_before_the_offset,
 }
 
-# Where the search begins, to be quick: a little before the first seed that found it. Others find it as well.
-SEARCHED_FROM = {
-    "no fence": 29,
-    "no relay fence": 9,
-    "no finishing first": 8,
-    "no lease check": 300,
-    "offsets on their own": 22,
-}
-
 
 @contextmanager
 def planted(name: str | None) -> Iterator[None]:

@@ -4,12 +4,11 @@ Counting all cases of a large database takes long, so beyond a limit the planner
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
 
 from dunning.runtime.metrics import Metrics
+from dunning.runtime.service import Connect
 from dunning.runtime.store import StoreUnavailable
 
 _EVERY_SECONDS = 2.0
@@ -32,8 +31,6 @@ from (
     from (select given_at from errands order by due_at limit $1) counted
 ) errands
 """
-
-Connect = Callable[[], AbstractAsyncContextManager[Any]]
 
 
 async def watch_backlog(connect: Connect, metrics: Metrics) -> None:

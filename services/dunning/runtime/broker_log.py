@@ -99,6 +99,12 @@ KAFKA_TROUBLES = (KafkaError, OSError)
 """What a client raises while the broker is away; OSError holds the time-outs too."""
 
 
+def kafka_unreachable(settings: Settings, error: BaseException) -> Problem:
+    """For whoever waits for it, or ends."""
+    at, hint = settings.kafka_bootstrap_servers, "is it running? `dunning up --only infra` starts one"
+    return Problem(KAFKA_UNREACHABLE, f"cannot reach Kafka at {at} ({error}): {hint}")
+
+
 def code_of(error: Exception) -> str:
     """Who has to be looked after when work that needs both Kafka and the database waits."""
     if isinstance(error, Problem):

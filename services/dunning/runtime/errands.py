@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
-from uuid import NAMESPACE_URL, uuid5
 
 from msgspec.structs import replace
 
 from dunning.domain.account import AccountState
 from dunning.domain.decision import Errand, Postpone
 from dunning.domain.events import ErrandReport
+from dunning.domain.ids import id_named
 from dunning.runtime.broker_log import KAFKA_TROUBLES
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.crash_points import crash_point
@@ -216,7 +216,7 @@ class Errands(Generic[A]):
 
     def _report(self, errand: Errand, outcome: str, reason: str | None) -> ErrandReport:
         return ErrandReport(
-            event_id=str(uuid5(NAMESPACE_URL, f"errand/{errand.errand_id}/{outcome}")),
+            event_id=id_named(f"errand/{errand.errand_id}/{outcome}"),
             account_id=errand.account_id,
             invoice_id=errand.invoice_id,
             errand_id=errand.errand_id,

@@ -1,18 +1,21 @@
-"""Deciding on many inputs in memory, between loading their accounts and saving them."""
+"""Deciding on many inputs, between the locking of their accounts and the commit."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
+from dunning.domain.account import AccountState
 from dunning.domain.decision import CannotDecideYet, Decision, Errand, MoneyMoved
 from dunning.domain.events import Input, Output, StageChanged
 from dunning.runtime.metrics import Metrics
-from dunning.runtime.service import Decide
+from dunning.runtime.service import Decide, Service
+from dunning.runtime.shared import AtHand, take_shared
 from dunning.runtime.store import OutboxRow, Transaction
 from dunning.runtime.stretch import Stretch
 
+A = TypeVar("A", bound=AccountState[Any])
 Write = Callable[[Output], OutboxRow]
 
 
@@ -26,8 +29,10 @@ class DecisionsFailed(Exception):
 
 @dataclass(slots=True)
 class Outcome:
-    """What follows from a fold, in order."""
+    """What follows from a fold, in order, and what it changed."""
 
+    accounts: Mapping[str, Any] = field(default_factory=dict)
+    shared: AtHand[Any] | None = None
     rows: list[OutboxRow] = field(default_factory=list)
     errands: list[Errand] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
@@ -39,15 +44,17 @@ class Outcome:
     earliest_due_at: datetime | None = None
     worked_seconds: float = 0.0
 
-    async def record(self, tx: Transaction[Any], accounts: Mapping[str, Any]) -> None:
-        """Write the accounts and what follows, in the transaction that locked them."""
-        await tx.save(accounts.values())
+    async def record(self, tx: Transaction[Any]) -> None:
+        """Write the accounts, what they share and what follows, in the transaction that locked them."""
+        await tx.save(self.accounts.values())
         if self.rows:
             await tx.publish(self.rows)
         if self.errands:
             await tx.give_errands(self.errands)
         if self.withdrawn:
             await tx.withdraw_errands(self.withdrawn)
+        if self.shared is not None:
+            await self.shared.save(tx)
 
     def count(self, metrics: Metrics) -> None:
         """Add to the metrics what was committed."""
@@ -56,6 +63,22 @@ class Outcome:
         for (track, stage), times in self.transitions.items():
             metrics.transitions.labels(track, stage).inc(times)
         metrics.observe(self.outputs, self.money)
+
+
+async def decided(
+    tx: Transaction[A],
+    service: Service[A],
+    write: Write,
+    accounts: Mapping[str, A],
+    inputs: Sequence[Input],
+    now: datetime,
+) -> Outcome:
+    """Apply the inputs to their accounts, which the transaction has locked, and to what these share; `record` writes
+    it. Raises DecisionsFailed, as `fold` does."""
+    shared = await take_shared(tx, service.shared, accounts, inputs, now)
+    outcome = await fold(service.decide, write, accounts, inputs, now)
+    outcome.shared = shared
+    return outcome
 
 
 async def fold(
@@ -67,7 +90,7 @@ async def fold(
     all culprits at once. An account with thousands of cases makes this long: Kafka must hear from us in the meantime,
     and other lanes go on.
     """
-    outcome = Outcome()
+    outcome = Outcome(accounts)
     culprits: dict[int, Exception] = {}
     spoiled: set[str] = set()
     stretch = Stretch()

@@ -1,7 +1,6 @@
 """Logs: one fact a line, with its ids, and never a name, an address or a body.
 
-What is known of a turn, a case or an account is bound with `structlog.contextvars` and appears on every line below it.
-Lines of libraries go the same way.
+Every line names its service and instance. Lines of libraries go the same way.
 """
 
 import logging
@@ -25,7 +24,6 @@ def configure_logs(log_format: Literal["json", "console"], level: str, service: 
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
     ]
     last: list[Processor] = (
         [structlog.processors.ExceptionRenderer(_FRAMES_WITHOUT_LOCALS), structlog.processors.JSONRenderer()]

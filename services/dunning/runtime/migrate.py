@@ -125,21 +125,6 @@ async def migrate_with_shadow(
     return applied
 
 
-async def missing_migrations(
-    database: PostgresSettings | str, service: str, *, migrations: Sequence[Migration] | None = None
-) -> list[str]:
-    """What `migrate` would apply, without applying anything."""
-    steps = migrations_of(service) if migrations is None else migrations
-    connection = await _connect(_settings_of(database), service)
-    try:
-        known = await connection.fetchval("select to_regclass('migrations') is not null")
-        applied = await _applied(connection) if known else {}
-    finally:
-        await connection.close()
-    _check_unchanged(steps, applied)
-    return [step.name for step in steps if step.name not in applied]
-
-
 def _schema_folder() -> Traversable:
     """`schemas/db`: inside the package when it was built into a wheel, else in the checkout that it runs from."""
     packaged = resources.files("dunning").joinpath("schemas", "db")

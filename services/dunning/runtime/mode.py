@@ -27,12 +27,13 @@ def observed_schema(service: str) -> str:
 
 
 class ModeWatch:
-    """Knows the mode for the metrics and the log. What may go out is asked of the database itself, each time."""
+    """Knows the mode for the metrics, the log and the shadow; a database that is away for a moment is no switch. What
+    may go out is asked of the database itself, each time."""
 
     def __init__(self, store: Store[Any], metrics: Metrics) -> None:
         self._store = store
         self._metrics = metrics
-        self._known: str | None = None
+        self.known: str | None = None  # until the first look
 
     async def run(self) -> None:
         """Look again and again, for ever."""
@@ -42,10 +43,10 @@ class ModeWatch:
             await asyncio.sleep(LOOK_SECONDS)
 
     def _note(self, word: str) -> None:
-        if word == self._known:
+        if word == self.known:
             return
-        if self._known is not None:
-            _log.warning("the mode was switched", mode=word, former=self._known)
-        self._known = word
+        if self.known is not None:
+            _log.warning("the mode was switched", mode=word, former=self.known)
+        self.known = word
         for mode in Mode:
             self._metrics.mode.labels(mode.value).set(mode == word)

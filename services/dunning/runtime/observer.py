@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
-from uuid import NAMESPACE_URL, uuid5
 
 from dunning.contracts.decode import decode as decode_message
 from dunning.contracts.decoded import Decoded, Readable
@@ -19,12 +18,13 @@ from dunning.contracts.topics import OBSERVED, observed_topic, outputs_of_servic
 from dunning.domain.account import AccountState
 from dunning.domain.decision import Errand
 from dunning.domain.events import ErrandReport
+from dunning.domain.ids import id_named
 from dunning.runtime.broker_log import KAFKA_TROUBLES, BrokerLog
 from dunning.runtime.cancelling import cancelled
 from dunning.runtime.health import Health
 from dunning.runtime.instance import Inputs, Instance
 from dunning.runtime.logs import log_for, told
-from dunning.runtime.mode import LOOK_SECONDS, Mode, observed_schema
+from dunning.runtime.mode import LOOK_SECONDS, Mode, ModeWatch, observed_schema
 from dunning.runtime.postgres import PostgresSettings, PostgresStore, SchemaMissing
 from dunning.runtime.problem import OBSERVER_TROUBLE, Problem
 from dunning.runtime.service import Begin, Perform, Service
@@ -60,7 +60,7 @@ async def pretend(errand: Errand, begin: Begin) -> ErrandReport:
     """Nobody is written to; it counts as if the other side had accepted, so that the ladder goes on."""
     await begin()
     return ErrandReport(
-        event_id=str(uuid5(NAMESPACE_URL, f"errand/{errand.errand_id}/observed")),
+        event_id=id_named(f"errand/{errand.errand_id}/observed"),
         account_id=errand.account_id,
         invoice_id=errand.invoice_id,
         errand_id=errand.errand_id,
@@ -91,14 +91,14 @@ class Observer(Generic[A]):
     def __init__(
         self,
         service: Service[A],
-        store: PostgresStore[A],
+        mode: ModeWatch,
         settings: Settings,
         database: PostgresSettings,
         health: Health,
         perform: Perform | None,
     ) -> None:
         self._service = service
-        self._store = store
+        self._mode = mode
         self._settings = settings
         self._database = database
         self._health = health
@@ -108,7 +108,7 @@ class Observer(Generic[A]):
         """Look at the mode again and again, for ever."""
         while True:
             try:
-                if await self._observing():
+                if self._observing:
                     self._health.starting(_PART)
                     await self._observe()
                 self._health.well(_PART)
@@ -118,28 +118,22 @@ class Observer(Generic[A]):
                 await asyncio.sleep(_PAUSE_SECONDS)
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _observing(self) -> bool:
-        return await self._store.mode() == Mode.OBSERVE
+    @property
+    def _observing(self) -> bool:
+        return self._mode.known == Mode.OBSERVE
 
     async def _observe(self) -> None:
         async with self._shadow() as shadow:
             _log.info("observing", service=self._service.name)
             working = asyncio.create_task(shadow.instance.run())
             try:
-                while not working.done() and await self._still():
+                while not working.done() and self._observing:
                     self._tell(shadow.health)
                     await asyncio.wait([working], timeout=LOOK_SECONDS)
                 shadow.instance.stop()
                 await working
             finally:
                 await cancelled(working)
-
-    async def _still(self) -> bool:
-        """A database that is away for a moment is no switch."""
-        try:
-            return await self._observing()
-        except StoreUnavailable:
-            return True
 
     @asynccontextmanager
     async def _shadow(self) -> AsyncIterator[_Running]:

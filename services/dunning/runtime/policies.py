@@ -13,6 +13,7 @@ from dunning.domain.events import PolicyRef
 from dunning.domain.policy import Policies, Policy
 from dunning.domain.policy_file import Problem as FileProblem
 from dunning.domain.policy_file import load_policies, load_policy
+from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for
 from dunning.runtime.policy_directory import read_policy_files
 from dunning.runtime.postgres import policies as table
@@ -60,9 +61,10 @@ class PolicyShelf:
         if not len(self._policies):
             raise Problem(POLICIES_UNUSABLE, f"no policy file (*.yaml, *.yml) in {self._directory}")
 
-    async def run(self) -> None:
-        """Look again every few seconds, for ever."""
+    async def run(self, health: Health) -> None:
+        """Look again every few seconds, for ever, and tell which take new cases."""
         while True:
+            show_policies(self, health)
             await asyncio.sleep(REFRESH_SECONDS)
             await self.refresh()
 
@@ -145,6 +147,19 @@ class PolicyShelf:
         if loaded.policy is None:
             raise Problem(POLICIES_UNUSABLE, _listed(loaded.problems))
         return loaded.policy
+
+
+def show_policies(shelf: PolicyShelf, health: Health) -> None:
+    """The service works on with the last good ones, so that a reload which failed is an alarm and no trouble."""
+    if shelf.complaint:
+        why = shelf.complaint.removesuffix(f"  [{POLICIES_UNUSABLE}]")
+        health.alarm(PolicyShelf.name, POLICIES_UNUSABLE, f"the last good policies stay in force: {why}")
+    else:
+        health.calm(PolicyShelf.name)
+    gauge = health.metrics.policies
+    gauge.clear()
+    for policy in shelf.in_force():
+        gauge.labels(policy.id, str(policy.version)).set(1)
 
 
 def _listed(problems: tuple[FileProblem, ...]) -> str:

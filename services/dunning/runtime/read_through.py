@@ -141,8 +141,7 @@ class ReadThrough:
 
     async def _database_now(self) -> datetime:
         asked_at = self._clock.monotonic()
-        async with self._store.transaction() as tx:
-            now = await tx.now()
+        now = await self._store.now()
         self._clock.read(now, asked_at)
         self._metrics.clock_skew.set(self._clock.skew_seconds)
         if self._clock.agrees:
@@ -208,8 +207,7 @@ class Horizon:
         known = self._begun_at
         if known is not None:
             return known
-        async with self._store.transaction() as tx:
-            begun_at = self._begun_at = await tx.now()
+        begun_at = self._begun_at = await self._store.now()
         return begun_at
 
     def _watch(

@@ -188,7 +188,7 @@ class Relay:
         pauses = Pauses()
         while True:
             try:
-                await self._store.finish_numbers(self.shard, row_ids, recorded_until)
+                await self._store.finish(self.shard, row_ids, recorded_until)
             except StoreUnavailable as error:
                 if pauses.tries >= 2:
                     self._tell(error)

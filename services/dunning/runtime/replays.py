@@ -15,7 +15,7 @@ from dunning.domain.decision import CannotDecideYet
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.crash_points import crash_point
 from dunning.runtime.dead_letters import CONFLICTING_DUPLICATE, DECISION_FAILED, conflict_detail
-from dunning.runtime.fold import DecisionsFailed, Outcome, Write, fold
+from dunning.runtime.fold import DecisionsFailed, Outcome, Write, decided
 from dunning.runtime.health import Health
 from dunning.runtime.letter_orders import Ending, OrderOutcome, Replay
 from dunning.runtime.logs import log_for, told
@@ -24,7 +24,6 @@ from dunning.runtime.metrics import Metrics
 from dunning.runtime.rounds import Rounds
 from dunning.runtime.service import Service
 from dunning.runtime.settings import Settings
-from dunning.runtime.shared import take_shared
 from dunning.runtime.store import Store, StoreUnavailable, Transaction, Verdict
 from dunning.runtime.turn import Decode, concerns_the_input
 from dunning.runtime.wanted import PassOver
@@ -134,13 +133,11 @@ class Replays(Generic[A]):
         event = readable.input
         accounts = await tx.load(await cases_meant(tx, self._service, [event]))
         now = await tx.now()
-        shared = await take_shared(tx, self._service.shared, accounts, [event], now)
-        outcome = await fold(self._service.decide, self._write, accounts, [event], now)
+        outcome = await decided(tx, self._service, self._write, accounts, [event], now)
         if outcome.rejected:
             await tx.forget_sightings([each.key for each in readable.sightings])
             return _without_effect(OrderOutcome.SET_ASIDE, outcome.rejected[0][1])
-        await outcome.record(tx, accounts)
-        await shared.save(tx)
+        await outcome.record(tx)
         return Ending(OrderOutcome.APPLIED), outcome
 
     async def _note_failure(self, replay: Replay, error: Exception) -> None:

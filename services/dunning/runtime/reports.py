@@ -9,10 +9,9 @@ from typing import Any, Generic, TypeVar
 from dunning.domain.account import AccountState
 from dunning.domain.events import ErrandReport
 from dunning.runtime.crash_points import crash_point
-from dunning.runtime.fold import Outcome, Write, fold
+from dunning.runtime.fold import Outcome, Write, decided
 from dunning.runtime.metrics import Metrics
 from dunning.runtime.service import Service
-from dunning.runtime.shared import take_shared
 from dunning.runtime.store import Fenced, LeasedErrand, Store
 from dunning.runtime.turn import concerns_the_input
 
@@ -98,10 +97,8 @@ class Reports(Generic[A]):
                 await tx.finish_errand(each.leased)
             reports = [each.report for each in together]
             now = await tx.now()
-            shared = await take_shared(tx, self._service.shared, accounts, reports, now)
-            outcome = await fold(self._service.decide, self._write, accounts, reports, now)
-            await outcome.record(tx, accounts)
-            await shared.save(tx)
+            outcome = await decided(tx, self._service, self._write, accounts, reports, now)
+            await outcome.record(tx)
         crash_point("errand.reported")
         self._committed(outcome)
         outcome.count(self._metrics)

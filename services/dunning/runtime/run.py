@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from prometheus_client import ProcessCollector
 
 from dunning.domain.account import AccountState
 from dunning.runtime.backlog import watch_backlog
-from dunning.runtime.broker_log import KAFKA_TROUBLES, BrokerLog
+from dunning.runtime.broker_log import KAFKA_TROUBLES, BrokerLog, kafka_unreachable
 from dunning.runtime.health import Health, HealthServer
 from dunning.runtime.instance import Instance
 from dunning.runtime.logs import configure_logs, log_for
@@ -24,16 +25,15 @@ from dunning.runtime.metrics import Metrics
 from dunning.runtime.mode import Mode
 from dunning.runtime.observer import Observer
 from dunning.runtime.pauses import Pauses
-from dunning.runtime.policies import PolicyShelf
-from dunning.runtime.policies_told import tell_of_policies
 from dunning.runtime.postgres import PostgresSettings, PostgresStore, SchemaMissing
-from dunning.runtime.problem import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, SCHEMA_MISSING, Problem
+from dunning.runtime.problem import DATABASE_UNREACHABLE, SCHEMA_MISSING, TOPIC_MISSING, Problem
 from dunning.runtime.service import Perform, Service
 from dunning.runtime.settings import Settings
 from dunning.runtime.store import StoreUnavailable
 from dunning.runtime.switch import begin, service_schema
 
 A = TypeVar("A", bound=AccountState[Any])
+T = TypeVar("T")
 _GONE_AFTER_SECONDS = 3.0  # behind the time to stop
 _log = log_for("run")
 
@@ -61,7 +61,7 @@ async def _run(service: Service[A], settings: Settings, perform: Perform | None,
     ProcessCollector(namespace="dunning", registry=metrics.registry)
     health = Health(metrics)
     health.starting("instance")
-    server = HealthServer(health, metrics, alive=lambda: True)
+    server = HealthServer(health)
     await server.start(settings.metrics_host, settings.metrics_port)
     _log.info("listening", host=settings.metrics_host, port=server.port)
     try:
@@ -99,31 +99,32 @@ async def _work(
     stop: asyncio.Event,
 ) -> None:
     async with AsyncExitStack() as stack:
-        deadline = monotonic() + settings.start_timeout_seconds
-        store = await _opened_store(stack, service, settings, deadline, stop)
-        log = await _opened_log(stack, service, settings, deadline, stop)
-        if store is None or log is None:
+        start = Start(settings, stop, monotonic() + settings.start_timeout_seconds)
+        topics = [settings.topic_prefix + topic for topic in service.topics]
+        try:
+            store = await start.waited(
+                lambda: stack.enter_async_context(PostgresStore.open(postgres_settings(settings), service))
+            )
+            log = await start.waited(lambda: stack.enter_async_context(_log_with_topics(settings, topics)))
+            for keeper in service.keepers:
+                await start.waited(partial(keeper.start, store.connection))
+            await start.waited(lambda: _begin_with_mode(settings, service.name))
+        except Stopped:
             return
-        steps = [partial(keeper.start, store.connection) for keeper in service.keepers]
-        steps.append(partial(_begin_with_mode, settings, service.name))
-        for step in steps:
-            if not await _done(step, settings, deadline, stop):
-                return
         instance = Instance(service, store, log, settings, perform=perform, metrics=metrics, health=health)
         health.well("instance")
         _collect_garbage_less_often()
         ending = asyncio.create_task(_stop_when(stop, instance))
         try:
-            beside = {keeper.name: keeper.run for keeper in service.keepers}
+            beside: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+                keeper.name: partial(keeper.run, health) for keeper in service.keepers
+            }
             beside["backlog"] = lambda: watch_backlog(store.connection, metrics)
             for companion in service.companions:
                 beside[companion.name] = partial(companion.run, store, health)
-            for keeper in service.keepers:
-                if isinstance(keeper, PolicyShelf):
-                    beside["policies told"] = partial(tell_of_policies, keeper, health)
             if (guard := service.guard) is not None:
                 beside["guard"] = lambda: guard.watch(store.connection, health)
-            observer = Observer(service, store, settings, postgres_settings(settings), health, perform)
+            observer = Observer(service, instance.mode, settings, postgres_settings(settings), health, perform)
             beside["observer"] = observer.run
             await instance.run(beside=beside)
         finally:
@@ -151,57 +152,50 @@ async def _stop_when(stop: asyncio.Event, instance: Instance[Any]) -> None:
     instance.stop()
 
 
-async def _opened_store(
-    stack: AsyncExitStack, service: Service[A], settings: Settings, deadline: float, stop: asyncio.Event
-) -> PostgresStore[A] | None:
-    """The store, waited for; None when told to stop in the meantime."""
-    pauses = Pauses(seconds_first=0.25, seconds_max=3)
-    while not stop.is_set():
-        try:
-            return await stack.enter_async_context(PostgresStore.open(postgres_settings(settings), service))
-        except SchemaMissing as error:
-            problem = Problem(SCHEMA_MISSING, str(error))
-        except StoreUnavailable as error:
-            problem = _unreachable(settings, error)
-        await _wait_or_give_up(problem, deadline, pauses, stop)
-    return None
+class Stopped(Exception):
+    """Whoever told us to stop did so before the work began."""
 
 
-async def _done(step: Callable[[], Awaitable[None]], settings: Settings, deadline: float, stop: asyncio.Event) -> bool:
-    """A step of the start, tried again while the database is away; False when told to stop in the meantime."""
-    pauses = Pauses(seconds_first=0.25, seconds_max=3)
-    while not stop.is_set():
-        try:
-            await step()
-        except StoreUnavailable as error:
-            await _wait_or_give_up(_unreachable(settings, error), deadline, pauses, stop)
-        else:
-            return True
-    return False
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a start needs is waited for until `deadline` (of `monotonic`), unless `stop` is set before."""
+
+    settings: Settings
+    stop: asyncio.Event
+    deadline: float
+
+    async def waited(self, step: Callable[[], Awaitable[T]]) -> T:
+        """The step's result; tried again while a server is away, or tables or topics are. Any other Problem ends the
+        start at once."""
+        pauses = Pauses(seconds_first=0.25, seconds_max=3)
+        while not self.stop.is_set():
+            try:
+                return await step()
+            except SchemaMissing as error:
+                problem = Problem(SCHEMA_MISSING, str(error))
+            except StoreUnavailable as error:
+                problem = _database_unreachable(self.settings, error)
+            except KAFKA_TROUBLES as error:
+                problem = kafka_unreachable(self.settings, error)
+            except Problem as error:
+                if error.code != TOPIC_MISSING:
+                    raise
+                problem = error
+            await self._wait_or_give_up(problem, pauses)
+        raise Stopped
+
+    async def _wait_or_give_up(self, problem: Problem, pauses: Pauses) -> None:
+        """Tell what is waited for; after a while it is time for whoever started us to know."""
+        if monotonic() > self.deadline:
+            raise problem
+        _log.warning("waiting", code=problem.code, message=str(problem))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stop.wait(), pauses.next_seconds())
 
 
-def _unreachable(settings: Settings, error: StoreUnavailable) -> Problem:
+def _database_unreachable(settings: Settings, error: StoreUnavailable) -> Problem:
     at, hint = settings.database_place(), "is it running, and is DUNNING_DATABASE_URL right?"
     return Problem(DATABASE_UNREACHABLE, f"cannot reach PostgreSQL at {at} ({error}): {hint}")
-
-
-async def _opened_log(
-    stack: AsyncExitStack, service: Service[Any], settings: Settings, deadline: float, stop: asyncio.Event
-) -> BrokerLog | None:
-    """The broker with all topics of the service, waited for; None when told to stop in the meantime."""
-    pauses = Pauses(seconds_first=0.25, seconds_max=3)
-    topics = [settings.topic_prefix + topic for topic in service.topics]
-    while not stop.is_set():
-        try:
-            return await stack.enter_async_context(_log_with_topics(settings, topics))
-        except Problem as error:
-            problem = error
-        except KAFKA_TROUBLES as error:
-            at = settings.kafka_bootstrap_servers
-            hint = "is it running? `dunning up --only infra` starts one"
-            problem = Problem(KAFKA_UNREACHABLE, f"cannot reach Kafka at {at} ({error}): {hint}")
-        await _wait_or_give_up(problem, deadline, pauses, stop)
-    return None
 
 
 @asynccontextmanager
@@ -209,17 +203,6 @@ async def _log_with_topics(settings: Settings, topics: list[str]) -> AsyncIterat
     async with BrokerLog(settings, topics) as log:
         await log.partitions()
         yield log
-
-
-async def _wait_or_give_up(problem: Problem, deadline: float, pauses: Pauses, stop: asyncio.Event) -> None:
-    """Tell what is waited for; after a while it is time for whoever started us to know."""
-    if monotonic() > deadline:
-        raise problem
-    _log.warning("waiting", code=problem.code, message=str(problem))
-    try:
-        await asyncio.wait_for(stop.wait(), pauses.next_seconds())
-    except TimeoutError:
-        return
 
 
 def postgres_settings(settings: Settings) -> PostgresSettings:

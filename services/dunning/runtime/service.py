@@ -86,8 +86,8 @@ class Keeper(Protocol):
     async def start(self, connect: Connect) -> None:
         """Before anything is read. Raises Problem when the service cannot work without it."""
 
-    async def run(self) -> None:
-        """Beside the work, for as long as it lasts."""
+    async def run(self, health: Any) -> None:
+        """Beside the work, for as long as it lasts; what is amiss is told in `health`."""
 
 
 class Companion(Protocol):

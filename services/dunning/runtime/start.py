@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 import asyncpg
 
@@ -100,6 +101,6 @@ class FixedStart:
         self._fixed = read_start(value)
         require_same(self._wanted, self._fixed)
 
-    async def run(self) -> None:
+    async def run(self, health: Any) -> None:  # noqa: ARG002
         """Nothing to keep up to date."""
         await asyncio.Event().wait()

@@ -149,8 +149,8 @@ class Transaction(Protocol[A]):
     """
 
     async def now(self) -> datetime:
-        """The database's clock (or the one given in its place), read when first asked and then fixed for the
-        transaction: asked after `load`, an account's times never run backwards."""
+        """The store's clock, read when first asked and then fixed for the transaction: asked after `load`, an account's
+        times never run backwards."""
 
     @property
     def connection(self) -> Any:
@@ -223,6 +223,9 @@ class Store(Protocol[A]):
     async def mode(self) -> str:
         """The mode in force, a word of `dunning.runtime.mode.Mode`."""
 
+    async def now(self) -> datetime:
+        """The database's clock, or the one given in its place."""
+
     def transaction(self) -> AbstractAsyncContextManager[Transaction[A]]:
         """Begin; commit at the end of the block, roll back when it raises."""
 
@@ -251,13 +254,8 @@ class Store(Protocol[A]):
     async def outbox_holds(self, rows: int) -> bool:
         """Whether at least so many rows wait for Kafka; not while the service does not act: then they are meant to."""
 
-    async def finish(self, rows: Sequence[PendingRow]) -> None:
-        """Move acknowledged rows from the outbox to the journal."""
-
-    async def finish_numbers(
-        self, shard: int, row_ids: Collection[int], recorded_until: datetime | None = None
-    ) -> None:
-        """The same for rows of one shard that are known by their numbers only; what is gone already is passed over, and
+    async def finish(self, shard: int, row_ids: Collection[int], recorded_until: datetime | None = None) -> None:
+        """Move acknowledged rows of one shard from the outbox to the journal; what is gone already is passed over, and
         what was recorded later: a database that was restored gives the same numbers to other rows."""
 
     async def lease_errands(self, limit: int, lease_seconds: float) -> list[LeasedErrand]:

@@ -52,10 +52,9 @@ async def switch(
     """
     peers_at = await _ends_of_shadows(settings, service) if to is Mode.OBSERVE else {}
     async with service_schema(settings, service) as connection:
-        former = await present_mode(connection)
         done = await _commit(connection, service, to, by, reason, peers_at)
         shards, unfenced = await connection.fetchval(_SHARDS), None
-        if former is Mode.OBSERVE and done is not None:
+        if done is not None and done.from_mode is Mode.OBSERVE:
             unfenced = await _fence(settings, observing_settings(settings), service, shards)
         if to is Mode.ACT:
             return Switched(service, to, done, unfenced)

@@ -4,14 +4,14 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Generic, TypeVar
-from uuid import NAMESPACE_URL, uuid5
 
 from dunning.domain.account import AccountState
 from dunning.domain.decision import CannotDecideYet
 from dunning.domain.events import TimerDue
+from dunning.domain.ids import id_named
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.crash_points import crash_point
-from dunning.runtime.fold import DecisionsFailed, Outcome, Write, fold
+from dunning.runtime.fold import DecisionsFailed, Outcome, Write, decided
 from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for, told
 from dunning.runtime.metrics import Metrics
@@ -21,7 +21,6 @@ from dunning.runtime.read_through import Horizon
 from dunning.runtime.rounds import Rounds
 from dunning.runtime.service import Service
 from dunning.runtime.settings import Settings
-from dunning.runtime.shared import take_shared
 from dunning.runtime.store import Store, StoreUnavailable, Transaction
 from dunning.runtime.sweep import Sweep
 from dunning.runtime.turn import concerns_the_input
@@ -114,13 +113,11 @@ class Timers(Generic[A]):
             accounts = await tx.load(_named(inputs))
             if self._service.guard is not None:
                 await self._service.guard.admit(tx, accounts, inputs, now)
-            shared = await take_shared(tx, self._service.shared, accounts, inputs, now)
-            outcome = await self._fold(accounts, inputs, now)
+            outcome = await self._decided(tx, accounts, inputs, now)
             self._notice_idle_ones(accounts, inputs)
             if self._service.guard is not None:
                 await self._service.guard.note(tx, outcome.outputs, now)
-            await outcome.record(tx, accounts)
-            await shared.save(tx)
+            await outcome.record(tx)
         crash_point("timers.committed")
         self._committed(outcome)
         self._count(inputs, now, outcome)
@@ -154,9 +151,11 @@ class Timers(Generic[A]):
         if since is None and only is None and not self._stuck:
             self._health.well("stuck timers")
 
-    async def _fold(self, accounts: Mapping[str, A], inputs: list[TimerDue], now: datetime) -> Outcome:
+    async def _decided(
+        self, tx: Transaction[A], accounts: Mapping[str, A], inputs: list[TimerDue], now: datetime
+    ) -> Outcome:
         try:
-            return await fold(self._service.decide, self._write, accounts, inputs, now)
+            return await decided(tx, self._service, self._write, accounts, inputs, now)
         except DecisionsFailed as failed:
             raise _AccountsFailed({inputs[at].account_id for at in failed.culprits}) from failed
 
@@ -234,7 +233,7 @@ def _in_order(due: Due, horizon: datetime) -> list[TimerDue]:
 def _wake_up(
     account_id: str, invoice_id: str, due_at: datetime, horizon: datetime, *, released: bool = False
 ) -> TimerDue:
-    event_id = str(uuid5(NAMESPACE_URL, f"timer/{account_id}/{invoice_id}/{due_at.isoformat()}"))
+    event_id = id_named(f"timer/{account_id}/{invoice_id}/{due_at.isoformat()}")
     return TimerDue(event_id, account_id, invoice_id, due_at, released, horizon)
 
 

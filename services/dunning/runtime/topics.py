@@ -8,8 +8,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
 
 from dunning.contracts.topics import OBSERVED_TOPICS, TOPICS, Topic, kafka_name
-from dunning.runtime.broker_log import KAFKA_TROUBLES
-from dunning.runtime.problem import KAFKA_UNREACHABLE, TOPIC_MISSING, Problem
+from dunning.runtime.broker_log import KAFKA_TROUBLES, kafka_unreachable
+from dunning.runtime.problem import TOPIC_MISSING, Problem
 from dunning.runtime.settings import Settings
 
 
@@ -48,7 +48,7 @@ async def create_topics(
         there = [topic for topic in topics if topic not in missing]
         return TopicsReport(created, await _differences(admin, settings, there) if there else ())
     except KAFKA_TROUBLES as error:
-        raise _unreachable(settings, error) from error
+        raise kafka_unreachable(settings, error) from error
     finally:
         await admin.close()
 
@@ -92,9 +92,3 @@ async def _differences(
         for setting, wanted in topic.config().items()
         if (is_now := in_force.get(name, {}).get(setting, wanted)) != wanted
     )
-
-
-def _unreachable(settings: Settings, error: BaseException) -> Problem:
-    at = settings.kafka_bootstrap_servers
-    hint = "is it running? `dunning up --only infra` starts one"
-    return Problem(KAFKA_UNREACHABLE, f"cannot reach Kafka at {at} ({error}): {hint}")

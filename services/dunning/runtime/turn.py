@@ -18,7 +18,7 @@ from dunning.domain.decision import CannotDecideYet
 from dunning.runtime.clock import DatabaseClock
 from dunning.runtime.crash_points import crash_point
 from dunning.runtime.dead_letters import CONFLICTING_DUPLICATE, DECISION_FAILED, conflict_detail, dead_letter
-from dunning.runtime.fold import DecisionsFailed, Outcome, Write, fold
+from dunning.runtime.fold import DecisionsFailed, Outcome, Write, decided
 from dunning.runtime.health import Health
 from dunning.runtime.logs import log_for, told
 from dunning.runtime.meant import cases_meant
@@ -26,7 +26,6 @@ from dunning.runtime.metrics import Metrics
 from dunning.runtime.pauses import Pauses
 from dunning.runtime.problem import DATABASE_UNREACHABLE, POLICIES_UNUSABLE
 from dunning.runtime.service import Service
-from dunning.runtime.shared import take_shared
 from dunning.runtime.store import Fenced, OutboxRow, Store, StoreUnavailable, TopicPartition, Transaction, Verdict
 from dunning.runtime.stretch import Stretch
 from dunning.runtime.wanted import NOT_WANTED, PassOver
@@ -192,7 +191,7 @@ class Turn(Generic[A]):
         await asyncio.sleep(pauses.next_seconds())
 
     async def _once(self, batch: Batch, aside: Mapping[Place, str]) -> float:
-        """The recipe. The clock is asked once the accounts are locked: time never runs backwards for an account."""
+        """The recipe."""
         began = monotonic()
         async with self._store.transaction() as tx:
             stored = {tp: offset or 0 for tp, offset in (await tx.lock_offsets(batch.owned)).items()}
@@ -200,17 +199,12 @@ class Turn(Generic[A]):
             fresh = [r for r in batch.records if r.offset >= stored[TopicPartition(r.topic, r.partition)]]
             found = await self._sort(fresh, aside)
             first = await self._first_sightings(tx, found)
-            inputs = [readable.input for _, readable in first]
-            accounts = await tx.load(await cases_meant(tx, self._service, inputs))
-            now = await tx.now()
-            shared = await take_shared(tx, self._service.shared, accounts, inputs, now)
-            outcome = await self._fold(accounts, first, now)
+            outcome = await self._decided(tx, first)
             self._set_aside_rejected(found, first, outcome)
             outcome.rows += self._letters(found) if self._sets_aside else []
             if found.without_effect:
                 await tx.forget_sightings(found.without_effect)
-            await outcome.record(tx, accounts)
-            await shared.save(tx)
+            await outcome.record(tx)
             await tx.advance_offsets({tp: max(at, stored[tp]) for tp, at in batch.positions.items()})
             crash_point("turn.saved")
         crash_point("turn.committed")
@@ -218,18 +212,19 @@ class Turn(Generic[A]):
         self._count(found, outcome, fresh, monotonic() - began)
         return found.worked_seconds + outcome.worked_seconds
 
-    async def _fold(
-        self, accounts: Mapping[str, A], first: Sequence[tuple[ConsumerRecord, Readable]], now: datetime
-    ) -> Outcome:
+    async def _decided(self, tx: Transaction[A], first: Sequence[tuple[ConsumerRecord, Readable]]) -> Outcome:
+        """The clock is asked once the accounts are locked: time never runs backwards for an account."""
+        inputs = [readable.input for _, readable in first]
+        accounts = await tx.load(await cases_meant(tx, self._service, inputs))
         try:
-            return await fold(
-                self._service.decide, self._write, accounts, [readable.input for _, readable in first], now
-            )
+            return await decided(tx, self._service, self._write, accounts, inputs, await tx.now())
         except DecisionsFailed as failed:
+            reasons = {}
             for at, error in failed.culprits.items():
-                _log.error("a decision failed; its record is set aside", **_ids(first[at][0]), **told(error))
-            reasons = {at: f"deciding failed: {type(error).__name__}" for at, error in failed.culprits.items()}
-            raise _RecordsFailed({_place(first[at][0]): reason for at, reason in reasons.items()}) from failed
+                record, _ = first[at]
+                _log.error("a decision failed; its record is set aside", **_ids(record), **told(error))
+                reasons[_place(record)] = f"deciding failed: {type(error).__name__}"
+            raise _RecordsFailed(reasons) from failed
 
     async def _sort(self, records: Sequence[ConsumerRecord], aside: Mapping[Place, str]) -> _Sorted:
         """Decode; tell what can be used from what is set aside and from what is not for us."""

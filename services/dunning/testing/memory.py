@@ -237,6 +237,9 @@ class MemoryStore(Generic[A]):
     async def mode(self) -> str:
         return self._tables.mode
 
+    async def now(self) -> datetime:
+        return self._clock()
+
     def switch_mode(self, word: str) -> None:
         """As `dunning mode set` does."""
         self._tables.mode = word
@@ -290,13 +293,7 @@ class MemoryStore(Generic[A]):
     async def outbox_holds(self, rows: int) -> bool:
         return self._tables.mode == "act" and sum(map(len, self._tables.outbox)) >= rows
 
-    async def finish(self, rows: Sequence[PendingRow]) -> None:
-        for each in rows:
-            await self.finish_numbers(shard_of(each.row.key, self.shards), [each.id])
-
-    async def finish_numbers(
-        self, shard: int, row_ids: Collection[int], recorded_until: datetime | None = None
-    ) -> None:
+    async def finish(self, shard: int, row_ids: Collection[int], recorded_until: datetime | None = None) -> None:
         rows = self._tables.outbox[shard]
         for row_id in sorted(row_ids):
             if row_id in rows and recorded_until is not None and rows[row_id].recorded_at > recorded_until:

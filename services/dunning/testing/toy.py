@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
@@ -27,6 +26,7 @@ from dunning.domain.events import (
     StageChanged,
     TimerDue,
 )
+from dunning.domain.ids import case_id, id_named
 from dunning.domain.words import Track
 from dunning.runtime.migrate import Migration, kernel_migrations, migrate
 from dunning.runtime.service import Column, Service
@@ -114,7 +114,7 @@ class ToyRepository:
 
 def case_id_of(account_id: str, invoice_id: str) -> str:
     """The id of an invoice's only case."""
-    return str(uuid5(NAMESPACE_URL, f"{account_id}/{invoice_id}/1"))
+    return case_id(account_id, invoice_id, 1)
 
 
 def decide(account: ToyAccount, event: Input, now: datetime) -> Decision:
@@ -176,7 +176,7 @@ def _errand(case: ToyCase, event: PaymentFailed) -> Errand:
 def _transition(account: ToyAccount, case: ToyCase, event: Input, from_stage: str, now: datetime) -> StageChanged:
     case.sequence += 1
     return StageChanged(
-        event_id=str(uuid5(NAMESPACE_URL, f"{case.case_id}/{Track.RETRY}/{case.sequence}")),
+        event_id=id_named(f"{case.case_id}/{Track.RETRY}/{case.sequence}"),
         sequence=case.sequence,
         causation_id=event.event_id,
         case_id=case.case_id,

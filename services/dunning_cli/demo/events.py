@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 from dunning.contracts.topics import PAYMENT_FAILED, PAYMENT_SUCCEEDED
 from dunning.domain.calendar import rfc3339
+from dunning.domain.ids import id_named
 from dunning_cli.demo.decline_mix import OVERDUE, failure
 from dunning_cli.demo.people import Account
 
@@ -112,7 +112,7 @@ def _attributes(topic: str, data: Mapping[str, Any]) -> dict[str, str]:
     times = {PAYMENT_FAILED: "failed_at", PAYMENT_SUCCEEDED: "succeeded_at"}
     return {
         "specversion": "1.0",
-        "id": str(uuid5(NAMESPACE_URL, f"{topic}/{body}")),
+        "id": id_named(f"{topic}/{body}"),
         "source": SOURCE,
         "type": f"{topic}.v1",
         "time": str(data[times.get(topic, "at")]),

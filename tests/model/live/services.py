@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -205,7 +206,8 @@ async def _running(service: Service[Any], settings: Settings, clock: HandClock) 
             clock=DatabaseClock(settings.clock_skew_seconds_max, host=clock, monotonic=lambda: seconds(clock())),
         )
         part = Part(service.name, instance)
-        working = asyncio.create_task(instance.run(beside={each.name: each.run for each in service.keepers}))
+        beside = {each.name: partial(each.run, instance.health) for each in service.keepers}
+        working = asyncio.create_task(instance.run(beside=beside))
         try:
             yield part
             if working.done():

@@ -4,8 +4,7 @@ It is acted on while it is fresh only, and an operator is told how old it is.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,27 +43,26 @@ class Broker:
         return {TP}
 
 
-class SlowToCommit:
-    """A database that takes its time to end a transaction."""
+class SlowToAnswer:
+    """A database that takes its time to say what time it is."""
 
     def __init__(self, store: MemoryStore[ToyAccount]) -> None:
         self.horizon = store.horizon
         self._store = store
         self.asked, self.may_end = asyncio.Event(), asyncio.Event()
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Any]:
-        async with self._store.transaction() as tx:
-            yield tx
-            self.asked.set()
-            await self.may_end.wait()
+    async def now(self) -> datetime:
+        now = await self._store.now()
+        self.asked.set()
+        await self.may_end.wait()
+        return now
 
 
 async def test_a_look_that_fails_while_another_one_asks_for_the_time_does_not_end_the_other() -> None:
     store: MemoryStore[ToyAccount] = MemoryStore(toy_service(), clock=HandClock(NOON), shards=1)
     epoch = (await store.take_over([TP]))[TP].epoch
     await store.note_read_through({TP: ReadUpTo(epoch, NOON, None)})
-    slow, broker, metrics = SlowToCommit(store), Broker(), Metrics("toy")
+    slow, broker, metrics = SlowToAnswer(store), Broker(), Metrics("toy")
     clock = DatabaseClock(5, host=lambda: NOON, monotonic=lambda: 0.0)
     clock.read(NOON)
     given: Any = slow, broker

@@ -311,7 +311,7 @@ async def test_a_relay_that_is_to_end_does_not_wait_for_what_is_away() -> None:
 
 async def test_what_a_dead_owner_had_published_and_not_finished_is_finished_and_not_sent_again(office: Office) -> None:
     await office.has("a a1", "b b1")
-    with patch.object(office.store, "finish_numbers", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
+    with patch.object(office.store, "finish", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
         await office.works()
     await office.has("a a2")
 
@@ -324,17 +324,17 @@ async def test_what_a_dead_owner_had_published_and_not_finished_is_finished_and_
 async def test_a_database_that_does_not_learn_what_was_published_is_told_the_third_time_and_waited_for(
     office: Office, monkeypatch: pytest.MonkeyPatch, failures: int, alarms: int | None
 ) -> None:
-    genuine, finish = asyncio.sleep, office.store.finish_numbers
+    genuine, finish = asyncio.sleep, office.store.finish
     monkeypatch.setattr("dunning.runtime.relay.asyncio.sleep", lambda seconds: genuine(0))
     away = [StoreUnavailable("away")] * failures
 
-    async def finish_numbers(*given: Any) -> None:
+    async def late_finish(*given: Any) -> None:
         if away and given[1]:
             raise away.pop()
         await finish(*given)
 
     await office.has("a a1")
-    with patch.object(office.store, "finish_numbers", finish_numbers):
+    with patch.object(office.store, "finish", late_finish):
         await office.works()
 
     assert (office.out(), await office.left(), office.commits) == (["a1"], [], 1)
@@ -344,18 +344,18 @@ async def test_a_database_that_does_not_learn_what_was_published_is_told_the_thi
 async def test_a_number_that_a_database_gives_again_while_it_is_to_learn_what_was_published_is_another_rows(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    genuine, finish = asyncio.sleep, office.store.finish_numbers
+    genuine, finish = asyncio.sleep, office.store.finish
     monkeypatch.setattr("dunning.runtime.relay.asyncio.sleep", lambda seconds: genuine(0))
     standby = [PendingRow(1, a_row("b", "b1"), NOON + timedelta(seconds=9))]
 
-    async def finish_numbers(*given: Any) -> None:
+    async def late_finish(*given: Any) -> None:
         if given[1] and standby:
             office.store._tables.outbox[0] = {1: standby.pop()}
             raise StoreUnavailable("a standby takes over, without the last commits")
         await finish(*given)
 
     await office.has("a a1")
-    with patch.object(office.store, "finish_numbers", finish_numbers):
+    with patch.object(office.store, "finish", late_finish):
         await office.works()
 
     assert (office.out(), await office.left()) == (["a1", "b1"], [])
@@ -368,9 +368,9 @@ async def test_a_relay_that_was_frozen_while_it_looked_for_what_is_refused_repea
     """Its new producer fences off whoever took the shard over, so what it had read before is not its to publish."""
     office.refuses = lambda value, compressed: value == b"b1"
     await office.has("a a1", "c c1", "b b1", "a a2")
-    genuine, frozen, finish = office.relay._isolate, [True], office.store.finish_numbers
+    genuine, frozen, finish = office.relay._isolate, [True], office.store.finish
 
-    async def finish_numbers(*given: Any) -> None:
+    async def late_finish(*given: Any) -> None:
         if dies and given[1]:
             raise ZeroDivisionError
         await finish(*given)
@@ -380,7 +380,7 @@ async def test_a_relay_that_was_frozen_while_it_looked_for_what_is_refused_repea
             other = office.another_relay()
             other.drain()
             await office.has("a a3")
-            with patch.object(office.store, "finish_numbers", finish_numbers), suppress(ZeroDivisionError):
+            with patch.object(office.store, "finish", late_finish), suppress(ZeroDivisionError):
                 await other.run()
         await genuine(rows)
 

@@ -137,7 +137,7 @@ class Scheduler:
         )
         await timers.fire()
         rows = await self.store.pending(0, 1000)
-        await self.store.finish(rows)
+        await self.store.finish(0, [row.id for row in rows])
         return [
             dict(each.row.headers)["ce_subject"].decode()
             for each in rows

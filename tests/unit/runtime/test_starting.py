@@ -8,8 +8,8 @@ from time import monotonic
 import pytest
 
 from dunning.contracts.topics import SERVICES
-from dunning.runtime import run
-from dunning.runtime.problem import Problem
+from dunning.runtime.problem import SETTING_WRONG, Problem
+from dunning.runtime.run import Start, Stopped
 from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.store import StoreUnavailable
 
@@ -18,30 +18,35 @@ SETTINGS = load_settings(
 )
 
 
+AWAY = StoreUnavailable("connection was closed in the middle of operation")
+
+
 class Step:
     """One that fails so many times."""
 
-    def __init__(self, failures: int) -> None:
+    def __init__(self, failures: int, error: Exception = AWAY) -> None:
         self.left = failures
+        self._error = error
         self.done = 0
 
     async def __call__(self) -> None:
         if self.left:
             self.left -= 1
-            raise StoreUnavailable("connection was closed in the middle of operation")
+            raise self._error
         self.done += 1
 
 
 async def test_a_step_of_the_start_is_tried_again_while_the_database_is_away() -> None:
     step = Step(failures=1)
 
-    assert await run._done(step, SETTINGS, monotonic() + 60, asyncio.Event())
+    await Start(SETTINGS, asyncio.Event(), monotonic() + 60).waited(step)
+
     assert step.done == 1
 
 
 async def test_when_it_stays_away_the_start_ends_in_one_line() -> None:
     with pytest.raises(Problem, match=r"cannot reach PostgreSQL at db:5432/dunning \(.*DUN-R003"):
-        await run._done(Step(failures=9), SETTINGS, monotonic() - 1, asyncio.Event())
+        await Start(SETTINGS, asyncio.Event(), monotonic() - 1).waited(Step(failures=9))
 
 
 async def test_whoever_is_told_to_stop_in_the_meantime_starts_nothing() -> None:
@@ -49,8 +54,19 @@ async def test_whoever_is_told_to_stop_in_the_meantime_starts_nothing() -> None:
     stop.set()
     step = Step(failures=0)
 
-    assert not await run._done(step, SETTINGS, monotonic() + 60, stop)
+    with pytest.raises(Stopped):
+        await Start(SETTINGS, stop, monotonic() + 60).waited(step)
+
     assert step.done == 0
+
+
+async def test_what_no_waiting_mends_ends_the_start_at_once() -> None:
+    step = Step(failures=9, error=Problem(SETTING_WRONG, "the TLS files cannot be used"))
+
+    with pytest.raises(Problem, match="DUN-R001"):
+        await Start(SETTINGS, asyncio.Event(), monotonic() + 60).waited(step)
+
+    assert step.left == 8
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -364,7 +364,7 @@ async def test_what_a_later_input_takes_back_is_withdrawn_from_whoever_does_it()
         accounts = await tx.load({"acc-1": ["inv-acc-1"]})
         payment = PaymentSucceeded("e", "acc-1", "inv-acc-1", "pay-9", 0, 1200, "EUR", NOON)
         outcome = await fold(stumbling, outbox_writer(""), accounts, [payment], NOON)
-        await outcome.record(tx, accounts)
+        await outcome.record(tx)
 
     assert [lease.withdrawn for lease in await taken.store.lease_errands(10, 60)] == [True]
 

@@ -22,8 +22,7 @@ from dunning.runtime.fold import fold
 from dunning.runtime.health import Health
 from dunning.runtime.instance import outbox_writer
 from dunning.runtime.metrics import Metrics
-from dunning.runtime.policies import PolicyShelf
-from dunning.runtime.policies_told import show_policies
+from dunning.runtime.policies import PolicyShelf, show_policies
 from dunning.runtime.read_through import Done, ReadThrough
 from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.store import TopicPartition

@@ -69,18 +69,10 @@ def _pending_rows(rows: Iterable[Any]) -> list[PendingRow]:
 
 
 async def finish(
-    connection: Connection, rows: Sequence[PendingRow], shards: int, published_at: datetime | None
-) -> None:
-    shard_numbers = [shard_of(each.row.key, shards) for each in rows]
-    await connection.execute(QUERIES["finish"], shard_numbers, [each.id for each in rows], published_at, None)
-
-
-async def finish_numbers(
     connection: Connection,
     shard: int,
     row_ids: Collection[int],
     recorded_until: datetime | None,
     published_at: datetime | None,
 ) -> None:
-    shard_numbers = [shard] * len(row_ids)
-    await connection.execute(QUERIES["finish"], shard_numbers, sorted(row_ids), published_at, recorded_until)
+    await connection.execute(QUERIES["finish"], shard, sorted(row_ids), published_at, recorded_until)

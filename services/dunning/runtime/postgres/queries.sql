@@ -7,7 +7,7 @@ select name, value from facts;
 
 -- name: now
 -- The clock itself, not the beginning of the transaction: whoever waited for a lock must not act in the past.
-select coalesce($1::timestamptz, clock_timestamp());
+select clock_timestamp();
 
 -- name: present_mode
 -- One row, whose word is null until the first start.
@@ -305,14 +305,12 @@ select coalesce(word, 'act') = 'act' and (select count(*) from (select from outb
 from present_mode;
 
 -- name: finish
--- Exactly the rows that were acknowledged; of those that only their numbers tell, none that was recorded later ($4): a
--- database that was restored gives the numbers again. Rows of no case and no account (dead letters) have no story to tell.
+-- Exactly the rows that were acknowledged, and none that was recorded later ($4): a database that was restored gives the
+-- numbers again. Rows of no case and no account (dead letters) have no story to tell.
 with done as (
-    delete from outbox o
-    using unnest($1::smallint[], $2::bigint[]) as acknowledged (shard, id)
-    where o.shard = acknowledged.shard and o.id = acknowledged.id
-        and ($4::timestamptz is null or o.recorded_at <= $4::timestamptz)
-    returning o.id, o.topic, o.key, o.headers, o.value, o.case_id, o.account_id, o.recorded_at
+    delete from outbox
+    where shard = $1 and id = any($2::bigint[]) and ($4::timestamptz is null or recorded_at <= $4::timestamptz)
+    returning id, topic, key, headers, value, case_id, account_id, recorded_at
 )
 insert into journal (id, topic, key, headers, value, case_id, account_id, recorded_at, published_at)
 select id, topic, key, headers, value, case_id, account_id, recorded_at, coalesce($3::timestamptz, clock_timestamp())
@@ -404,7 +402,7 @@ select id, version from policies;
 
 -- name: load_policies
 -- All versions: cases use old ones until they close.
-select id, version, digest, body, first_seen_at from policies order by id, version;
+select id, version, digest, body from policies order by id, version;
 
 -- name: give_replay
 -- The partial unique index says no to a second one while one waits or after one has acted (rule 5); two operators at once

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -118,6 +118,13 @@ class PostgresStore(Generic[A]):
         self._acted = mode is Mode.ACT
         return mode
 
+    async def now(self) -> datetime:
+        if self._clock is not None:
+            return self._clock()
+        async with self.connection() as connection:
+            now: datetime = await connection.fetchval(QUERIES["now"])
+        return now
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresTransaction[A]]:
         async with self.connection() as connection, connection.transaction():
@@ -152,15 +159,9 @@ class PostgresStore(Generic[A]):
         async with self.connection() as connection:
             return await outbox.holds(connection, rows)
 
-    async def finish(self, rows: Sequence[PendingRow]) -> None:
+    async def finish(self, shard: int, row_ids: Collection[int], recorded_until: datetime | None = None) -> None:
         async with self.connection() as connection:
-            await outbox.finish(connection, rows, self._shards, self._given_now())
-
-    async def finish_numbers(
-        self, shard: int, row_ids: Collection[int], recorded_until: datetime | None = None
-    ) -> None:
-        async with self.connection() as connection:
-            await outbox.finish_numbers(connection, shard, row_ids, recorded_until, self._given_now())
+            await outbox.finish(connection, shard, row_ids, recorded_until, self._given_now())
 
     async def lease_errands(self, limit: int, lease_seconds: float) -> list[LeasedErrand]:
         async with self.connection() as connection:

@@ -32,7 +32,7 @@ class PostgresTransaction(Generic[A]):
 
     async def now(self) -> datetime:
         if self._now is None:
-            self._now = self._clock() if self._clock else await self._connection.fetchval(QUERIES["now"], None)
+            self._now = self._clock() if self._clock else await self._connection.fetchval(QUERIES["now"])
         assert self._now is not None
         return self._now
 
