@@ -1,1 +1,1 @@
-"""`make bench`: throughput, measured on this machine, beside a baseline that does the same job in the same run."""
+"""`make bench`: what docs/bench.md lists, measured on this machine, throughput beside baselines of the same run."""

@@ -8,7 +8,7 @@ from typing import Any
 from account_enforcement.case import EnforcedAccount
 from dunning.domain.rfc3339 import instant
 from dunning_cli.cases.expected import Expected
-from dunning_cli.cases.gather import CaseStory, account_keys, gather_case
+from dunning_cli.cases.gather import Upcoming, account_keys, gather_upcoming
 from dunning_cli.cases.read import Key, Published, Reading, TrackRow
 from dunning_cli.cases.text import case_json, case_lines, expected_json
 from dunning_cli.discreet import masked, shown, visible
@@ -32,7 +32,7 @@ class AccountView:
     retried: RetryAccount | None
     rows: Mapping[Key, Mapping[str, TrackRow]]
     more_cases: bool
-    stories: Sequence[CaseStory]  # of the open ones among them
+    upcoming: Sequence[Upcoming]  # of the open ones among them
     history: Sequence[Published]
 
 
@@ -43,7 +43,7 @@ async def gather_account(reading: Reading, account_id: str, limit: int, now: dat
     if not held and not keys:
         return None
     rows = await reading.rows(keys[:limit])
-    stories = [await gather_case(reading, case_id, key, now) for key, case_id in _open_cases(rows)]
+    upcoming = [await gather_upcoming(reading, case_id, key, now) for key, case_id in _open_cases(rows)]
     return AccountView(
         account_id=account_id,
         enforced=next((each for each in held if isinstance(each, EnforcedAccount)), None),
@@ -51,7 +51,7 @@ async def gather_account(reading: Reading, account_id: str, limit: int, now: dat
         retried=next((each for each in held if isinstance(each, RetryAccount)), None),
         rows=rows,
         more_cases=len(keys) > limit,
-        stories=stories,
+        upcoming=upcoming,
         history=(await reading.account_story(account_id))[-HISTORY_MAX:],
     )
 
@@ -120,15 +120,15 @@ def _charged(view: AccountView) -> Iterator[str]:
 
 
 def _next(view: AccountView) -> Iterator[str]:
-    if not any(story.expected for story in view.stories):
+    steps = [(each, step) for each in view.upcoming for step in each.steps]
+    if not steps:
         return
     yield ""
     yield "what comes next (times are UTC)"
-    steps = [(story, step) for story in view.stories for step in story.expected]
-    for story, step in sorted(
+    for each, step in sorted(
         steps, key=lambda one: (one[1].at is None, one[1].at or datetime.max.replace(tzinfo=UTC))
     ):
-        yield f"  {_utc(step.at) or ' ' * 20}  {visible(story.key.invoice_id)}  {step.track:<7}  {_said(step)}"
+        yield f"  {_utc(step.at) or ' ' * 20}  {visible(each.key.invoice_id)}  {step.track:<7}  {_said(step)}"
 
 
 def _said(step: Expected) -> str:
@@ -165,9 +165,9 @@ def account_json(view: AccountView) -> dict[str, Any]:
         "cases": [case_json(key, tracks) for key, tracks in view.rows.items() if tracks],
         "more_cases": view.more_cases,
         "next": [
-            {"case_id": story.case_id, "invoice_id": story.key.invoice_id, **step}
-            for story in view.stories
-            for step in expected_json(story.expected)
+            {"case_id": each.case_id, "invoice_id": each.key.invoice_id, **step}
+            for each in view.upcoming
+            for step in expected_json(each.steps)
         ],
         "statuses": [dict(each.data) for each in view.history],
     }

@@ -41,27 +41,38 @@ class CaseStory:
     modes: Mapping[str, str]  # of the services that do not act (rule 42)
 
 
+@dataclass(frozen=True, slots=True)
+class Upcoming:
+    """What comes next in a case."""
+
+    case_id: str
+    key: Key
+    steps: Sequence[Expected]
+
+
+async def gather_upcoming(reading: Reading, case_id: str, key: Key, now: datetime) -> Upcoming:
+    """No more than that of a case: an account may have many."""
+    return Upcoming(case_id, key, await _steps(reading, key, await _held(reading, key, case_id), now))
+
+
 async def gather_case(reading: Reading, case_id: str, key: Key, now: datetime) -> CaseStory:
     """Everything about a case whose invoice is known."""
-    held = {name: each for name, each in (await reading.held(key)).items() if _knows(each, case_id)}
+    held = await _held(reading, key, case_id)
     published = await reading.case_story(case_id)
-    newest = next((each.case for each in held.values() if each.case is not None), None)
+    newest = _newest(held)
     others = await _other_cases(reading, key, case_id)
     if newest is None:
-        return CaseStory(
-            case_id, key, None, _told(published, None), (), _waiting(published), others, (), await reading.modes()
-        )
-    policy = await reading.policy(newest.policy) if newest.policy else None
+        return CaseStory(case_id, key, None, _told(published, None), (), _waiting(published), others, (), reading.modes)
     return CaseStory(
         case_id=case_id,
         key=key,
         present=Present(newest, {TRACKS[name]: each.case.stage for name, each in held.items() if each.case}),
         events=[*_told(published, newest), *kept_signals(held, newest)],
-        expected=_expected(held, policy, await reading.errands(key), now) if policy else (),
+        expected=await _steps(reading, key, held, now),
         unpublished=_waiting(published),
         other_case_ids=others,
         unread_by=[name for name in reading.services if name not in held],
-        modes=await reading.modes(),
+        modes=reading.modes,
     )
 
 
@@ -76,8 +87,20 @@ async def account_keys(reading: Reading, account_id: str, limit: int) -> list[Ke
     return await reading.keys(Filter(account_id=account_id), limit)
 
 
-def _knows(held: Held, case_id: str) -> bool:
-    return held.case is not None and held.case.goes_by(case_id)
+async def _held(reading: Reading, key: Key, case_id: str) -> dict[str, Held]:
+    """By the services that know the case."""
+    held = await reading.held(key)
+    return {name: each for name, each in held.items() if each.case is not None and each.case.goes_by(case_id)}
+
+
+def _newest(held: Mapping[str, Held]) -> Case | None:
+    return next((each.case for each in held.values() if each.case is not None), None)
+
+
+async def _steps(reading: Reading, key: Key, held: Mapping[str, Held], now: datetime) -> Sequence[Expected]:
+    newest = _newest(held)
+    policy = await reading.policy(newest.policy) if newest is not None and newest.policy else None
+    return _expected(held, policy, await reading.errands(key), now) if policy else ()
 
 
 async def _other_cases(reading: Reading, key: Key, case_id: str) -> list[str]:

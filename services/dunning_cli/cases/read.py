@@ -97,15 +97,14 @@ class Reading:
         self._connection = connection
         self._schemas = [service for service in SERVICES if service in schemas]
         self._prefix = topic_prefix
-        self._observing: frozenset[str] = frozenset()
+        self.modes: Mapping[str, str] = {}  # of every service that does not act (rule 42)
 
     @classmethod
     async def of(cls, connection: Connection, topic_prefix: str) -> "Reading":
         """What can be asked: a service without tables is passed over."""
         rows = await connection.fetch(QUERIES["schemas"], list(SERVICES))
         reading = cls(connection, [row["nspname"] for row in rows], topic_prefix)
-        modes = await reading.modes()
-        reading._observing = frozenset(service for service, mode in modes.items() if mode == Mode.OBSERVE)
+        reading.modes = await reading._not_acting()
         return reading
 
     @property
@@ -113,8 +112,7 @@ class Reading:
         """Those that have tables."""
         return self._schemas
 
-    async def modes(self) -> dict[str, str]:
-        """The mode of every service that does not act (rule 42)."""
+    async def _not_acting(self) -> dict[str, str]:
         found = {}
         for schema in self._schemas:
             (row,) = await self._fetch("mode", schema)
@@ -201,7 +199,7 @@ class Reading:
 
     async def _fetch(self, query: str, schema: str, *values: Any) -> list[Any]:
         """Of a service that observes, what its shadow says; its mode and its policies are its own."""
-        shown = schema in self._observing and query not in _OF_THE_SERVICE
+        shown = self.modes.get(schema) == Mode.OBSERVE and query not in _OF_THE_SERVICE
         place = observed_schema(schema) if shown else schema
         return await self._connection.fetch(QUERIES[query].replace("{schema}", place), *values)
 
