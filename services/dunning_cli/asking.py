@@ -4,20 +4,19 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
-from dunning.runtime.broker_log import KAFKA_TROUBLES
+from dunning.contracts.topics import inputs_of, kafka_name
+from dunning.runtime.broker_log import KAFKA_TROUBLES, Bounds, BrokerLog
 from dunning.runtime.migrate import MigrationError
 from dunning.runtime.postgres.connections import driver_errors_translated
 from dunning.runtime.problem import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, SCHEMA_MISSING
-from dunning.runtime.store import StoreUnavailable
+from dunning.runtime.settings import Settings
+from dunning.runtime.store import StoreUnavailable, TopicPartition
 from dunning_cli.errors import CommandError
-from dunning_cli.stack.reach import require_database, require_kafka
-
-if TYPE_CHECKING:
-    from dunning.runtime.settings import Settings
+from dunning_cli.stack import reach
 
 T = TypeVar("T")
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -51,7 +50,7 @@ def ask(question: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def looking_into(settings: "Settings") -> AsyncIterator[Connection]:
+async def looking_into(settings: Settings) -> AsyncIterator[Connection]:
     """A connection that sees the database as it is at one instant, over all services' schemas, and changes nothing."""
     connection = await connected(settings)
     try:
@@ -62,11 +61,11 @@ async def looking_into(settings: "Settings") -> AsyncIterator[Connection]:
         await connection.close()
 
 
-async def connected(settings: "Settings", *, to_write_in: str | None = None) -> Connection:
+async def connected(settings: Settings, *, to_write_in: str | None = None) -> Connection:
     """A connection with time limits of the server's own. It can only read, unless a service's schema is named: then it
     sees that one's tables and may write."""
     url = settings.database_url.get_secret_value()
-    require_database(url)
+    reach.require_database(url)
     session = {
         "application_name": "dunning",
         "default_transaction_read_only": "off" if to_write_in else "on",
@@ -81,6 +80,29 @@ async def connected(settings: "Settings", *, to_write_in: str | None = None) -> 
         )
 
 
-def require_broker(settings: "Settings") -> None:
+@asynccontextmanager
+async def working_in(settings: Settings, service: str) -> AsyncIterator[Connection]:
+    """A connection that sees the tables of one service and may write to them."""
+    connection = await connected(settings, to_write_in=service)
+    try:
+        with driver_errors_translated():
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def bounds_of(settings: Settings, service: str) -> dict[TopicPartition, Bounds]:
+    """What the logs of all partitions hold that a service reads. Raises Problem where a topic does not exist."""
+    topics = [kafka_name(topic, settings.topic_prefix) for topic in inputs_of(service)]
+    async with BrokerLog(settings, topics) as log:
+        return await log.bounds(await log.partitions())
+
+
+def require_database(settings: Settings) -> None:
+    """Say at once that nobody listens there."""
+    reach.require_database(settings.database_url.get_secret_value())
+
+
+def require_broker(settings: Settings) -> None:
     """Say at once that nobody listens there, instead of trying for half a minute."""
-    require_kafka(settings.kafka_bootstrap_servers)
+    reach.require_kafka(settings.kafka_bootstrap_servers)

@@ -62,11 +62,9 @@ def open_it(
 
 async def _shown(place: "Place") -> _Shown:
     from account_enforcement.brake import QUERIES, Brake
-    from dunning.runtime.switch import service_schema
-    from dunning_cli.stack.reach import require_database
+    from dunning_cli.asking import working_in
 
-    require_database(place.settings.database_url.get_secret_value())
-    async with service_schema(place.settings, _SERVICE) as connection:
+    async with working_in(place.settings, _SERVICE) as connection:
         standing = await Brake(None).standing(connection)
         rows = await connection.fetch(QUERIES["brake_record"], RECORDS_SHOWN)
     return _Shown(standing, [dict(row) for row in rows])
@@ -74,11 +72,9 @@ async def _shown(place: "Place") -> _Shown:
 
 async def _opened(place: "Place", by: str, reason: str) -> int:
     from account_enforcement.brake import open_brake
-    from dunning.runtime.switch import service_schema
-    from dunning_cli.stack.reach import require_database
+    from dunning_cli.asking import working_in
 
-    require_database(place.settings.database_url.get_secret_value())
-    async with service_schema(place.settings, _SERVICE) as connection:
+    async with working_in(place.settings, _SERVICE) as connection:
         return await open_brake(connection, by, reason)
 
 

@@ -16,7 +16,6 @@ from dunning_cli.dlq_options import (
     wanted_letters,
 )
 from dunning_cli.dlq_orders import discard, replay
-from dunning_cli.errors import CommandError
 from dunning_cli.listing import Format, Output, print_json
 from dunning_cli.place import DataDir, find_place
 
@@ -29,7 +28,6 @@ app = typer.Typer(help="Look after dead letters: messages that a service set asi
 app.command("replay")(replay)
 app.command("discard")(discard)
 
-NO_SUCH_LETTER = "DUN-C020"
 StateWord = Annotated[
     str | None,
     typer.Option(
@@ -85,13 +83,13 @@ def show_letter(
     Example: dunning dlq show retry_scheduler:payment.failed:0:12 --raw > event.json
     """
     from dunning_cli.asking import ask
+    from dunning_cli.dead_letters.dealing import no_such_letter
     from dunning_cli.dead_letters.text import whole_letter_json, whole_letter_lines
 
     place = named_place(letter_id)
     found = ask(_one(find_place(data_dir).settings, place))
     if found is None:
-        message = f"there is no dead letter {place}, or not any more: `dunning dlq list` shows those there are"
-        raise CommandError(NO_SUCH_LETTER, message)
+        raise no_such_letter([place])
     letter, standing = found
     if raw:
         sys.stdout.buffer.write(letter.body or b"")

@@ -44,10 +44,9 @@ async def _migrate(settings: "Settings", services: list[str], shards: int | None
     from dunning.runtime.migrate import migrate_with_shadow
     from dunning.runtime.run import postgres_settings
     from dunning.runtime.topics import create_topics
-    from dunning_cli.asking import require_broker
-    from dunning_cli.stack.reach import require_database
+    from dunning_cli.asking import require_broker, require_database
 
-    require_database(settings.database_url.get_secret_value())
+    require_database(settings)
     require_broker(settings)
     lines = []
     for service in services:

@@ -101,13 +101,11 @@ def user_name() -> str:
 
 async def _known(settings: "Settings") -> "list[tuple[str, str | None, Sequence[Switch]]]":
     from dunning.runtime.postgres.modes import present_mode, switches
-    from dunning.runtime.switch import service_schema
-    from dunning_cli.stack.reach import require_database
+    from dunning_cli.asking import working_in
 
-    require_database(settings.database_url.get_secret_value())
     found: list[tuple[str, str | None, Sequence[Switch]]] = []
     for service in ServiceName:
-        async with service_schema(settings, service.value) as connection:
+        async with working_in(settings, service.value) as connection:
             found.append((service.value, await present_mode(connection), await switches(connection, SWITCHES_SHOWN)))
     return found
 
@@ -118,9 +116,9 @@ async def _switched(settings: "Settings", services: Sequence[str], mode: str, by
 
     from dunning.runtime.mode import Mode
     from dunning.runtime.switch import switch
-    from dunning_cli.stack.reach import require_database
+    from dunning_cli.asking import require_database
 
-    require_database(settings.database_url.get_secret_value())
+    require_database(settings)
     return await asyncio.gather(*(switch(settings, service, Mode(mode), by, reason) for service in services))
 
 

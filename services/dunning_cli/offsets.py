@@ -110,38 +110,32 @@ def set_offset(
 
 async def _known(settings: "Settings", services: Sequence[str]) -> "tuple[list[Place], list[tuple[str, Move]]]":
     from dunning.runtime.postgres.offset_moves import moves, stored_offsets
-    from dunning_cli.asking import connected, require_broker
+    from dunning_cli.asking import bounds_of, require_broker, working_in
 
     require_broker(settings)
     places: list[Place] = []
     found: list[tuple[str, Move]] = []
     for service in services:
-        connection = await connected(settings, to_write_in=service)
-        try:
+        async with working_in(settings, service) as connection:
             stored = await stored_offsets(connection)
             found += [(service, move) for move in await moves(connection, MOVES_SHOWN)]
-        finally:
-            await connection.close()
-        bounds = await _bounds(settings, service)
+        bounds = await bounds_of(settings, service)
         places += [_place(service, tp, stored.get(tp), bounds[tp]) for tp in sorted(bounds)]
     return places, sorted(found, key=lambda one: one[1].at, reverse=True)
 
 
 async def _moved(settings: "Settings", service: str, tp: "TopicPartition", to: str, by: str, reason: str) -> "Move":
     from dunning.runtime.postgres.offset_moves import move_offset
-    from dunning_cli.asking import connected, require_broker
+    from dunning_cli.asking import bounds_of, require_broker, working_in
 
     require_broker(settings)
-    bounds = (await _bounds(settings, service)).get(tp)
+    bounds = (await bounds_of(settings, service)).get(tp)
     if bounds is None:
         hint = "`dunning offsets show` lists them"
         raise CommandError(NO_SUCH_PARTITION, f"{service} reads no {tp.topic}[{tp.partition}]: {hint}", exit_code=2)
     offset = offset_of(to, bounds)
-    connection = await connected(settings, to_write_in=service)
-    try:
+    async with working_in(settings, service) as connection:
         return await move_offset(connection, tp, offset, by, reason)
-    finally:
-        await connection.close()
 
 
 def offset_of(to: str, bounds: "Bounds") -> int:
@@ -154,15 +148,6 @@ def offset_of(to: str, bounds: "Bounds") -> int:
         return int(to)
     held = f"its log holds {bounds.begin} to {bounds.end}"
     raise CommandError(NOT_IN_THE_LOG, f'"{to}" is no place to go on from: {held}, or say earliest or end', exit_code=2)
-
-
-async def _bounds(settings: "Settings", service: str) -> "dict[TopicPartition, Bounds]":
-    from dunning.contracts.topics import inputs_of, kafka_name
-    from dunning.runtime.broker_log import BrokerLog
-
-    topics = [kafka_name(topic, settings.topic_prefix) for topic in inputs_of(service)]
-    async with BrokerLog(settings, topics) as log:
-        return await log.bounds(await log.partitions())
 
 
 def _place(service: str, tp: "TopicPartition", stored: "Stored | None", bounds: "Bounds") -> Place:

@@ -125,9 +125,7 @@ def _next(view: AccountView) -> Iterator[str]:
         return
     yield ""
     yield "what comes next (times are UTC)"
-    for each, step in sorted(
-        steps, key=lambda one: (one[1].at is None, one[1].at or datetime.max.replace(tzinfo=UTC))
-    ):
+    for each, step in sorted(steps, key=lambda one: (one[1].at is None, one[1].at or datetime.max.replace(tzinfo=UTC))):
         yield f"  {_utc(step.at) or ' ' * 20}  {visible(each.key.invoice_id)}  {step.track:<7}  {_said(step)}"
 
 

@@ -115,14 +115,22 @@ async def discarded(settings: Settings, asked: Asked, by: By) -> Report:
     return Report([f"{len(done)} discarded, by {by.who}: `dunning dlq list --state discarded` shows them"])
 
 
+def no_such_letter(places: Sequence[Place]) -> CommandError:
+    """For those whose topics do not hold them."""
+    hint = "`dunning dlq list` shows those there are"
+    return CommandError(
+        NO_SUCH_LETTER, f"there is no dead letter {', '.join(map(str, places))}, or not any more: {hint}"
+    )
+
+
 async def _found(asked: Asked, orders: Orders, letters: DeadLetters) -> Found:
     """With their standings, but without their bodies, oldest first. By a filter only what nobody dealt with: what was
     discarded is replayed by its own id."""
     if asked.places:
         found = [await letters.one(place) for place in asked.places]
-        gone = [str(place) for place, letter in zip(asked.places, found, strict=True) if letter is None]
+        gone = [place for place, letter in zip(asked.places, found, strict=True) if letter is None]
         if gone:
-            raise CommandError(NO_SUCH_LETTER, f"there is no dead letter {', '.join(gone)}, or not any more")
+            raise no_such_letter(gone)
         there = [letter for letter in found if letter is not None]
     else:
         there = (await letters.newest(asked.wanted, asked.limit, orders.in_states(TO_DO)))[::-1]

@@ -15,7 +15,8 @@ import asyncpg
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from dunning_cli.stack.errors import DATABASE_UNREACHABLE, StackError
+from dunning.runtime.problem import DATABASE_UNREACHABLE
+from dunning_cli.stack.errors import StackError
 from dunning_cli.stack.infra import MAIL_DIR
 from dunning_cli.stack.reach import DATABASE, KAFKA, SMTP
 

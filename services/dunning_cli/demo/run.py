@@ -16,6 +16,7 @@ from rich.rule import Rule
 from dunning.domain.policy import Policy
 from dunning.domain.policy_file import load_policies
 from dunning.runtime.policy_directory import read_policy_files
+from dunning.runtime.problem import KAFKA_UNREACHABLE
 from dunning_cli.demo.arrival import stamp_on_arrival
 from dunning_cli.demo.own_space import own_space
 from dunning_cli.demo.screen import Screen, figures, screen_for
@@ -26,7 +27,7 @@ from dunning_cli.errors import CommandError
 from dunning_cli.stack.background import up_in_background
 from dunning_cli.stack.down import stop_stack
 from dunning_cli.stack.env_file import read_env_file
-from dunning_cli.stack.errors import KAFKA_UNREACHABLE, StackError
+from dunning_cli.stack.errors import StackError
 from dunning_cli.stack.infra import MAIL_DIR
 from dunning_cli.stack.layout import Layout
 from dunning_cli.stack.reach import DATABASE, KAFKA

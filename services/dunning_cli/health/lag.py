@@ -1,14 +1,13 @@
 """How far each service has read: the offsets in its tables against the ends of the logs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from dunning.contracts.topics import inputs_of, kafka_name
-from dunning.runtime.broker_log import Bounds, BrokerLog
+from dunning.runtime.broker_log import Bounds
+from dunning.runtime.postgres.offset_moves import Stored
 from dunning.runtime.settings import Settings
 from dunning.runtime.store import TopicPartition
-from dunning_cli.asking import Connection
+from dunning_cli.asking import Connection, bounds_of
 from dunning_cli.health.findings import Finding, ok, problem, warning
 
 LAG = "lag"
@@ -17,35 +16,21 @@ _NAMED_MAX = 3
 _OFFSETS = "select topic, partition, next_offset, read_through, clock_timestamp() as now from {schema}.offsets"
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a service is in a partition: the next offset, and until when it is known to have read everything."""
-
-    next_offset: int | None
-    read_through: datetime | None
-    now: datetime
-
-
 async def look_at_lag(connection: Connection, settings: Settings, services: Sequence[str]) -> list[Finding]:
     """One finding per service. Raises Problem where a topic does not exist."""
     findings = []
     for service in services:
         rows = await connection.fetch(_OFFSETS.replace("{schema}", service))
         positions = {
-            TopicPartition(row["topic"], row["partition"]): Position(
-                row["next_offset"], row["read_through"], row["now"]
-            )
+            TopicPartition(row["topic"], row["partition"]): Stored(row["next_offset"], row["read_through"], row["now"])
             for row in rows
         }
-        topics = [kafka_name(topic, settings.topic_prefix) for topic in inputs_of(service)]
-        async with BrokerLog(settings, topics) as log:
-            bounds = await log.bounds(await log.partitions())
-        findings.append(judge_lag(service, positions, bounds))
+        findings.append(judge_lag(service, positions, await bounds_of(settings, service)))
     return findings
 
 
 def judge_lag(
-    service: str, positions: Mapping[TopicPartition, Position], bounds: Mapping[TopicPartition, Bounds]
+    service: str, positions: Mapping[TopicPartition, Stored], bounds: Mapping[TopicPartition, Bounds]
 ) -> Finding:
     """By time: who reads notes again and again until when everything was read. Offsets alone would mislead, since
     markers of transactions lie behind the last record."""
@@ -64,18 +49,18 @@ def judge_lag(
     return ok(LAG, f"{service}: read its {len(bounds)} partitions to their ends {oldest.total_seconds():.1f} s ago")
 
 
-def _behind(position: Position | None, bounds: Bounds) -> int:
+def _behind(position: Stored | None, bounds: Bounds) -> int:
     read_until = position.next_offset if position is not None and position.next_offset is not None else bounds.begin
     return max(0, bounds.end - max(read_until, bounds.begin))
 
 
-def _is_gone(position: Position | None, bounds: Bounds) -> bool:
+def _is_gone(position: Stored | None, bounds: Bounds) -> bool:
     if position is None or position.next_offset is None:
         return False
     return not bounds.begin <= position.next_offset <= bounds.end
 
 
-def _age(position: Position | None) -> timedelta:
+def _age(position: Stored | None) -> timedelta:
     """How long ago everything was read; for ever where nobody did since the partition was taken over."""
     if position is None or position.read_through is None:
         return timedelta.max

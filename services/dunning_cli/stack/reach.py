@@ -3,8 +3,9 @@
 import socket
 from urllib.parse import urlsplit
 
+from dunning.runtime.problem import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, NOBODY_TAKES_ERRANDS
 from dunning.runtime.settings import servers_of
-from dunning_cli.stack.errors import DATABASE_UNREACHABLE, KAFKA_UNREACHABLE, SMTP_UNREACHABLE, StackError
+from dunning_cli.stack.errors import StackError
 
 KAFKA = "DUNNING_KAFKA_BOOTSTRAP_SERVERS"
 DATABASE = "DUNNING_DATABASE_URL"
@@ -41,7 +42,7 @@ def require_database(url: str) -> None:
 
 
 def require_smtp(url: str) -> None:
-    _require(SMTP, url, SMTP_UNREACHABLE)
+    _require(SMTP, url, NOBODY_TAKES_ERRANDS)
 
 
 def _require(setting: str, url: str, code: str) -> None:

@@ -10,13 +10,14 @@ from dunning.domain.events import PolicyRef
 from dunning.domain.policy_file import load_policy
 from dunning.runtime.broker_log import WHERE_IS_IT, Bounds
 from dunning.runtime.migrate import migrations_of
+from dunning.runtime.postgres.offset_moves import Stored
 from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.store import TopicPartition
 from dunning_cli import place
 from dunning_cli.health.brokers import compare
 from dunning_cli.health.database import compare_clocks, compare_migrations, judge_outbox
 from dunning_cli.health.findings import Level
-from dunning_cli.health.lag import Position, judge_lag
+from dunning_cli.health.lag import judge_lag
 from dunning_cli.health.live import judge_start
 from dunning_cli.health.outside import judge_ready, look_at_mail
 from dunning_cli.health.policies import judge_policies, look_at_policies
@@ -114,7 +115,7 @@ def test_an_outbox_is_judged_by_the_age_of_its_oldest_row() -> None:
 
 
 def test_lag_is_judged_by_time_because_markers_lie_behind_the_last_record() -> None:
-    position = Position(next_offset=10, read_through=NOW - seconds(1), now=NOW)
+    position = Stored(next_offset=10, read_through=NOW - seconds(1), now=NOW)
 
     found = judge_lag("s", {FAILED: position}, {FAILED: Bounds(0, 12)})
 
@@ -122,7 +123,7 @@ def test_lag_is_judged_by_time_because_markers_lie_behind_the_last_record() -> N
 
 
 def test_a_service_that_does_not_read_is_a_problem_once_something_waits() -> None:
-    stopped = Position(next_offset=10, read_through=NOW - seconds(60), now=NOW)
+    stopped = Stored(next_offset=10, read_through=NOW - seconds(60), now=NOW)
 
     assert judge_lag("s", {FAILED: stopped}, {FAILED: Bounds(0, 10)}).level is Level.WARNING
     behind = judge_lag("s", {FAILED: stopped}, {FAILED: Bounds(0, 14)})
@@ -132,7 +133,7 @@ def test_a_service_that_does_not_read_is_a_problem_once_something_waits() -> Non
 
 
 def test_records_that_are_gone_before_they_were_read_are_a_problem() -> None:
-    position = Position(next_offset=10, read_through=NOW, now=NOW)
+    position = Stored(next_offset=10, read_through=NOW, now=NOW)
 
     found = judge_lag("s", {FAILED: position}, {FAILED: Bounds(20, 30)})
 
