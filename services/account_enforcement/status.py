@@ -10,7 +10,7 @@ from dunning.domain.events import AccountStatus, OpenCase, Owed, PolicyRef, Sign
 from dunning.domain.policy import Policy
 from dunning.domain.words import AccountStage, Reason
 
-ACCOUNT_STATUS = "dunning.account.status.v1"
+STATUS_TYPE = "dunning.account.status.v1"
 _STAGES = {str(stage): stage for stage in AccountStage}
 _SEVERITY = {stage.value: stage.severity for stage in AccountStage}
 
@@ -33,7 +33,7 @@ def publish_status(turn: AccountTurn, policy_of: Callable[[AccountCase], Policy]
     account.published = Published(status, since, open_cases, total, to_reinstate)
     turn.decision.events.append(
         AccountStatus(
-            event_id=ids.event_id(ACCOUNT_STATUS, account.account_id, account.sequence),
+            event_id=ids.event_id(STATUS_TYPE, account.account_id, account.sequence),
             sequence=account.sequence,
             causation_id=turn.cause_id,
             account_id=account.account_id,

@@ -19,6 +19,7 @@ from dunning.contracts.topics import (
     STAGE_CHANGED,
 )
 from dunning.domain.rfc3339 import instant
+from dunning.domain.words import Track
 from dunning_cli.money import money
 from dunning_cli.story_words import because, consequence, notice_outcome, signal_text
 
@@ -28,9 +29,7 @@ _CLOSED = frozenset({"recovered", "closed", "terminated"})  # stages that only a
 _ENDS = _CLOSED | {"cancelled"}
 _TIMES = ("effective_at", "failed_at", "succeeded_at", "not_before", "since", "at")
 _ORDER = (PAYMENT_FAILED, PAYMENT_SUCCEEDED, SIGNALS, STAGE_CHANGED, RETRY_REQUESTED, NOTICE_RESULT, ACCOUNT_STATUS)
-
-
-_TRACKS = ("retry", "notice", "account")
+_TRACKS = list(Track)
 
 
 @dataclass(frozen=True, slots=True)

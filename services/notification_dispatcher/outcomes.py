@@ -12,7 +12,7 @@ from dunning.domain.words import NOTICE_NONE, Channel
 from notification_dispatcher.case import Notice, NoticeAccount, NoticeCase, NoticeState
 from notification_dispatcher.templates.wording import shipped
 
-NOTICE_RESULT = "dunning.notice.result.v1"
+RESULT_TYPE = "dunning.notice.result.v1"
 WITH_RECEIPTS = frozenset({Channel.SMS, Channel.PUSH, Channel.CALL})  # others deliver when they are accepted (rule 30)
 NoticeTurn = Turn[NoticeAccount]
 
@@ -85,7 +85,7 @@ class Outcomes(Track[NoticeAccount, NoticeCase]):
         template = rung.notice.template if rung is not None and rung.notice is not None else notice.rung
         turn.decision.events.append(
             NoticeResult(
-                event_id=ids.event_id(NOTICE_RESULT, notice.id, state),
+                event_id=ids.event_id(RESULT_TYPE, notice.id, state),
                 sequence=case.results,
                 causation_id=turn.cause_id,
                 notice_id=notice.id,

@@ -11,7 +11,7 @@ from retry_scheduler.next_step import last_class
 from retry_scheduler.pausing import use
 from retry_scheduler.urging import spend
 
-RETRY_REQUESTED = "dunning.retry.requested.v1"
+REQUEST_TYPE = "dunning.retry.requested.v1"
 
 
 def ask(
@@ -38,7 +38,7 @@ def ask(
 def requested(turn: RetryTurn, case: RetryCase, request: Request) -> RetryRequested:
     """What asks the platform to charge."""
     return RetryRequested(
-        event_id=ids.event_id(RETRY_REQUESTED, case.case_id, case.requests),
+        event_id=ids.event_id(REQUEST_TYPE, case.case_id, case.requests),
         sequence=case.requests,
         causation_id=turn.cause_id,
         retry_id=request.retry_id,

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dunning.contracts.topics import ACCOUNT_ENFORCEMENT, NOTIFICATION_DISPATCHER, RETRY_SCHEDULER
+from dunning.contracts.topics import ACCOUNT_ENFORCEMENT, RETRY_SCHEDULER, SERVICES
 from tests.bench.figures import Figure, Goal, Part, number, percentile
 from tests.bench.measure import Wrong
 from tests.bench.place import Place, own_place
@@ -13,7 +13,7 @@ from tests.bench.steady import behind, keeping_up, steady_load, subscriber, unti
 P50, P99 = Goal(60, at_most=True), Goal(250, at_most=True)
 WAYS = {
     "one service": (RETRY_SCHEDULER,),
-    "all three services": (RETRY_SCHEDULER, NOTIFICATION_DISPATCHER, ACCOUNT_ENFORCEMENT),
+    "all three services": SERVICES,
 }
 TELLING = (RETRY_SCHEDULER, ACCOUNT_ENFORCEMENT)  # the policy of the bench has no notice of a first failure
 WARM_UP_SECONDS = 5

@@ -10,14 +10,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dunning.contracts.topics import ACCOUNT_ENFORCEMENT, NOTIFICATION_DISPATCHER, RETRY_SCHEDULER
+from dunning.contracts.topics import RETRY_SCHEDULER, SERVICES
 from tests.bench.figures import Figure, Goal, Part, ratio
 from tests.bench.load import write
 from tests.bench.measure import Measured, Wrong, measure
 from tests.bench.peers import FAUST, QUIX, Peer, measure_peer, require_installed
 from tests.bench.place import Place, own_place
 
-ALL = (RETRY_SCHEDULER, NOTIFICATION_DISPATCHER, ACCOUNT_ENFORCEMENT)
 ONE_AT_A_TIME, EIGHT_AT_ONCE = "one transaction per event, one at a time", "one transaction per event, eight at once"
 ONE_SERVICE, ALL_SERVICES = "one service", "all three services"
 RATE_GOALS = {ONE_SERVICE: Goal(20_000), ALL_SERVICES: Goal(7_000)}
@@ -43,7 +42,7 @@ def trials(events: int) -> list[Trial]:
         Trial(ONE_AT_A_TIME, (RETRY_SCHEDULER,), max(300, events // 60), one_at_a_time),
         Trial(EIGHT_AT_ONCE, (RETRY_SCHEDULER,), max(500, events // 20), eight_at_once),
         Trial(ONE_SERVICE, (RETRY_SCHEDULER,), events, {}),
-        Trial(ALL_SERVICES, ALL, events, {}),
+        Trial(ALL_SERVICES, SERVICES, events, {}),
     ]
 
 

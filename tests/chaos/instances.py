@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from tests.chaos.plan import SERVICES, SIDES
+from dunning.contracts.topics import SERVICES
+from tests.chaos.plan import SIDES
 from tests.pages import page_of
 
 _LOOK_SECONDS = 0.2

@@ -5,8 +5,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dunning.contracts.topics import SERVICES
+
 SIDES = (1, 2)  # each service runs once on either side, and each side has lines of its own to Kafka and to PostgreSQL
-SERVICES = ("retry_scheduler", "notification_dispatcher", "account_enforcement")
 PAUSE_SECONDS = (1.0, 2.0)  # between faults
 
 

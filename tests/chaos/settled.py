@@ -6,7 +6,7 @@ import time
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from tests.chaos.plan import SERVICES
+from dunning.contracts.topics import SERVICES
 
 _PATIENCE_SECONDS = 120.0
 _LOOK_SECONDS = 0.2

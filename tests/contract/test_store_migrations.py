@@ -50,7 +50,7 @@ async def asked(url: str, question: str) -> object:
         await connection.close()
 
 
-@pytest.mark.parametrize("service", ["retry_scheduler", "notification_dispatcher", "account_enforcement"])
+@pytest.mark.parametrize("service", SERVICES)
 async def test_every_service_has_the_kernels_tables_and_its_own_columns(database_url: str, service: str) -> None:
     applied = await migrate(database_url, service)
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from dunning.contracts.topics import SERVICES
 from dunning_cli.stack.env_file import read_env_file
 from dunning_cli.stack.processes import Process
-from dunning_cli.stack.services import SERVICES
 from tests.stack import without_named_servers
 
 _SECONDS_MAX = 60

@@ -31,7 +31,7 @@ from dunning.domain.words import Track as TrackName
 
 C = TypeVar("C", bound=Case)
 
-STAGE_CHANGED = "dunning.stage.changed.v1"
+CHANGE_TYPE = "dunning.stage.changed.v1"
 BEFORE_EVERYTHING = datetime.min.replace(tzinfo=UTC)
 
 
@@ -523,7 +523,7 @@ class Track(Generic[A, C]):
         case.sequence += 1
         turn.decision.events.append(
             StageChanged(
-                event_id=ids.event_id(STAGE_CHANGED, case.case_id, str(self.name), case.sequence),
+                event_id=ids.event_id(CHANGE_TYPE, case.case_id, str(self.name), case.sequence),
                 sequence=case.sequence,
                 causation_id=turn.cause_id,
                 case_id=case.case_id,

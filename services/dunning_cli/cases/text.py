@@ -9,14 +9,13 @@ from zoneinfo import ZoneInfo
 from dunning.contracts.topics import PAYMENT_FAILED
 from dunning_cli.cases.expected import Expected
 from dunning_cli.cases.gather import CaseStory, Present
-from dunning_cli.cases.read import Key, TrackRow
+from dunning_cli.cases.read import TRACKS, Key, TrackRow
 from dunning_cli.discreet import shown, visible
 from dunning_cli.listing import columns
 from dunning_cli.money import money
 from dunning_cli.story import timeline
 
 TITLES = ("CASE", "ACCOUNT", "INVOICE", "", "OWED", "RETRY", "NOTICE", "ACCOUNT IS", "NEXT")
-_TRACKS = ("retry", "notice", "account")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def case_lines(rows: Mapping[Key, Mapping[str, TrackRow]]) -> list[str]:
 
 def _cells(key: Key, tracks: Mapping[str, TrackRow]) -> list[str]:
     newest = max(tracks.values(), key=lambda row: row.number)
-    stages = [visible(tracks[track].stage) if track in tracks else "-" for track in _TRACKS]
+    stages = [visible(tracks[track].stage) if track in tracks else "-" for track in TRACKS.values()]
     due = min((row.due_at for row in tracks.values() if row.due_at), default=None)
     return [
         newest.case_id,
@@ -82,8 +81,8 @@ def case_json(key: Key, tracks: Mapping[str, TrackRow]) -> dict[str, Any]:
         "amount_minor": newest.amount_minor,
         "currency": newest.currency,
         "policy": {"id": newest.policy.id, "version": newest.policy.version} if newest.policy else None,
-        "stages": {track: tracks[track].stage for track in _TRACKS if track in tracks},
-        "due_at": {track: tracks[track].due_at for track in _TRACKS if track in tracks},
+        "stages": {track: tracks[track].stage for track in TRACKS.values() if track in tracks},
+        "due_at": {track: tracks[track].due_at for track in TRACKS.values() if track in tracks},
     }
 
 

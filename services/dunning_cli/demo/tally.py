@@ -14,8 +14,9 @@ from dunning.contracts.topics import (
     SIGNALS,
     STAGE_CHANGED,
 )
+from dunning.domain.words import Track
 
-TRACKS = ("retry", "notice", "account")
+TRACKS = tuple(track.value for track in Track)
 
 
 @dataclass(slots=True)

@@ -2,10 +2,10 @@
 
 import asyncio
 
+from dunning.contracts.topics import SERVICES
 from dunning_cli.stack.errors import PREPARATION_FAILED, StackError
 from dunning_cli.stack.infra import Infra
 from dunning_cli.stack.report import Report
-from dunning_cli.stack.services import SERVICES
 
 
 def prepare(infra: Infra, report: Report) -> None:

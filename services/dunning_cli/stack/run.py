@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from dunning.contracts.topics import SERVICES
 from dunning_cli.stack.env_file import EnvFile
 from dunning_cli.stack.errors import ALREADY_RUNNING, DISK_FULL, FREE_BYTES_MIN, StackError, from_os_error
 from dunning_cli.stack.infra import Infra, InfraPlan, infra_in_use
@@ -15,7 +16,7 @@ from dunning_cli.stack.ports import Ports
 from dunning_cli.stack.prepare import prepare
 from dunning_cli.stack.report import Report
 from dunning_cli.stack.scopes import Scope, held, mark_ready, unmark_ready, wait_until_ready
-from dunning_cli.stack.services import SERVICES, LocalService
+from dunning_cli.stack.services import LocalService
 from dunning_cli.stack.signals import StopAsked
 from dunning_cli.stack.supervisor import Supervisor
 

@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 
+from dunning.contracts.topics import SERVICES
 from dunning_cli.stack.layout import Layout
 from dunning_cli.stack.processes import POLL_SECONDS
-from dunning_cli.stack.services import SERVICES
 
 _LOCK_TRIES = 5
 READY_SECONDS_MAX = 900  # The first start downloads a broker.

@@ -11,7 +11,6 @@ from dunning_cli.stack.parts import Part
 from dunning_cli.stack.ports import HOST, Ports
 from dunning_cli.stack.processes import Command
 
-SERVICES = ("retry_scheduler", "notification_dispatcher", "account_enforcement")
 _STOP_SECONDS_MAX = 15  # A service promises to be gone within ten.
 
 
