@@ -5,9 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from dunning_verifier.values import Result
-
-_WENT_OUT = ("sent", "delivered", "bounced", "unknown")
+from dunning_verifier.values import WENT_OUT, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +20,7 @@ def contacts_of(results: Iterable[Result]) -> dict[str, list[Contact]]:
     """By account, in the order in which they went out."""
     first: dict[str, Result] = {}
     for result in results:
-        if result.outcome in _WENT_OUT:
+        if result.outcome in WENT_OUT:
             known = first.get(result.notice_id)
             if known is None or result.at < known.at:
                 first[result.notice_id] = result

@@ -9,8 +9,8 @@ from dunning_verifier.values import Failure, Signal, Success
 
 def counts(history: History) -> dict[str, int]:
     """What there was to look at."""
-    results = Counter(result.outcome for result in once(history.results))
-    stages = Counter(move.to_stage for move in once(history.transitions) if move.track == "account")
+    results = Counter(result.outcome for result in history.results_once)
+    stages = Counter(move.to_stage for move in history.transitions_once if move.track == "account")
     outputs: tuple[list[Any], ...] = (history.transitions, history.requests, history.results, history.statuses)
     published = sum(len(records) for records in outputs)
     return {
@@ -23,13 +23,13 @@ def counts(history: History) -> dict[str, int]:
         "accounts": len({event.account_id for event in history.inputs}),
         "invoices": len(history.ledger.invoices),
         "cases": len(history.by_case),
-        "transitions": len(once(history.transitions)),
+        "transitions": len(history.transitions_once),
         "suspensions and terminations": stages["suspended"] + stages["terminated"],
-        "charges requested": len(once(history.requests)),
+        "charges requested": len(history.requests_once),
         "charges made": len(history.charges or ()),
         "notices sent": results["sent"],
         "mails": len(history.mails or ()),
-        "account statuses": len(once(history.statuses)),
+        "account statuses": len(history.statuses_once),
         "published again": published - sum(len(once(records)) for records in outputs),
         "policies": len(history.policies.by_ref),
     }

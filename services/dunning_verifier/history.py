@@ -7,7 +7,7 @@ that tests and other tools can feed it.
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from dunning_verifier.policy_file import Policies, Policy
 from dunning_verifier.replays import Replay
 from dunning_verifier.sorting import Sorter
 from dunning_verifier.values import (
+    BEFORE_ALL,
     SERVICES,
     Charge,
     DeadLetter,
@@ -38,7 +39,6 @@ from dunning_verifier.values import (
     Where,
 )
 
-_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 O = TypeVar("O", bound=Output)  # noqa: E741
 
 
@@ -69,7 +69,7 @@ class History:
     passed_over: int = 0
     unsure: set[Where] = field(default_factory=set)
     replayed: dict[Where, frozenset[str]] = field(default_factory=dict)  # by origin, the services that did
-    ends_at: datetime = _BEFORE_ALL  # the newest timestamp of any record
+    ends_at: datetime = BEFORE_ALL  # the newest timestamp of any record
     tables: Tables | None = None  # what the services' databases held; None: nobody looked
     log_ends: dict[tuple[str, int], int] = field(default_factory=dict)  # by topic and partition, the next offset
     last_offsets: dict[tuple[str, int], int] = field(default_factory=dict)  # the last record that was read
@@ -123,6 +123,36 @@ class History:
             nothing = not any(any(each) for each in taken.values())
             found.update((where, nothing) for where, each in taken.items() if not all(each))
         return found
+
+    @cached_property
+    def transitions_once(self) -> list[Transition]:
+        """Without what was published again."""
+        return once(self.transitions)
+
+    @cached_property
+    def requests_once(self) -> list[Request]:
+        """Without what was published again."""
+        return once(self.requests)
+
+    @cached_property
+    def results_once(self) -> list[Result]:
+        """Without what was published again."""
+        return once(self.results)
+
+    @cached_property
+    def statuses_once(self) -> list[Status]:
+        """Without what was published again."""
+        return once(self.statuses)
+
+    @cached_property
+    def last_statuses(self) -> dict[str, Status]:
+        """The last word on every account."""
+        return {status.account_id: status for status in self.statuses}
+
+    @cached_property
+    def doubted(self) -> frozenset[str]:
+        """Accounts of which some input may not have taken effect in all services alike."""
+        return self.murky_accounts | {event.account_id for event in self.inputs if self.is_doubtful(event)}
 
     @cached_property
     def ledger(self) -> Ledger:

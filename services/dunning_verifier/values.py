@@ -6,7 +6,7 @@ of a record, which says when anybody could have read it; `happened_at` of an out
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 FAILED = "payment.failed"
@@ -23,6 +23,7 @@ SCHEDULER = "retry_scheduler"
 DISPATCHER = "notification_dispatcher"
 ENFORCEMENT = "account_enforcement"
 SERVICES = (SCHEDULER, DISPATCHER, ENFORCEMENT)
+INITIAL_STAGE = {"retry": "none", "notice": "none", "account": "active"}
 OWNER_OF_TRACK = {"retry": SCHEDULER, "notice": DISPATCHER, "account": ENFORCEMENT}
 READERS = {
     FAILED: SERVICES,
@@ -35,6 +36,8 @@ READERS = {
 }
 SEVERITY = {"active": 0, "past_due": 1, "restricted": 2, "suspended": 3, "terminated": 4}
 RESTRICTING = {"restricted", "suspended", "terminated"}
+WENT_OUT = frozenset({"sent", "delivered", "bounced", "unknown"})  # what the customer may have seen
+BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 GRAIN = timedelta(seconds=1)  # times may be written without fractions
 
 

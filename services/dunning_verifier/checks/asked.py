@@ -11,7 +11,7 @@ from datetime import datetime
 from dunning_verifier.clock import Span
 from dunning_verifier.due import may_be_hurried, planned_for
 from dunning_verifier.expected import NOT_TECHNICAL
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.invoices import CaseRef, Invoice
 from dunning_verifier.policy_file import Policy
 from dunning_verifier.values import GRAIN, Failure, Input, Request, Success, Transition, Violation
@@ -25,7 +25,7 @@ def check(history: History) -> Iterator[Violation]:
     by_case: dict[str, list[Request]] = defaultdict(list)
     by_place: dict[tuple[str, str], list[Request]] = defaultdict(list)
     highest: dict[tuple[str, str], int] = defaultdict(int)
-    for request in once(history.requests):
+    for request in history.requests_once:
         place = request.account_id, request.invoice_id
         yield from _numbered(history, request, highest[place])
         highest[place] = max(highest[place], request.attempt_number)

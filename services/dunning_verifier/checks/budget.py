@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from dunning_verifier.due import charge_due_at
-from dunning_verifier.history import History, once
-from dunning_verifier.values import SCHEDULER, Card, Failure, Request, Signal, Success, Violation
+from dunning_verifier.history import History
+from dunning_verifier.values import BEFORE_ALL, SCHEDULER, Card, Failure, Request, Signal, Success, Violation
 
 PROMISE = 7
 _VISA_WITHIN = timedelta(days=30)
@@ -24,7 +24,6 @@ _VISA_REATTEMPTS = (  # from when on, how many
 _FEWEST = 10  # attempts that any network limits: Mastercard's, in a day
 _VISA_NEVER_APPROVES = frozenset(["04", "07", "12", "14", "15", "41", "43", "46", "57", "R0", "R1", "R3"])
 _REFUSED_FOR_GOOD = frozenset(["stolen_card", "lost_card", "pickup_card"])  # whatever else the failure says
-_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 Place = tuple[str, str]  # merchant and card
 
 
@@ -70,7 +69,7 @@ class _Cards:
 
 def check(history: History) -> Iterator[Violation]:
     """Every request, by what was known of its card when it was made."""
-    requests = sorted(once(history.requests), key=lambda request: (request.happened_at, request.where))
+    requests = sorted(history.requests_once, key=lambda request: (request.happened_at, request.where))
     cards, tried = _Cards.of(history), _reported(history, requests)
     for request in requests:
         card = cards.charged_by(request)
@@ -86,7 +85,7 @@ def check(history: History) -> Iterator[Violation]:
 
 def all_attempts(history: History) -> dict[Place, list[_Attempt]]:
     """Told of or asked for, by merchant and card."""
-    requests = list(once(history.requests))
+    requests = list(history.requests_once)
     cards, tried = _Cards.of(history), _reported(history, requests)
     for request in requests:
         if (card := cards.charged_by(request)) is not None:
@@ -122,11 +121,11 @@ def _is_barred(history: History, request: Request, card: Card, read_before: date
 
 def _enter(attempts: list[_Attempt], request: Request) -> None:
     """Whoever asks later knows of this request; when it was really made is told by its answer, if there is one."""
-    own = _Attempt(request.happened_at, _BEFORE_ALL, (request.retry_id,))
+    own = _Attempt(request.happened_at, BEFORE_ALL, (request.retry_id,))
     answer = next((each for each in attempts if each.name == own.name), None)
     if answer is not None:
         attempts.remove(answer)
-        own = replace(answer, known_at=_BEFORE_ALL)
+        own = replace(answer, known_at=BEFORE_ALL)
     insort(attempts, own)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from dunning_verifier.contacts import Contact, contacts_of
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.policy_file import Cap
 from dunning_verifier.values import Violation
 
@@ -12,7 +12,7 @@ PROMISE = 8
 
 def check(history: History) -> Iterator[Violation]:
     """Every notice that went out, among those of its account before it, over all invoices."""
-    for contacts in contacts_of(once(history.results)).values():
+    for contacts in contacts_of(history.results_once).values():
         for number, contact in enumerate(contacts):
             broken = next((cap for cap in _caps(history, contact) if _over(history, contacts, number, cap)), None)
             if broken is not None:

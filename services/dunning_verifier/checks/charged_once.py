@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from dunning_verifier.due import charge_due_at
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.values import Charge, Failure, Request, Success, Violation, either
 
 PROMISE = 5
@@ -15,7 +15,7 @@ _REVOKED = {"recovered", "cancelled", "paused"}
 
 def check(history: History) -> Iterator[Violation]:
     """Requests by themselves, requests after one another, and the ledger of what was really charged."""
-    requests = once(history.requests)
+    requests = history.requests_once
     yield from _one_per_attempt(requests)
     yield from _named_and_priced(history, requests)
     yield from _one_after_another(history, requests)

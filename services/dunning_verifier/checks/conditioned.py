@@ -4,7 +4,7 @@ excludes was surely there. What is owed on all invoices together is not reckoned
 from collections.abc import Iterator
 
 from dunning_verifier.due import waits_for_the_news
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.values import Signal, Transition, Violation
 
 PROMISE = 6
@@ -13,7 +13,7 @@ _TAGS = ("account.tagged", "account.untagged")
 
 def check(history: History) -> Iterator[Violation]:
     """Account steps to something worse."""
-    for move in once(history.transitions):
+    for move in history.transitions_once:
         policy = history.policies.by_ref.get(move.policy)
         if policy is None or not move.worsens or not waits_for_the_news(history, move):
             continue

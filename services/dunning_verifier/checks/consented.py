@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from dunning_verifier.contacts import contacts_of
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.values import Input, Result, Signal, Violation
 
 PROMISE = 8
@@ -16,7 +16,7 @@ _ABOUT_THE_CUSTOMER = ("name", "email", "phone", "locale", "timezone", "country"
 def check(history: History) -> Iterator[Violation]:
     """Every notice that went out, by what the service had surely read by then."""
     said = _by_account(history)
-    for account_id, contacts in contacts_of(once(history.results)).items():
+    for account_id, contacts in contacts_of(history.results_once).items():
         for contact in contacts:
             inputs = said.get(account_id, [])
             why = _forbidden(history, inputs, contact.result, contact.at) or _erased(history, inputs, contact.at)

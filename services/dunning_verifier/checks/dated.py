@@ -6,7 +6,7 @@ from datetime import datetime
 
 from dunning_verifier.dates import earliest_date
 from dunning_verifier.due import may_be_hurried
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.policy_file import Policy
 from dunning_verifier.values import Request, Transition, Violation
 
@@ -22,7 +22,7 @@ def check(history: History) -> Iterator[Violation]:
 
 
 def _account_steps(history: History) -> Iterator[Violation]:
-    for move in once(history.transitions):
+    for move in history.transitions_once:
         if not move.worsens:
             continue
         policy = history.policies.by_ref.get(move.policy)
@@ -34,7 +34,7 @@ def _account_steps(history: History) -> Iterator[Violation]:
 
 
 def _notices(history: History) -> Iterator[Violation]:
-    for result in once(history.results):
+    for result in history.results_once:
         if result.outcome != "sent":
             continue
         dates = [_earliest(history, result.account_id, case_id, [result.rung]) for case_id in result.case_ids]
@@ -54,7 +54,7 @@ def _earliest(history: History, account_id: str, case_id: str, rungs: list[str])
 
 
 def _plans(history: History) -> Iterator[Violation]:
-    for move in once(history.transitions):
+    for move in history.transitions_once:
         policy = history.policies.by_ref.get(move.policy)
         if policy is None or move.to_stage != "scheduled" or move.next_due_at is None or _is_hurried(history, move):
             continue
@@ -65,7 +65,7 @@ def _plans(history: History) -> Iterator[Violation]:
 
 
 def _charges(history: History) -> Iterator[Violation]:
-    for request in once(history.requests):
+    for request in history.requests_once:
         policy = history.policy_of(request.case_id)
         if policy is None or _is_hurried(history, request):
             continue

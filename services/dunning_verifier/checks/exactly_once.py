@@ -5,7 +5,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from dunning_verifier.expected import open_cases
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.values import Output, Request, Result, Transition, Violation
 
 PROMISE = 1
@@ -33,10 +33,10 @@ def _one_content_per_id(history: History) -> Iterator[Violation]:
 
 
 def _one_event_per_sequence(history: History) -> Iterator[Violation]:
-    yield from _distinct("transition", ((t, (t.case_id, t.track, t.sequence)) for t in once(history.transitions)))
-    yield from _distinct("charge request", ((r, (r.case_id, r.sequence)) for r in once(history.requests)))
-    yield from _distinct("notice result", ((r, (r.case_ids[0], r.sequence)) for r in once(history.results)))
-    yield from _distinct("account status", ((s, (s.account_id, s.sequence)) for s in once(history.statuses)))
+    yield from _distinct("transition", ((t, (t.case_id, t.track, t.sequence)) for t in history.transitions_once))
+    yield from _distinct("charge request", ((r, (r.case_id, r.sequence)) for r in history.requests_once))
+    yield from _distinct("notice result", ((r, (r.case_ids[0], r.sequence)) for r in history.results_once))
+    yield from _distinct("account status", ((s, (s.account_id, s.sequence)) for s in history.statuses_once))
 
 
 def _distinct(what: str, outputs: Iterable[tuple[Output, tuple[str | int | None, ...]]]) -> Iterator[Violation]:
@@ -99,7 +99,7 @@ def _was_reopened(history: History, case_id: str) -> bool:
 
 def _recovered_by_money(history: History) -> Iterator[Violation]:
     """What says `recovered` needs a full payment among the inputs."""
-    for move in once(history.transitions):
+    for move in history.transitions_once:
         case = history.ledger.cases.get(move.case_id)
         if move.to_stage != "recovered" or case is None or case.invoice.unsure or case.invoice.reinstatements:
             continue

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.reference import Final, Given, final_states
-from dunning_verifier.values import SERVICES, Failure, Input, Violation, Where, either
+from dunning_verifier.values import INITIAL_STAGE, SERVICES, Failure, Input, Violation, Where, either
 
 PROMISE = 10
-_INITIAL_STAGE = {"retry": "none", "notice": "none", "account": "active"}
 
 
 def check(history: History) -> Iterator[Violation]:
@@ -16,7 +15,7 @@ def check(history: History) -> Iterator[Violation]:
         return
     listed = {
         (case.case_id, status.account_id): (case.amount_minor, status.where)
-        for status in {each.account_id: each for each in history.statuses}.values()
+        for status in history.last_statuses.values()
         for case in status.open_cases
     }
     for case_id, final in final_states(_given(history)).items():
@@ -29,11 +28,10 @@ def check(history: History) -> Iterator[Violation]:
 
 
 def _given(history: History) -> Given:
-    doubted = {event.account_id for event in history.inputs if history.is_doubtful(event)} | history.murky_accounts
-    inputs = [event for event in history.inputs if event.account_id not in doubted and _counts(history, event)]
-    steps = [move for move in once(history.transitions) if move.track == "account"]
+    inputs = [event for event in history.inputs if event.account_id not in history.doubted and _counts(history, event)]
+    steps = [move for move in history.transitions_once if move.track == "account"]
     grace = history.tolerance.lag
-    return Given(inputs, history.policies, history.ends_at, once(history.results), steps, grace)
+    return Given(inputs, history.policies, history.ends_at, history.results_once, steps, grace)
 
 
 def _counts(history: History, event: Input) -> bool:
@@ -43,7 +41,7 @@ def _counts(history: History, event: Input) -> bool:
 def _stages(history: History, final: Final) -> Iterator[Violation]:
     for track, allowed in final.stages.items():
         moves = history.by_case.get(final.case_id, {}).get(track, [])
-        stage = moves[-1].to_stage if moves else _INITIAL_STAGE[track]
+        stage = moves[-1].to_stage if moves else INITIAL_STAGE[track]
         if stage not in allowed:
             what = f"{track} ends as {stage}; by the inputs of the case it has to be {either(allowed)}"
             where = moves[-1].where if moves else _first_failure(history, final)

@@ -58,16 +58,13 @@ def _no_step_is_overdue(history: History) -> Iterator[Violation]:
 
 def _last_word_of_accounts(history: History) -> Iterator[Violation]:
     """The compacted topic's last word per account is the stage of its worst open case (rule 35)."""
-    last_status: dict[str, Status] = {}
-    for status in history.statuses:
-        last_status[status.account_id] = status
     moves: dict[str, list[Transition]] = defaultdict(list)
     for tracks in history.by_case.values():
         if tracks.get("account"):
             last = tracks["account"][-1]
             moves[last.account_id].append(last)
     reinstated = _reinstatements(history)
-    for account_id, status in last_status.items():
+    for account_id, status in history.last_statuses.items():
         standing = [move for move in moves[account_id] if not _lifted(move, reinstated.get(account_id))]
         worst = max((move.to_stage for move in standing), key=lambda stage: SEVERITY.get(stage, 0), default="active")
         if status.status != worst:

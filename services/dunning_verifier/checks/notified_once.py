@@ -5,19 +5,18 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from dunning_verifier.clock import Span
-from dunning_verifier.history import History, once
-from dunning_verifier.values import Mail, Result, Signal, Violation
+from dunning_verifier.history import History
+from dunning_verifier.values import WENT_OUT, Mail, Result, Signal, Violation
 
 PROMISE = 5
 _BOUNCED = "notice.bounced"
 _ADDRESSES = ("email", "phone", "postal_address")
 _WARNING_LASTS_DAYS = 14  # beyond its lead
-_WENT_OUT = {"sent", "delivered", "bounced", "unknown"}
 
 
 def check(history: History) -> Iterator[Violation]:
     """Results by themselves, then results beside the mails."""
-    results = once(history.results)
+    results = history.results_once
     by_notice: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         by_notice[result.notice_id].append(result)
@@ -101,7 +100,7 @@ def _mails_with_results(history: History, mails: list[Mail], by_notice: dict[str
             yield Violation(PROMISE, "a mail that says of no notice that it is its", mail.name)
         elif not results and history.settled:
             yield Violation(PROMISE, f"notice {mail.notice_id} was mailed, but has no result", mail.name)
-        elif results and not any(result.outcome in _WENT_OUT for result in results):
+        elif results and not any(result.outcome in WENT_OUT for result in results):
             what = f"notice {mail.notice_id} was mailed ({mail.name}), but its result is {results[-1].outcome}"
             yield _violation(what, results[-1])
 

@@ -10,11 +10,20 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 
 from dunning_verifier.history import History, once
-from dunning_verifier.values import ACCOUNT_STATUS, SEVERITY, Output, Request, Result, Status, Transition, Violation
+from dunning_verifier.values import (
+    ACCOUNT_STATUS,
+    INITIAL_STAGE,
+    SEVERITY,
+    Output,
+    Request,
+    Result,
+    Status,
+    Transition,
+    Violation,
+)
 
 PROMISE = 3
 _REPORTED = frozenset({"delivered", "bounced"})
-_INITIAL_STAGE = {"retry": "none", "notice": "none", "account": "active"}
 
 
 @dataclass(slots=True)
@@ -113,7 +122,7 @@ def _chained(stream: _Stream) -> Iterator[Violation]:
     before: tuple[int, str] | None = None
     for output in ordered:
         if isinstance(output, Transition):
-            start, end, initial = output.from_stage, output.to_stage, _INITIAL_STAGE.get(output.track, "none")
+            start, end, initial = output.from_stage, output.to_stage, INITIAL_STAGE.get(output.track, "none")
         elif isinstance(output, Status):
             start, end, initial = output.previous_status, output.status, "active"
         else:

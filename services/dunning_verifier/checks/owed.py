@@ -7,7 +7,7 @@ it may tell of any amount ever said, and what is due right behind it, too.
 from collections.abc import Iterator
 from datetime import datetime
 
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.invoices import Invoice
 from dunning_verifier.values import Output, Violation, either
 
@@ -16,9 +16,9 @@ PROMISE = 10
 
 def check(history: History) -> Iterator[Violation]:
     """Amount and currency of every transition, and of every line of a status."""
-    for move in once(history.transitions):
+    for move in history.transitions_once:
         yield from _told(history, move, move.case_id, (move.amount_minor, move.currency), move.effective_at)
-    for status in once(history.statuses):
+    for status in history.statuses_once:
         for line in status.open_cases:
             told = line.amount_minor, line.currency
             yield from _told(history, status, line.case_id, told, status.happened_at)

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from dunning_verifier.dates import earliest_date
 from dunning_verifier.due import charge_due_at
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.values import Output, Transition, Violation
 
 PROMISE = 4
@@ -27,7 +27,7 @@ def check(history: History) -> Iterator[Violation]:
 
 
 def _charges(history: History) -> Iterator[Violation]:
-    for request in once(history.requests):
+    for request in history.requests_once:
         why = _was_over(history, request.case_id, charge_due_at(history, request), request.happened_at)
         if why is not None:
             what = f"charge of attempt {request.attempt_number} requested although the invoice was {why}"
@@ -35,7 +35,7 @@ def _charges(history: History) -> Iterator[Violation]:
 
 
 def _account_steps(history: History) -> Iterator[Violation]:
-    for move in once(history.transitions):
+    for move in history.transitions_once:
         if not move.worsens:
             continue
         policy = history.policies.by_ref.get(move.policy)
@@ -52,7 +52,7 @@ def _account_steps(history: History) -> Iterator[Violation]:
 
 
 def _notices(history: History) -> Iterator[Violation]:
-    for result in once(history.results):
+    for result in history.results_once:
         if result.outcome != "sent":
             continue
         for case_id in result.case_ids:
@@ -92,10 +92,10 @@ def _after_the_end(history: History) -> Iterator[Violation]:
                 yield Violation(PROMISE, what, late.where, late.account_id, case_id)
     late_outputs: list[tuple[Output, str, str, datetime, str]] = []
     slack = history.tolerance
-    for request in once(history.requests):
+    for request in history.requests_once:
         what = f"charge of attempt {request.attempt_number} requested after the case was recovered"
         late_outputs.append((request, request.case_id, "retry", request.happened_at - slack.skew, what))
-    for result in once(history.results):
+    for result in history.results_once:
         if result.outcome == "sent":  # a mail that was under way when the payment was read is answered a little later
             what = f"notice of {result.rung} sent after the case was recovered"
             late_outputs.append((result, result.case_ids[0], "notice", result.at - slack.lag, what))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.policy_file import Policy
 from dunning_verifier.values import Result, Violation
 
@@ -16,7 +16,7 @@ def check(history: History) -> Iterator[Violation]:
     """Every notice that went out, by the time in its result, and by its mail's arrival where there is one."""
     arrived = {mail.notice_id: mail.arrived_at for mail in history.mails or ()}
     told: set[str] = set()
-    for result in once(history.results):
+    for result in history.results_once:
         if result.outcome not in ("sent", "unknown") or result.notice_id in told:
             continue
         instants = [arrived.get(result.notice_id)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from dunning_verifier.due import charge_due_at
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.values import Output, Violation
 
 PROMISE = 4
@@ -29,15 +29,15 @@ def check(history: History) -> Iterator[Violation]:
 
 
 def _steps(history: History) -> Iterator[tuple[Output, str, str | None, datetime | None, datetime, str]]:
-    for request in once(history.requests):
+    for request in history.requests_once:
         what = f"charge of attempt {request.attempt_number} requested"
         due_at = charge_due_at(history, request)
         yield request, request.case_id, request.invoice_id, due_at, request.happened_at, what
-    for result in once(history.results):
+    for result in history.results_once:
         if result.outcome == "sent":
             for case_id in result.case_ids:
                 yield result, case_id, None, None, result.at, f"{result.channel} notice of {result.rung} sent"
-    for move in once(history.transitions):
+    for move in history.transitions_once:
         if move.worsens:
             what = f"account step to {move.to_stage}"
             yield move, move.case_id, move.invoice_id, None, move.effective_at, what

@@ -4,7 +4,7 @@ and 33), and never to an address that nobody gave or that bounced for good (prom
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.policy_file import Rung
 from dunning_verifier.values import RESTRICTING, Result, Signal, Violation
 
@@ -21,7 +21,7 @@ _ADDRESS_OF = {"email": "email", "sms": "phone", "call": "phone", "letter": "pos
 
 def check(history: History) -> Iterator[Violation]:
     """Every result by itself, the results of a notice together, and what was sent to whom."""
-    results = once(history.results)
+    results = history.results_once
     by_notice: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         by_notice[result.notice_id].append(result)

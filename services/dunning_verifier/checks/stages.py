@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from dunning_verifier.expected import OVERDUE
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.policy_file import Policy
 from dunning_verifier.values import RESTRICTING, SEVERITY, Transition, Violation, either
 
@@ -161,7 +161,7 @@ def _is_reinstated(history: History, move: Transition) -> bool:
 def _steps_of_the_terminated(history: History) -> Iterator[Violation]:
     """Another case's ladder stops while the account is terminated (rule 37)."""
     standing: dict[str, dict[str, Transition]] = {}
-    for move in once(history.transitions):
+    for move in history.transitions_once:
         if move.track != "account":
             continue
         ended = standing.setdefault(move.account_id, {})

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import groupby, pairwise, product
 
 from dunning_verifier.due import waits_for_the_news
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.values import GRAIN, SEVERITY, Status, Transition, Violation
 
 TOGETHER, NOTHING_LOST = 2, 10  # promises
@@ -21,11 +21,11 @@ Stages = Mapping[str, str]  # where each case stands
 def check(history: History) -> Iterator[Violation]:
     """Every status against the account's cases and the status before it, and every step against the statuses."""
     moves: dict[str, list[Transition]] = defaultdict(list)
-    for move in once(history.transitions):
+    for move in history.transitions_once:
         if move.track == "account":
             moves[move.account_id].append(move)
     statuses: dict[str, list[Status]] = defaultdict(list)
-    for status in once(history.statuses):
+    for status in history.statuses_once:
         statuses[status.account_id].append(status)
     for account_id, told in statuses.items():
         yield from _news(told)

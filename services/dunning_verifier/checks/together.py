@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.values import DISPATCHER, ENFORCEMENT, GRAIN, OWNER_OF_TRACK, SCHEDULER, Output, Violation
 
 PROMISE = 2
@@ -35,10 +35,10 @@ def _requests_with_transitions(history: History) -> Iterator[Violation]:
     one before it may stand at `requested` without a request of its own (rule 7)."""
     asked = {request.case_id: request for request in history.requests}
     yield from _requests_at_their_transitions(history)
-    requests = Counter(request.case_id for request in once(history.requests))
+    requests = Counter(request.case_id for request in history.requests_once)
     entered: Counter[str] = Counter()
     last = {}
-    for move in once(history.transitions):
+    for move in history.transitions_once:
         if move.track == "retry" and move.to_stage == "requested":
             entered[move.case_id] += 1
             last[move.case_id] = move
@@ -54,7 +54,7 @@ def _requests_with_transitions(history: History) -> Iterator[Violation]:
 
 def _requests_at_their_transitions(history: History) -> Iterator[Violation]:
     """What is decided together is of one instant."""
-    for request in once(history.requests):
+    for request in history.requests_once:
         moves = history.by_case.get(request.case_id, {}).get("retry", [])
         entered = [move.effective_at for move in moves if move.to_stage == "requested"]
         if entered and all(abs(request.happened_at - at) > GRAIN for at in entered):
@@ -64,7 +64,7 @@ def _requests_at_their_transitions(history: History) -> Iterator[Violation]:
 
 def _notices_with_transitions(history: History) -> Iterator[Violation]:
     """The notice track enters every rung whose notice was sent (rule 23)."""
-    for result in once(history.results):
+    for result in history.results_once:
         if result.outcome != "sent":
             continue
         for case_id in result.case_ids:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from dunning_verifier.checks.unreachable import UNREACHABLE, not_run_out
 from dunning_verifier.clock import Span
-from dunning_verifier.history import History, once
+from dunning_verifier.history import History
 from dunning_verifier.policy_file import Policy, Rung
 from dunning_verifier.rolling import possible_dates
 from dunning_verifier.values import GRAIN, Result, Signal, Transition, Violation
@@ -38,7 +38,7 @@ class _Warnings:
 def check(history: History) -> Iterator[Violation]:
     """Every step to a worse account stage whose rung names a warning."""
     warnings = _warnings(history)
-    for move in once(history.transitions):
+    for move in history.transitions_once:
         if not move.worsens:
             continue
         policy = history.policies.by_ref.get(move.policy)
@@ -59,7 +59,7 @@ def check(history: History) -> Iterator[Violation]:
 def _warnings(history: History) -> dict[tuple[str, str], _Warnings]:
     found: dict[tuple[str, str], _Warnings] = defaultdict(_Warnings)
     places: dict[str, list[tuple[str, str]]] = {}
-    for result in once(history.results):
+    for result in history.results_once:
         places[result.notice_id] = [(case_id, result.rung) for case_id in result.case_ids]
         for place in places[result.notice_id]:
             found[place].all.append(result)

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 
 from dunning_verifier.databases import Row, Tables
 from dunning_verifier.history import History
-from dunning_verifier.values import ENFORCEMENT, OWNER_OF_TRACK, READERS, Violation, Where
+from dunning_verifier.values import ENFORCEMENT, INITIAL_STAGE, OWNER_OF_TRACK, READERS, Violation, Where
 
 EXACTLY_ONCE, TOGETHER, NOTHING_LOST = 1, 2, 10  # promises
 _TRACK_OF = {service: track for track, service in OWNER_OF_TRACK.items()}
-_INITIAL_STAGE = {"retry": "none", "notice": "none", "account": "active"}
 
 
 def check(history: History) -> Iterator[Violation]:
@@ -60,7 +59,7 @@ def _stages(history: History, tables: Tables) -> Iterator[Violation]:
     """A case's row stands where its last published transition left it."""
     for row in tables.rows:
         track = _TRACK_OF[row.service]
-        told = history.stage(row.case_id, track) or _INITIAL_STAGE[track]
+        told = history.stage(row.case_id, track) or INITIAL_STAGE[track]
         if row.stage != told:
             last = history.by_case.get(row.case_id, {}).get(track, [])
             what = f"{row.service} keeps the {track} track at {row.stage}, but its last published stage is {told}"
@@ -71,7 +70,7 @@ def _stages(history: History, tables: Tables) -> Iterator[Violation]:
 def _open_cases_without_a_row(history: History, tables: Tables) -> Iterator[Violation]:
     """The last word of each account lists its open cases, and the tables hold the same."""
     kept = {(row.account_id, row.case_id) for row in tables.rows if row.service == ENFORCEMENT and row.is_open}
-    for status in {each.account_id: each for each in history.statuses}.values():
+    for status in history.last_statuses.values():
         for case in status.open_cases:
             if (status.account_id, case.case_id) not in kept:
                 what = f"the account's last status lists a case that {ENFORCEMENT} does not keep open"
@@ -80,12 +79,12 @@ def _open_cases_without_a_row(history: History, tables: Tables) -> Iterator[Viol
 
 def _services_agree(history: History, tables: Tables) -> Iterator[Violation]:
     """Which case of an invoice is open does not depend on the order of reading (rule 8)."""
-    doubted = {event.account_id for event in history.inputs if history.is_doubtful(event)} | history.murky_accounts
     by_invoice: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in tables.rows:
         by_invoice[row.account_id, row.invoice_id].append(row)
     for rows in by_invoice.values():
-        if len({row.case_id if row.is_open else None for row in rows}) > 1 and rows[0].account_id not in doubted:
+        open_cases = {row.case_id if row.is_open else None for row in rows}
+        if len(open_cases) > 1 and rows[0].account_id not in history.doubted:
             open_ones = ", ".join(f"{row.service}: {row.case_id if row.is_open else 'none'}" for row in rows)
             what = f"the services disagree on which case is open ({open_ones})"
             yield Violation(EXACTLY_ONCE, what, _place_of(rows[0]), rows[0].account_id, rows[0].case_id)
