@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -39,6 +39,11 @@ def columns(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 
+def utc(at: datetime) -> str:
+    """To the second, for people; twenty characters wide."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
 def print_json(value: Any) -> None:
     """Indented, with times as everywhere on the wire."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_as_json))
@@ -52,8 +57,6 @@ def _as_json(value: Any) -> str:
 
 def parse_time(option: str, text: str | None, code: str) -> datetime | None:
     """An RFC 3339 time given as an option, or a distance from now such as `2h`."""
-    from datetime import UTC
-
     from dunning.domain.calendar import Duration
     from dunning.domain.rfc3339 import parse_rfc3339
     from dunning_cli.errors import CommandError

@@ -7,11 +7,11 @@ from typing import Any
 
 from account_enforcement.case import EnforcedAccount
 from dunning.domain.rfc3339 import instant
-from dunning_cli.cases.expected import Expected
 from dunning_cli.cases.gather import Upcoming, account_keys, gather_upcoming
 from dunning_cli.cases.read import Key, Published, Reading, TrackRow
-from dunning_cli.cases.text import case_json, case_lines, expected_json
+from dunning_cli.cases.text import case_json, case_lines, expected_json, sentence
 from dunning_cli.discreet import masked, shown, visible
+from dunning_cli.listing import utc
 from dunning_cli.money import money
 from dunning_cli.story_words import because
 from notification_dispatcher.case import NoticeAccount
@@ -126,11 +126,7 @@ def _next(view: AccountView) -> Iterator[str]:
     yield ""
     yield "what comes next (times are UTC)"
     for each, step in sorted(steps, key=lambda one: (one[1].at is None, one[1].at or datetime.max.replace(tzinfo=UTC))):
-        yield f"  {_utc(step.at) or ' ' * 20}  {visible(each.key.invoice_id)}  {step.track:<7}  {_said(step)}"
-
-
-def _said(step: Expected) -> str:
-    return shown(f"{step.what} ({step.condition})" if step.condition else step.what)
+        yield f"  {_utc(step.at) or ' ' * 20}  {visible(each.key.invoice_id)}  {step.track:<7}  {shown(sentence(step))}"
 
 
 def _history(view: AccountView) -> Iterator[str]:
@@ -172,4 +168,4 @@ def account_json(view: AccountView) -> dict[str, Any]:
 
 
 def _utc(at: datetime | None) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if at else ""
+    return utc(at) if at else ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,7 @@ from dunning_cli.cases.expected import Expected
 from dunning_cli.cases.gather import CaseStory, Present
 from dunning_cli.cases.read import TRACKS, Key, TrackRow
 from dunning_cli.discreet import shown, visible
-from dunning_cli.listing import columns
+from dunning_cli.listing import columns, utc
 from dunning_cli.money import money
 from dunning_cli.story import timeline
 
@@ -26,10 +26,10 @@ class Times:
 
     def show(self, at: datetime | None) -> str:
         """Both, as the beginning of a line."""
-        utc = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if at else " " * 20
+        shown_utc = utc(at) if at else " " * 20
         if self._is_utc:
-            return utc
-        return f"{utc}  {at.astimezone(self.zone).strftime('%a %H:%M:%S') if at else ' ' * 12}"
+            return shown_utc
+        return f"{shown_utc}  {at.astimezone(self.zone).strftime('%a %H:%M:%S') if at else ' ' * 12}"
 
     @property
     def note(self) -> str:
@@ -60,7 +60,7 @@ def _cells(key: Key, tracks: Mapping[str, TrackRow]) -> list[str]:
         "open" if newest.open else "closed",
         _owed(newest),
         *stages,
-        due.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if due else "-",
+        utc(due) if due else "-",
     ]
 
 
@@ -107,7 +107,7 @@ def _head(story: CaseStory) -> Iterator[str]:
 def _standing(present: Present) -> str:
     case = present.case
     policy = f"policy {case.policy.id} version {case.policy.version}" if case.policy else "no policy"
-    since = case.opened_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ") if case.opened_at else "unknown"
+    since = utc(case.opened_at) if case.opened_at else "unknown"
     if case.open:
         owed = money(case.book.amount_minor, case.book.currency)
         return f"open since {since}, {owed} owed, {policy}, zone {case.zone}"
@@ -129,12 +129,13 @@ def _next(story: CaseStory, times: Times, now: datetime) -> Iterator[str]:
     yield ""
     yield "what comes next"
     for step in sorted(story.expected, key=lambda each: (each.at is None, each.at or now)):
-        yield f"  {times.show(step.at)}  {step.track:<7}  {shown(_sentence(step))}{_overdue(step, now)}"
+        yield f"  {times.show(step.at)}  {step.track:<7}  {shown(sentence(step))}{_overdue(step, now)}"
     if not story.expected:
         yield "  unknown: the policy version that the case pinned is not on file, or this program cannot read it"
 
 
-def _sentence(step: Expected) -> str:
+def sentence(step: Expected) -> str:
+    """What is expected, and what it depends on."""
     return f"{step.what} ({step.condition})" if step.condition else step.what
 
 

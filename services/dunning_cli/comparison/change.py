@@ -51,6 +51,11 @@ def long(time: Duration) -> str:
     return f"{days} and {Duration(0, time.seconds)}" if time.seconds else days
 
 
+def text_of(value: object) -> str | None:
+    """None stays what it is: a change shows it as nothing."""
+    return None if value is None else str(value)
+
+
 def counted(number: int, noun: str) -> str:
     """`1 retry`, `2 retries`, `3 days`."""
     if number == 1:

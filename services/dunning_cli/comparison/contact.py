@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dunning.domain.policy import ALL_CHANNELS, Cap, Conditions, Policy
 from dunning.domain.words import Channel
-from dunning_cli.comparison.change import Change, by_channel, counted, elapsed, hours, listed, written
+from dunning_cli.comparison.change import Change, by_channel, counted, elapsed, hours, listed, text_of, written
 from dunning_cli.comparison.ladder import subject
 
 
@@ -36,7 +36,7 @@ def _cap_changes(name: str, a: tuple[Cap, ...], b: tuple[Cap, ...]) -> Iterator[
         then = str(old) if old is not None else "as many as there were"
         path = f"contact.caps.{name}"
         yield Change(
-            "contact", path, f"{what} within {elapsed(within)}: {told} instead of {then}", _text(old), _text(new)
+            "contact", path, f"{what} within {elapsed(within)}: {told} instead of {then}", text_of(old), text_of(new)
         )
 
 
@@ -64,7 +64,3 @@ def _asked(conditions: Conditions) -> str:
     if conditions.tags_none:
         parts.append(f"none of the tags {written(sorted(conditions.tags_none))}")
     return listed(parts) or "nothing of the account"
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dunning.domain.policy import Policy, Rung, RungNotice
 from dunning.domain.words import AccountStage
-from dunning_cli.comparison.change import Change, by_channel, day, listed, long, shift, written
+from dunning_cli.comparison.change import Change, by_channel, day, listed, long, shift, text_of, written
 
 _ABOUT = "ladder"
 _STEPS = {
@@ -88,7 +88,7 @@ def _rung_changes(a: Rung, b: Rung, policy: Policy, renamed: Mapping[str, str]) 
     if a.unreachable != b.unreachable:
         told = [f"after {long(rung.unreachable)}" if rung.unreachable else "never" for rung in (a, b)]
         what = f"where the warning reaches nobody, {who} comes {told[1]} instead of {told[0]}"
-        yield Change(_ABOUT, f"{path}.unreachable", what, _text(a.unreachable), _text(b.unreachable))
+        yield Change(_ABOUT, f"{path}.unreachable", what, text_of(a.unreachable), text_of(b.unreachable))
     if a.collections != b.collections:
         what = f"{who} {'says' if b.collections else 'no longer says'} that the debt may go to collections"
         yield Change(_ABOUT, f"{path}.collections", what, str(a.collections).lower(), str(b.collections).lower())
@@ -140,7 +140,3 @@ def _leads(stage: AccountStage | None) -> str:
 
 def _leading(stage: AccountStage | None) -> str:
     return stage.replace("_", " ") if stage else "leaving the account as it is"
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)

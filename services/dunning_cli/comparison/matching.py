@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dunning.domain.calendar import rfc3339
 from dunning.domain.policy import Match, Policy
-from dunning_cli.comparison.change import Change, listed, written
+from dunning_cli.comparison.change import Change, listed, text_of, written
 
 _WHO = {
     "segments": "the segment",
@@ -56,7 +56,7 @@ def _amount_changes(a: Match, b: Match) -> Iterator[Change]:
             _from(amount, currency, any_named=bool(match.min_amount)) for match, amount in ((a, before), (b, after))
         ]
         what = f"it is for {told[1]} instead of {told[0]}"
-        yield Change("match", f"match.min_amount.{currency}", what, *(_text(amount) for amount in (before, after)))
+        yield Change("match", f"match.min_amount.{currency}", what, *(text_of(amount) for amount in (before, after)))
     if bool(a.min_amount) != bool(b.min_amount):
         rest = "no longer matches" if b.min_amount else "matches too"
         yield Change("match", "match.min_amount", f"an invoice in a currency that is not named {rest}", None, None)
@@ -66,7 +66,3 @@ def _from(amount: int | None, currency: str, *, any_named: bool) -> str:
     if amount is not None:
         return f"invoices from {amount} minor units of {currency}"
     return f"no invoices in {currency}" if any_named else f"all invoices in {currency}"
-
-
-def _text(amount: int | None) -> str | None:
-    return None if amount is None else str(amount)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dunning.domain.calendar import Duration
 from dunning.domain.policy import Retries
-from dunning_cli.comparison.change import Change, counted, day, few, hours, listed, long, rolled, written
+from dunning_cli.comparison.change import Change, counted, day, few, hours, listed, long, rolled, text_of, written
 
 _ABOUT = "retries"
 
@@ -21,14 +21,14 @@ def retry_changes(a: Retries | None, b: Retries | None) -> Iterator[Change]:
         what = f"after technical failures the next tries come {_soon(b)} instead of {_soon(a)}"
         yield Change(_ABOUT, "retries.technical_after", what, written(a.technical_after), written(b.technical_after))
     if a.window != b.window:
-        yield Change(_ABOUT, "retries.window", _ending(a.window, b.window), _text(a.window), _text(b.window))
+        yield Change(_ABOUT, "retries.window", _ending(a.window, b.window), text_of(a.window), text_of(b.window))
     if a.hours != b.hours:
         told = [hours(each.hours) if each.hours else "any time of day" for each in (a, b)]
         yield Change(_ABOUT, "retries.hours", f"retries come at {told[1]} instead of {told[0]}", *told)
     if a.timeout != b.timeout:
         told = [long(each.timeout) if each.timeout else "1 day (cards) or 14 days (others)" for each in (a, b)]
         what = f"a charge waits {told[1]} for its answer instead of {told[0]}"
-        yield Change(_ABOUT, "retries.timeout", what, _text(a.timeout), _text(b.timeout))
+        yield Change(_ABOUT, "retries.timeout", what, text_of(a.timeout), text_of(b.timeout))
     if a.roll != b.roll:
         what = f"retries on days without business {rolled(b.roll)}; before they {_past(rolled(a.roll))}"
         yield Change(_ABOUT, "retries.roll", what, rolled(a.roll), rolled(b.roll))
@@ -76,10 +76,6 @@ def _days(retries: Retries | None) -> str:
     if all(not at.seconds for at in days) and days:
         return f"{'day' if len(days) == 1 else 'days'} {listed([str(at.days) for at in days])}"
     return listed([day(at) for at in days]) or "no day"
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
 
 
 def _past(told: str) -> str:

@@ -12,6 +12,7 @@ from dunning.runtime.settings import Settings
 from dunning_cli.asking import Connection, connected
 from dunning_cli.dead_letters.letters import DeadLetter, Place
 from dunning_cli.dead_letters.read import Narrow
+from dunning_cli.listing import utc
 from dunning_cli.mode import user_name
 
 
@@ -70,7 +71,7 @@ def story_of(order: OrderOnFile) -> str:
     """An order in one line: who, when, why, and what became of it."""
     did = "discarded" if order.kind is OrderKind.DISCARD else "replayed"
     corrected = ", corrected" if order.corrected else ""
-    line = f"{did}{corrected} by {order.by.who} at {order.given_at:%Y-%m-%d %H:%M:%SZ}"
+    line = f"{did}{corrected} by {order.by.who} at {utc(order.given_at)}"
     if order.by.why:
         line += f" ({order.by.why})"
     if order.kind is OrderKind.DISCARD:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC
 from typing import Any
 
 from dunning.domain.rfc3339 import parse_rfc3339
@@ -10,9 +9,8 @@ from dunning.runtime.letter_orders import OrderOnFile
 from dunning_cli.dead_letters.letters import DeadLetter
 from dunning_cli.dead_letters.orders import Standing, story_of
 from dunning_cli.discreet import shown, visible, without_addresses, without_people
-from dunning_cli.listing import columns
+from dunning_cli.listing import columns, utc
 
-_TIME = "%Y-%m-%d %H:%M:%SZ"
 _BODY_CHARACTERS_MAX = 20_000
 _DETAIL_CHARACTERS_MAX = 90
 
@@ -110,11 +108,11 @@ def _body(body: bytes) -> Iterator[str]:
 
 def _written(timestamp: str | None) -> str:
     at = parse_rfc3339(timestamp) if timestamp else None
-    return at.strftime(_TIME) if at else str(timestamp)
+    return utc(at) if at else str(timestamp)
 
 
 def _time(letter: DeadLetter) -> str:
-    return letter.set_aside_at.astimezone(UTC).strftime(_TIME)
+    return utc(letter.set_aside_at)
 
 
 def _key(letter: DeadLetter) -> str:
