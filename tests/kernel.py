@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,7 @@ from dunning.runtime.service import Perform, Service
 from dunning.runtime.settings import Settings, load_settings
 from dunning.runtime.store import TopicPartition
 from dunning.testing.toy import TOPICS, ToyAccount, migrate_toy, toy_service
+from tests.beside import beside
 from tests.faults.sizes import SIZES
 
 PARTITIONS = 2
@@ -89,13 +90,8 @@ class Kernel:
         topics = [self.topic(name) for name in self.service.topics]
         async with self.store(settings) as store, BrokerLog(settings, topics) as log:
             instance = Instance(self.service, store, log, settings, perform=perform, clients=clients)
-            task = asyncio.create_task(instance.run())
-            try:
+            async with beside(instance.run()) as task:
                 yield instance, task
-            finally:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
 
     async def ready(self, *instances: Instance[ToyAccount]) -> None:
         """Until they read everything that is theirs."""

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from dunning.contracts.topics import SERVICES
+from tests.beside import beside
 from tests.chaos.plan import SIDES
 from tests.pages import page_of
 
@@ -116,11 +117,8 @@ def _wait_for(process: "subprocess.Popen[bytes]") -> None:
 async def kept(folder: Path, environments: Mapping[int, Mapping[str, str]]) -> AsyncIterator[Instances]:
     """All of them, for the length of the block; they are asked to end at its end."""
     instances = Instances(folder, environments)
-    keeping = asyncio.create_task(instances.keep())
     try:
-        yield instances
+        async with beside(instances.keep()):
+            yield instances
     finally:
-        keeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeping
         await instances.stop()

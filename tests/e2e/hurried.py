@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.beside import beside
 from tests.e2e.foreign import NOTICE_RESULT, Invoice
 from tests.e2e.shop import Shop
 from tests.e2e.watch import Event, Watch, eventually, parsed
@@ -92,13 +93,8 @@ async def every_mail_is_accounted_for(post: Post, seen: Watch) -> None:
 @asynccontextmanager
 async def an_operator(post: Post, shop: Shop, seen: Watch) -> AsyncIterator[None]:
     """Somebody who looks after warnings whose fate is unknown, without whom nobody would be suspended after them."""
-    working = asyncio.create_task(look_after_unknown_warnings(post, shop, seen))
-    try:
+    async with beside(look_after_unknown_warnings(post, shop, seen)):
         yield
-    finally:
-        working.cancel()
-        with suppress(asyncio.CancelledError):
-            await working
 
 
 async def look_after_unknown_warnings(post: Post, shop: Shop, seen: Watch) -> None:

@@ -7,7 +7,7 @@ acknowledged, however often Kafka is killed in between.
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from dunning_cli.demo.books import Books
 from dunning_cli.demo.ledger import Ledger
 from dunning_cli.demo.processor import Answer, Processor, Running
+from tests.beside import beside
 from tests.e2e.foreign import (
     FAILED,
     RETRY_REQUESTED,
@@ -98,10 +99,5 @@ async def a_shop(kafka: str, ledger_file: Path, seed: int, seen: Watch) -> Async
     with Ledger(ledger_file) as ledger:
         async with a_foreign_client(kafka) as client:
             shop = Shop(client, ledger, seed)
-            answering = asyncio.create_task(shop.answer(seen))
-            try:
+            async with beside(shop.answer(seen)):
                 yield shop
-            finally:
-                answering.cancel()
-                with suppress(asyncio.CancelledError):
-                    await answering

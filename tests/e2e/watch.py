@@ -10,7 +10,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import cached_property
@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from tests.beside import beside
 from tests.e2e.foreign import ACCOUNT_STATUS, NOTICE_RESULT, RETRY_REQUESTED, STAGE_CHANGED
 
 PATIENCE_SECONDS = 120.0
@@ -156,13 +157,8 @@ async def watching(kafka: str, prefix: str = "") -> AsyncIterator[Watch]:
     )
     async with consumer:
         consumer.assign(await _outputs(kafka, prefix))
-        reading = asyncio.create_task(_read(consumer, watch, prefix))
-        try:
+        async with beside(_read(consumer, watch, prefix)):
             yield watch
-        finally:
-            reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await reading
 
 
 async def _outputs(kafka: str, prefix: str) -> list[TopicPartition]:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from notification_dispatcher.bounces.box import BoxTrouble
 from notification_dispatcher.bounces.reader import BounceReader, bounce_readers
 from notification_dispatcher.metrics import NoticeMetrics
 from notification_dispatcher.settings import DispatcherSettings
+from tests.beside import beside
 from tests.bounce_mails import NOTICE_ID, RETURNED, exchange, postfix, recipient, vacation
 from tests.imap_server import ImapMailbox
 from tests.kernel import eventually, make_topics
@@ -241,13 +242,8 @@ class Modes:
 
 @asynccontextmanager
 async def running(reader: BounceReader, modes: Modes, health: Health) -> AsyncIterator[None]:
-    task = asyncio.create_task(reader.run(modes, health))
-    try:
+    async with beside(reader.run(modes, health)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def test_a_broken_box_is_an_alarm_until_it_works_again(town: Town) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -37,6 +37,7 @@ from dunning_cli.simulation.world import delivered_at_once
 from notification_dispatcher.decide import NoticeTrack
 from notification_dispatcher.service import notification_dispatcher
 from retry_scheduler.service import retry_scheduler
+from tests.beside import beside
 from tests.stack import LONG_AGO
 
 PARTITIONS_MAX = 3
@@ -206,18 +207,13 @@ async def _running(service: Service[Any], settings: Settings, clock: HandClock) 
             clock=DatabaseClock(settings.clock_skew_seconds_max, host=clock, monotonic=lambda: seconds(clock())),
         )
         part = Part(service.name, instance)
-        beside = {each.name: partial(each.run, instance.health) for each in service.keepers}
-        working = asyncio.create_task(instance.run(beside=beside))
-        try:
+        keeping = {each.name: partial(each.run, instance.health) for each in service.keepers}
+        async with beside(instance.run(beside=keeping)) as working:
             yield part
             if working.done():
                 working.result()
             instance.stop()
             await working
-        finally:
-            working.cancel()
-            with suppress(asyncio.CancelledError):
-                await working
 
 
 def seconds(at: datetime) -> float:
