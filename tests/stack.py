@@ -24,6 +24,7 @@ KAFKA = "DUNNING_KAFKA_BOOTSTRAP_SERVERS"
 DATABASE = "DUNNING_DATABASE_URL"
 LONG_AGO = "2000-01-01T00:00:00Z"  # `DUNNING_START` of stories that are dated in the past
 _STOP_SECONDS_MAX = 60
+_COMMAND_SECONDS_MAX = 300
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,29 @@ def kept(data_dir: Path, **environment: str) -> Iterator[Mapping[str, str]]:
 def without_named_servers() -> dict[str, str]:
     """The environment without what would make `up` use other people's servers."""
     return {name: value for name, value in os.environ.items() if not name.startswith("DUNNING_") or "CACHE" in name}
+
+
+def services_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """The environment of services that open cases whatever their dates, restrict as many as they like, and find their
+    servers by these settings alone."""
+    return {
+        **without_named_servers(),
+        "DUNNING_START": LONG_AGO,
+        "DUNNING_MAX_RESTRICTIONS_PER_DAY": "1000000",
+        **settings,
+    }
+
+
+def dunning_process(environment: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The command as a process of its own, with this environment and no other."""
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "dunning_cli", *arguments],
+        capture_output=True,
+        text=True,
+        env=dict(environment),
+        timeout=_COMMAND_SECONDS_MAX,
+        check=False,
+    )
 
 
 @contextmanager

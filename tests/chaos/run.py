@@ -4,8 +4,6 @@ import asyncio
 import json
 import random
 import shutil
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -25,7 +23,7 @@ from tests.e2e.platform import Platform
 from tests.e2e.shop import Shop, a_shop
 from tests.e2e.watch import Watch, watching
 from tests.proxy import database_proxy, kafka_proxy
-from tests.stack import DATABASE, KAFKA, LONG_AGO, without_named_servers
+from tests.stack import DATABASE, KAFKA, dunning_process, services_environment
 
 _LANES = 4  # how many customers can have trouble at the same time
 _PAYS_EVERY = 5  # about every so many failures, somebody pays an older invoice
@@ -64,7 +62,10 @@ async def play(
                 )
                 for side in SIDES
             }
-            await asyncio.to_thread(_migrate, _environment(servers, servers.platform.kafka, url))
+            migrated = await asyncio.to_thread(
+                dunning_process, _environment(servers, servers.platform.kafka, url), "migrate"
+            )
+            assert migrated.returncode == 0, migrated.stdout + migrated.stderr
             await servers.stamp_on_arrival()
             environments = {
                 side: _environment(servers, its.kafka.address, its.database.url_instead_of(url))
@@ -146,22 +147,16 @@ async def _lane(
 
 def _environment(servers: OwnStack, kafka: str, database_url: str) -> dict[str, str]:
     """What an instance is told."""
-    return {
-        **without_named_servers(),
+    named = {
         KAFKA: kafka,
         DATABASE: database_url,
         "DUNNING_SMTP_URL": servers.platform.settings["DUNNING_SMTP_URL"],
         "DUNNING_POLICY_DIR": str(servers.policy_dir),
-        "DUNNING_START": LONG_AGO,
-        "DUNNING_MAX_RESTRICTIONS_PER_DAY": "1000000",
         "DUNNING_KAFKA_SESSION_TIMEOUT_SECONDS": "6",
         "DUNNING_START_TIMEOUT_SECONDS": "600",  # one outage may follow another
         **SETTINGS,
     }
-
-
-def _migrate(environment: dict[str, str]) -> None:
-    subprocess.run([sys.executable, "-P", "-m", "dunning_cli", "migrate"], env=environment, check=True)
+    return services_environment(named)
 
 
 def _verdict(platform: Platform, ledger: Path) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from typing import Any
 
 from tests.e2e.foreign import ForeignClient, a_foreign_client
 from tests.e2e.shared import write_policies
-from tests.e2e.watch import PATIENCE_SECONDS, Watch, eventually, watching
+from tests.e2e.watch import Watch, eventually, watching
 from tests.pages import page_of
-from tests.stack import LONG_AGO, without_named_servers
+from tests.stack import dunning_process, services_environment
 
 _RAN_ON_SECONDS_MAX = 60
 
@@ -114,11 +114,10 @@ async def alone(name: str, ground: Ground, policies: Mapping[str, str], **settin
         "DUNNING_TOPIC_PREFIX": ground.topic_prefix,
         "DUNNING_POLICY_DIR": str(policy_dir),
         "DUNNING_INSTANCE_ID": f"{name}-1",
-        "DUNNING_START": LONG_AGO,
-        "DUNNING_MAX_RESTRICTIONS_PER_DAY": "1000000",
     }
-    environment = {**without_named_servers(), **named, **settings}
-    await asyncio.to_thread(_migrate, environment)
+    environment = services_environment({**named, **settings})
+    migrated = await asyncio.to_thread(dunning_process, environment, "migrate")
+    assert migrated.returncode == 0, migrated.stdout + migrated.stderr
     service = LoneService(name, ground.folder, environment)
     try:
         await service.start()
@@ -129,15 +128,3 @@ async def alone(name: str, ground: Ground, policies: Mapping[str, str], **settin
             yield Alone(service, world, seen, policy_dir)
     finally:
         await asyncio.to_thread(service.kill)
-
-
-def _migrate(environment: Mapping[str, str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "dunning_cli", "migrate"],
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +15,9 @@ from dunning_cli.stack.env_file import read_env_file
 from dunning_cli.stack.processes import Process
 from tests.e2e.platform import Platform
 from tests.e2e.watch import eventually
-from tests.stack import LONG_AGO, without_named_servers
+from tests.stack import dunning_process, services_environment
 
-_NO_BRAKE = {"DUNNING_MAX_RESTRICTIONS_PER_DAY": "1000000"}
 SUPERVISOR = "supervisor"
-_COMMAND_SECONDS_MAX = 300
 
 
 @dataclass(frozen=True)
@@ -68,14 +65,7 @@ class OwnStack:
         await eventually(lambda: self.process_of(part) not in (None, killed), f"{part} to be started again")
 
     def _dunning(self, command: str, *options: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "dunning_cli", command, "--data-dir", str(self.data_dir), *options],
-            capture_output=True,
-            text=True,
-            env=dict(self.environment),
-            timeout=_COMMAND_SECONDS_MAX,
-            check=False,
-        )
+        return dunning_process(self.environment, command, "--data-dir", str(self.data_dir), *options)
 
 
 @contextmanager
@@ -85,8 +75,7 @@ def own_stack(policy: str, *, only: str | None = None, **settings: str) -> Itera
         policies = Path(folder) / "policies"
         policies.mkdir()
         (policies / "policy.yaml").write_text(policy)
-        environment = {**without_named_servers(), "DUNNING_START": LONG_AGO, **_NO_BRAKE, **settings}
-        stack = OwnStack(Path(folder) / "data", policies, environment, only)
+        stack = OwnStack(Path(folder) / "data", policies, services_environment(settings), only)
         try:
             stack.up()
             yield stack

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dunning_cli.stack.env_file import read_env_file
-from tests.stack import LONG_AGO, without_named_servers
+from tests.stack import dunning_process, services_environment
 
 _UP_SECONDS_MAX = 180
 
@@ -53,24 +53,12 @@ def running_platform(
         "DUNNING_KAFKA_BOOTSTRAP_SERVERS": kafka_bootstrap,
         "DUNNING_DATABASE_URL": database_url,
         "DUNNING_TOPIC_PREFIX": topic_prefix,
-        "DUNNING_START": LONG_AGO,
-        "DUNNING_MAX_RESTRICTIONS_PER_DAY": "1000000",
     }
-    environment = {**without_named_servers(), **named, **settings}
+    environment = services_environment({**named, **settings})
+    where = ["--data-dir", str(data_dir)]
     try:
-        done = _dunning(environment, "up", "--data-dir", str(data_dir), "--policy-dir", str(policy_dir), "--detach")
+        done = dunning_process(environment, "up", *where, "--policy-dir", str(policy_dir), "--detach")
         assert done.returncode == 0, done.stdout + done.stderr
         yield Platform(data_dir, policy_dir, topic_prefix, read_env_file(data_dir / "env"))
     finally:
-        _dunning(environment, "down", "--data-dir", str(data_dir))
-
-
-def _dunning(environment: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "dunning_cli", *arguments],
-        capture_output=True,
-        text=True,
-        env=dict(environment),
-        timeout=_UP_SECONDS_MAX,
-        check=False,
-    )
+        dunning_process(environment, "down", *where)

@@ -2,7 +2,6 @@
 
 import smtplib
 import subprocess
-import sys
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -10,20 +9,11 @@ import pytest
 
 from dunning_cli.stack.layout import Layout
 from dunning_cli.stack.ports import Ports
-from tests.stack import kept, without_named_servers
-
-_SECONDS_MAX = 120
+from tests.stack import dunning_process, kept, without_named_servers
 
 
 def up(data_dir: Path, *options: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "dunning_cli", "up", "--data-dir", str(data_dir), *options],
-        capture_output=True,
-        text=True,
-        env={**without_named_servers(), **environment},
-        timeout=_SECONDS_MAX,
-        check=False,
-    )
+    return dunning_process({**without_named_servers(), **environment}, "up", "--data-dir", str(data_dir), *options)
 
 
 @pytest.mark.parametrize("detach", [[], ["--detach"]])
@@ -71,9 +61,7 @@ def test_a_download_that_fails_is_told_and_what_was_started_is_stopped(tmp_path:
 
 def test_what_the_settings_name_is_used_and_not_started(tmp_path: Path, kafka_bootstrap: str) -> None:
     done = up(tmp_path, "--only", "infra", "--detach", DUNNING_KAFKA_BOOTSTRAP_SERVERS=kafka_bootstrap)
-    down = subprocess.run(
-        [sys.executable, "-m", "dunning_cli", "down", "--data-dir", str(tmp_path)], check=False, timeout=_SECONDS_MAX
-    )
+    down = dunning_process(without_named_servers(), "down", "--data-dir", str(tmp_path))
 
     assert done.stdout.splitlines()[-3:] == ["postgres is ready", "mail_sink is ready", "ready"]
     assert f"DUNNING_KAFKA_BOOTSTRAP_SERVERS={kafka_bootstrap}\n" in (tmp_path / "env").read_text()

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from dunning_cli.stack.env_file import read_env_file
 from dunning_cli.stack.kafka import why_unreachable
 from dunning_cli.stack.processes import Process
-from tests.stack import DATABASE, KAFKA, folder_for_servers, without_named_servers
+from tests.stack import DATABASE, KAFKA, dunning_process, folder_for_servers, without_named_servers
 
 PARTS = ("SUPERVISOR", "KAFKA", "POSTGRES", "MAIL_SINK")
 _SECONDS_MAX = 90
@@ -101,14 +100,7 @@ def up(data_dir: Path) -> str:
 
 
 def dunning(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "dunning_cli", *arguments],
-        capture_output=True,
-        text=True,
-        env=without_named_servers(),
-        timeout=_SECONDS_MAX,
-        check=False,
-    )
+    return dunning_process(without_named_servers(), *arguments)
 
 
 def settings(data_dir: Path) -> Mapping[str, str]:

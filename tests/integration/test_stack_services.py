@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +18,7 @@ import pytest
 from dunning.contracts.topics import SERVICES
 from dunning_cli.stack.env_file import read_env_file
 from dunning_cli.stack.processes import Process
-from tests.stack import without_named_servers
+from tests.stack import dunning_process, without_named_servers
 
 _SECONDS_MAX = 60
 _STAND_IN = """
@@ -41,14 +40,7 @@ class Trial:
     environment: Mapping[str, str]
 
     def dunning(self, command: str, *options: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "dunning_cli", command, "--data-dir", str(self.data_dir), *options],
-            capture_output=True,
-            text=True,
-            env=dict(self.environment),
-            timeout=_SECONDS_MAX * 2,
-            check=False,
-        )
+        return dunning_process(self.environment, command, "--data-dir", str(self.data_dir), *options)
 
     @property
     def settings(self) -> dict[str, str]:
