@@ -61,6 +61,10 @@ class AccountCase(Case):
     stage_left_since: datetime | None = None
     noted: dict[str, Noted] = field(default_factory=dict)  # by kind: promises and plans of the invoice
 
+    def deliveries_of(self, rung: str | None) -> list[Delivery]:
+        """What became of the notices of a rung, as far as they are this case's."""
+        return [known for known in self.deliveries if known.rung == rung and self.goes_by(known.case_id)]
+
 
 @dataclass(slots=True)
 class Published:

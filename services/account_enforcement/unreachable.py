@@ -9,7 +9,7 @@ and the address itself need not be kept.
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from account_enforcement.case import AccountCase, Addressed, Delivery, EnforcedAccount
+from account_enforcement.case import AccountCase, Addressed, EnforcedAccount
 from dunning.domain import ids
 from dunning.domain.events import Customer
 from dunning.domain.facts import ADDRESS_FIELD, CUSTOMER_FIELDS
@@ -70,7 +70,7 @@ def unreachable_at(
         return None
     start = case.date_of(rung, policy)
     for channel in _channels(warning):
-        own = _deliveries(case, warning, channel)
+        own = [known for known in case.deliveries_of(warning.name) if known.channel == channel]
         ended = {known.notice_id: known.ended_at for known in own if known.ended_at is not None}
         latest = max(ended.values(), default=None)
         if latest is None or (stale_at is not None and latest < stale_at):
@@ -91,11 +91,6 @@ def _addresses(account: EnforcedAccount, customer: Customer) -> Iterator[tuple[s
 
 def _channels(warning: Rung) -> tuple[Channel, ...]:
     return (*warning.notice.channels, *warning.notice.fallback) if warning.notice else ()
-
-
-def _deliveries(case: AccountCase, warning: Rung, channel: Channel) -> Iterator[Delivery]:
-    own = (known for known in case.deliveries if known.rung == warning.name and known.channel == channel)
-    return (known for known in own if case.goes_by(known.case_id))
 
 
 def _notice_ids(case: AccountCase, warning: Rung, channel: Channel, address: str) -> list[str]:

@@ -36,5 +36,5 @@ def _too_old_from(case: AccountCase, rung: Rung, deliveries: Sequence[datetime])
 
 
 def _standing(case: AccountCase, rung: Rung) -> list[datetime]:
-    own = [known for known in case.deliveries if known.rung == rung.warned_by and case.goes_by(known.case_id)]
+    own = case.deliveries_of(rung.warned_by)
     return sorted(known.delivered_at for known in own if known.stands and known.delivered_at is not None)

@@ -177,8 +177,7 @@ def _said_of(hold: Hold) -> str:
 def _warned(case: AccountCase, rung: Rung) -> str:
     if rung.warned_by is None:
         return ""
-    own = [known for known in case.deliveries if known.rung == rung.warned_by and case.goes_by(known.case_id)]
-    delivered = [known.channel for known in own if known.stands]
+    delivered = [known.channel for known in case.deliveries_of(rung.warned_by) if known.stands]
     if not delivered:
         return f"{rung.warned_by} reached the customer on no channel: unreachable after {rung.unreachable}"
     return f"{rung.warned_by} was delivered by {_listed(delivered)}"
