@@ -28,6 +28,11 @@ class Delivery:
     failed_at: datetime | None = None  # ended otherwise without a delivery: not sent at all, failed, or unknown
 
     @property
+    def told_at(self) -> datetime | None:
+        """When it came to an end, first of all by its delivery."""
+        return self.delivered_at or self.failed_at or self.bounced_at
+
+    @property
     def stands(self) -> bool:
         """Delivered and not bounced since (rule 25)."""
         return self.delivered_at is not None and (self.bounced_at is None or self.bounced_at < self.delivered_at)
@@ -63,7 +68,8 @@ class AccountCase(Case):
 
     def deliveries_of(self, rung: str | None) -> list[Delivery]:
         """What became of the notices of a rung, as far as they are this case's."""
-        return [known for known in self.deliveries if known.rung == rung and self.goes_by(known.case_id)]
+        own = (known for known in self.deliveries if known.rung == rung)
+        return [known for known in own if self.is_told_of(known.case_id, known.told_at)]
 
 
 @dataclass(slots=True)

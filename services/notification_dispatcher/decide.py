@@ -67,7 +67,7 @@ class NoticeTrack(Withholding):
         early = case.early
         case.early = [news for news in early if not case.goes_by(news.case_id)]
         for news in early:
-            if case.goes_by(news.case_id):
+            if case.is_told_of(news.case_id, news.at):
                 self._happened(turn, case, news)
 
     def carry(self, former: NoticeCase, case: NoticeCase) -> None:
@@ -237,7 +237,7 @@ class NoticeTrack(Withholding):
             return
         case = self._case_of(turn.account, event.invoice_id)
         news = Happened(event.case_id, event.to_stage, str(event.details.get("rung", "")), event.effective_at)
-        if case.open and case.goes_by(event.case_id):
+        if case.open and case.is_told_of(event.case_id, event.effective_at):
             self._happened(turn, case, news)
         elif not case.goes_by(event.case_id):
             case.early = [*case.early, news][-EARLY_NEWS_MAX:]

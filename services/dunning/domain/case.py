@@ -70,6 +70,14 @@ class Case:
         """Whether this is the case of that id, now or before it was renumbered."""
         return case_id == self.case_id or case_id in self.former_ids
 
+    def is_told_of(self, case_id: str, at: datetime | None) -> bool:
+        """Whether news of a case, dated then, are of this one. Where a payment gave this one another number, its former
+        id is that of the case before it, and peers that read the payment earlier mean that case by it: theirs is what
+        was before the first failure of this one."""
+        if case_id == self.case_id or not self.book.attempts:
+            return self.goes_by(case_id)
+        return case_id in self.former_ids and at is not None and at >= self.book.first.failed_at
+
     def anchor_at(self, policy: Policy) -> datetime:
         """What the ladder's dates count from: the first failure, or the due date where one is known (rule 11)."""
         due = self.book.due_at if policy.anchor is Anchor.DUE_DATE else None

@@ -1,6 +1,6 @@
 """Promise 2: state and its events change together: what one topic says, the others say too."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from dunning_verifier.history import History
@@ -63,13 +63,21 @@ def _requests_at_their_transitions(history: History) -> Iterator[Violation]:
 
 
 def _notices_with_transitions(history: History) -> Iterator[Violation]:
-    """The notice track enters every rung whose notice was sent (rule 23)."""
+    """The notice track enters every rung whose notice was sent (rule 23), under this case's id or under the one that it
+    had before a payment gave it another number, and its stage was carried over (rule 7)."""
+    of_invoice: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for move in history.transitions_once:
+        if move.track == "notice":
+            of_invoice[move.account_id, move.invoice_id].add(move.to_stage)
     for result in history.results_once:
         if result.outcome != "sent":
             continue
         for case_id in result.case_ids:
             moves = history.by_case.get(case_id, {}).get("notice", [])
-            if all(move.to_stage != result.rung for move in moves):
+            entered = {move.to_stage for move in moves}
+            if any(move.reason == "carried_over" for move in moves):
+                entered |= of_invoice[moves[0].account_id, moves[0].invoice_id]
+            if result.rung not in entered:
                 what = f"a notice of {result.rung} was sent, but the notice track never entered it"
                 yield Violation(PROMISE, what, result.where, result.account_id, case_id)
 

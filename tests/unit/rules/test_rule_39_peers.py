@@ -114,6 +114,23 @@ def test_a_delivery_of_the_case_before_does_not_count() -> None:
     assert case.due_at is None
 
 
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_delivery_of_the_case_whose_number_a_renumbered_case_had_does_not_count(order: Sequence[int]) -> None:
+    """What failed first was not read here, so its case's number went to the next one; the dispatcher had read it."""
+    told: list[Input] = [failed("03-02 10:00"), delivered(FIRST, "02-27 10:00"), paid("03-01 10:00")]
+
+    case = enforced(*(told[place] for place in order))
+
+    assert case.deliveries_of("warning") == []
+
+
+def test_a_suspension_of_the_case_whose_number_a_renumbered_case_had_does_not_count() -> None:
+    early: list[Input] = [suspended(FIRST, "02-27 10:00"), paid("03-01 10:00"), failed("03-02 10:00")]
+    late: list[Input] = [failed("03-02 10:00"), paid("03-01 10:00"), suspended(FIRST, "02-27 10:00")]
+
+    assert [dispatched(*told).happened for told in (early, late)] == [{}, {}]
+
+
 def test_a_suspension_that_is_heard_of_before_the_failure_or_the_success_is_not_forgotten() -> None:
     early = dispatched(suspended(FIRST, "03-16 10:00"), failed("03-02 10:00"))
     renumbered = dispatched(failed("03-02 10:00"), suspended(SECOND, "03-16 10:00"), paid("03-01 10:00"))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from dunning_verifier import Tolerance
+from dunning_verifier.checks import together
 from tests.unit.verifier.story import Story, a_recovered_case, a_suspended_case, assert_broken, assert_kept
 
 STAGES = "dunning.stage.changed"
@@ -123,6 +124,19 @@ def test_a_notice_of_a_rung_that_was_never_entered_is_rejected() -> None:
     story = a_suspended_case().without(STAGES, to_stage="suspension_warning")
 
     assert_broken(story, 2, "the notice track never entered it", "dunning.notice.result/0@2")
+
+
+@pytest.mark.parametrize(("reason", "is_kept"), [("carried_over", True), ("rung_due", False)])
+def test_a_notice_of_a_rung_that_the_case_entered_under_its_former_number_is_kept(reason: str, is_kept: bool) -> None:
+    """A payment of before its failures was read late, and gave the case another number."""
+    story = Story().failed("2026-03-02T10:00:00Z").moved("notice", "2026-03-02T10:00:01Z", "none", "hello")
+    story.moved("notice", "2026-03-02T10:00:01Z", "hello", "second").succeeded("2026-03-01T10:00:00Z")
+    story.next_case(2).moved("notice", "2026-03-02T10:00:02Z", "none", "second", reason)
+    story.noticed("2026-03-02T10:00:03Z", "hello")
+
+    said = [each.what for each in together.check(story.history()) if "never entered" in each.what]
+
+    assert (said == []) is is_kept
 
 
 def test_an_account_without_a_status_is_rejected() -> None:
