@@ -117,7 +117,7 @@ async def _known(settings: "Settings", services: Sequence[str]) -> "tuple[list[P
     found: list[tuple[str, Move]] = []
     for service in services:
         async with working_in(settings, service) as connection:
-            stored = await stored_offsets(connection)
+            stored = await stored_offsets(connection, service)
             found += [(service, move) for move in await moves(connection, MOVES_SHOWN)]
         bounds = await bounds_of(settings, service)
         places += [_place(service, tp, stored.get(tp), bounds[tp]) for tp in sorted(bounds)]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from dunning.runtime.broker_log import Bounds
-from dunning.runtime.postgres.offset_moves import Stored
+from dunning.runtime.postgres.offset_moves import Stored, stored_offsets
 from dunning.runtime.settings import Settings
 from dunning.runtime.store import TopicPartition
 from dunning_cli.asking import Connection, bounds_of
@@ -13,18 +13,13 @@ from dunning_cli.health.findings import Finding, ok, problem, warning
 LAG = "lag"
 _STALE = timedelta(seconds=30)
 _NAMED_MAX = 3
-_OFFSETS = "select topic, partition, next_offset, read_through, clock_timestamp() as now from {schema}.offsets"
 
 
 async def look_at_lag(connection: Connection, settings: Settings, services: Sequence[str]) -> list[Finding]:
     """One finding per service. Raises Problem where a topic does not exist."""
     findings = []
     for service in services:
-        rows = await connection.fetch(_OFFSETS.replace("{schema}", service))
-        positions = {
-            TopicPartition(row["topic"], row["partition"]): Stored(row["next_offset"], row["read_through"], row["now"])
-            for row in rows
-        }
+        positions = await stored_offsets(connection, service)
         findings.append(judge_lag(service, positions, await bounds_of(settings, service)))
     return findings
 

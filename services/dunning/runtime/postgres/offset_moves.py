@@ -31,9 +31,9 @@ class Stored:
     now: datetime
 
 
-async def stored_offsets(connection: Connection) -> dict[TopicPartition, Stored]:
-    """Of all partitions that the service ever read."""
-    rows = await connection.fetch(QUERIES["offsets"])
+async def stored_offsets(connection: Connection, schema: str) -> dict[TopicPartition, Stored]:
+    """Of all partitions that the service of this schema ever read."""
+    rows = await connection.fetch(QUERIES["offsets"].replace("{schema}", schema))
     return {
         TopicPartition(row["topic"], row["partition"]): Stored(row["next_offset"], row["read_through"], row["now"])
         for row in rows

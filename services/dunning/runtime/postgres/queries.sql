@@ -92,7 +92,7 @@ select at, topic, partition, from_offset, to_offset, by_name, reason from offset
 
 -- name: offsets
 -- All of them.
-select topic, partition, next_offset, read_through, clock_timestamp() as now from offsets;
+select topic, partition, next_offset, read_through, clock_timestamp() as now from {schema}.offsets;
 
 -- name: note_read_through
 -- Never backwards, and only where the epoch is still ours and what we stored is stored: a database that was restored, or a
